@@ -1,0 +1,1 @@
+"""The body in a scan: lungs, frames, locations."""

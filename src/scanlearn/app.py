@@ -1,0 +1,110 @@
+"""The hallway: opens a run, builds its recipe, trains it, writes its story.
+
+The one place that knows all rooms; the doors call it and nothing below does.
+"""
+
+from __future__ import annotations
+
+import platform
+import signal
+import traceback
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+
+from scanlearn.cohort.catalogue import Cohort
+from scanlearn.config.run import RunConfig
+from scanlearn.engine.devices import make_accelerator
+from scanlearn.engine.loop import train
+from scanlearn.errors import ScanlearnError
+from scanlearn.randomness import seed_everything
+from scanlearn.recipes.registry import make_recipe
+from scanlearn.runs.events import Crashed, Event
+from scanlearn.runs.folder import EventLog, RunFolder
+
+
+def train_run(run: RunFolder) -> Iterator[Event]:
+    """Train a run in this process, from where it stands, and write its events.
+
+    Every failure becomes a ``crashed`` event: whoever watches learns of it there.
+    """
+    config = run.config()
+    accelerator = make_accelerator(config.engine)
+    if not accelerator.is_main_process:
+        # The other processes of a distributed training train along in silence.
+        for _ in _train(run, config, accelerator):
+            pass
+        return
+    run.claim({})
+    log = EventLog(run)
+    try:
+        for event in _told(_train(run, config, accelerator)):
+            log.write(event)
+            yield event
+    finally:
+        log.close()
+
+
+def _train(
+    run: RunFolder, config: RunConfig, accelerator: Accelerator
+) -> Iterator[Event]:
+    if accelerator.is_main_process:
+        run.claim(_facts(config, accelerator))
+    seed_everything(config.engine.seed, "initial weights")
+    recipe = make_recipe(config, run)
+    terminated = _Flag()
+    # A cluster sends SIGTERM before it takes the machine: save, then go.
+    signal.signal(signal.SIGTERM, terminated.raise_)
+    yield from train(
+        recipe,
+        config.engine,
+        run.checkpoints,
+        accelerator=accelerator,
+        should_stop=lambda: bool(terminated) or run.stop_file.exists(),
+    )
+
+
+def _told(events: Iterator[Event]) -> Iterator[Event]:
+    """Pass events on; an exception becomes the last of them."""
+    try:
+        yield from events
+    except ScanlearnError as error:
+        yield Crashed(error=str(error), mendable=True, details=traceback.format_exc())
+    except Exception as error:  # noqa: BLE001 - the last door: it must be told
+        yield Crashed(
+            error=f"{type(error).__name__}: {error}", details=traceback.format_exc()
+        )
+
+
+class _Flag:
+    """Set by a signal, asked by the loop."""
+
+    def __init__(self) -> None:
+        self._raised = False
+
+    def raise_(self, *_: object) -> None:
+        self._raised = True
+
+    def __bool__(self) -> bool:
+        return self._raised
+
+
+def _facts(config: RunConfig, accelerator: Accelerator) -> dict[str, Any]:
+    packages = ("napari-scanlearn", "torch", "accelerate", "numpy")
+    return {
+        "device": str(accelerator.device),
+        "processes": accelerator.num_processes,
+        "precision": accelerator.mixed_precision,
+        "seed": config.engine.seed,
+        "start_from": config.start_from.name if config.start_from else None,
+        "cohorts": {
+            Path(path).name: Cohort(path).fingerprint() for path in config.cohorts
+        },
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in packages},
+        },
+    }

@@ -1,0 +1,118 @@
+"""Commands that start trainings: pretrain and finetune."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from scanlearn.cli.options import AsJson, Settings
+from scanlearn.cli.output import console
+from scanlearn.cli.watching import launch_and_follow
+from scanlearn.cohort.catalogue import Cohort
+from scanlearn.cohort.labels import collect_labels
+from scanlearn.config.run import load_yaml, merge, parse_settings
+from scanlearn.config.segmentation import SegmentationConfig
+from scanlearn.errors import BadConfig
+from scanlearn.launching import (
+    finetuning_config,
+    new_finetuning,
+    new_pretraining,
+    pretraining_config,
+)
+
+Preset = Annotated[Literal["quick", "standard", "paper"], typer.Option()]
+Out = Annotated[Path | None, typer.Option(help="Folder of the run.")]
+Minutes = Annotated[
+    float | None, typer.Option(min=0, help="Stop after this; 0 writes it untrained.")
+]
+File = Annotated[
+    Path | None, typer.Option("--config", help="YAML with settings of the run.")
+]
+
+
+def register(application: typer.Typer) -> None:
+    """Add the commands."""
+    application.command()(pretrain)
+    application.command()(finetune)
+
+
+def pretrain(
+    cohort: Annotated[list[Path], typer.Argument(help="One or several cohorts.")],
+    method: Annotated[Literal["drasclr"], typer.Option()] = "drasclr",
+    preset: Preset = "standard",
+    config: File = None,
+    settings: Settings = [],  # noqa: B006 - typer wants a list
+    out: Out = None,
+    minutes: Minutes = None,
+    as_json: AsJson = False,
+) -> None:
+    """Learn from scans without labels: starts a run and follows it.
+
+    Example: scanlearn pretrain ~/cohorts/chest --method drasclr --preset quick
+    """
+    run = new_pretraining(
+        pretraining_config(
+            cohort,
+            method=method,
+            preset_name=preset,
+            changes=_changes(config, settings, minutes),
+        ),
+        out,
+    )
+    launch_and_follow(run, as_json=as_json)
+
+
+def finetune(
+    cohort: Annotated[Path, typer.Argument(help="The cohort of the labelled scans.")],
+    task: Annotated[Literal["segmentation"], typer.Option()],
+    labels: Annotated[
+        Path, typer.Option(help="A folder of masks, a table, or a run's inputs.")
+    ],
+    start_from: Annotated[
+        Path | None, typer.Option("--from", help="The pre-training run.")
+    ] = None,
+    from_scratch: Annotated[
+        bool, typer.Option("--from-scratch", help="Without pre-training.")
+    ] = False,
+    preset: Annotated[Literal["quick", "standard"], typer.Option()] = "standard",
+    config: File = None,
+    settings: Settings = [],  # noqa: B006 - typer wants a list
+    out: Out = None,
+    minutes: Minutes = None,
+    as_json: AsJson = False,
+) -> None:
+    """Learn a task from a few labels: starts a run and follows it.
+
+    Example: scanlearn finetune ~/cohorts/chest --task segmentation --labels masks
+    --from runs/drasclr
+    """
+    if (start_from is None) != from_scratch:
+        raise BadConfig(
+            "--from and --from-scratch were "
+            + ("both given" if from_scratch else "both left out"),
+            expected="one of them",
+            next_step="Name a pre-training run with --from, or say --from-scratch",
+        )
+    checked = finetuning_config(
+        [cohort],
+        task=task,
+        preset_name=preset,
+        start_from=start_from,
+        changes=_changes(config, settings, minutes),
+    )
+    assert isinstance(checked.recipe, SegmentationConfig)
+    found = collect_labels(labels, Cohort(cohort), labelling=checked.recipe.labelling)
+    for remark in found.remarks:
+        console.print(remark, markup=False, soft_wrap=True)
+    launch_and_follow(new_finetuning(checked, found, out), as_json=as_json)
+
+
+def _changes(
+    config: Path | None, settings: list[str], minutes: float | None
+) -> dict[str, Any]:
+    """Lay the file, the -s settings and --minutes over each other."""
+    changes = load_yaml(config) if config is not None else {}
+    changes = merge(changes, parse_settings(settings))
+    if minutes is not None:
+        changes = merge(changes, {"engine": {"minutes": minutes}})
+    return changes

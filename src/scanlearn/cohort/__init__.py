@@ -1,0 +1,1 @@
+"""Cohorts: prepared scans with a catalogue, never the raw files."""

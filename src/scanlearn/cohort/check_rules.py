@@ -1,0 +1,195 @@
+"""The rules of the quality checks: on one scan, and on scans beside each other."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+
+from scanlearn.scans.scan import Problem, Scan, Severity
+
+#: Fewer scans than this have no "rest" that one of them could differ from.
+_FEWEST_FOR_OUTLIERS = 4
+
+_THICK_MM = 5.0
+_FEW_SLICES = 10
+_SMALL_FIELD_MM = 150.0
+
+_LOOK = "Look at the scan; exclude it if it does not belong here."
+
+
+@dataclass(frozen=True)
+class ScanFacts:
+    """What the rules need to know of a scan; sizes are (S, P, L)."""
+
+    patient: str
+    modality: str
+    shape: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+    kernel: str = ""
+    body_part: str = ""
+    contrast: bool = False
+    slice_thickness_mm: float | None = None
+    voxel_hash: str = ""
+
+    @property
+    def is_radiograph(self) -> bool:
+        """Whether this is a projection image, not a volume."""
+        return self.shape[0] == 1
+
+    @property
+    def height_mm(self) -> float:
+        """Length of the field of view from foot to head."""
+        return self.shape[0] * self.spacing_mm[0]
+
+
+def own_problems(scan: Scan) -> tuple[Problem, ...]:
+    """Check one scan for itself; ``scan`` has its axes in canonical order."""
+    found = _value_problems(scan)
+    if scan.is_radiograph:
+        return tuple(found)
+    spacing, shape = scan.grid.spacing_mm, scan.grid.shape
+    if min(shape) < _FEW_SLICES:
+        text = f"Only {min(shape)} slices: too few for patches."
+        found.append(Problem("few-slices", "warning", text, _LOOK))
+    if max(spacing) > _THICK_MM:
+        text = f"Slices are {max(spacing):.1f} mm apart: small things are lost."
+        action = "Prefer a thin reconstruction of the same examination."
+        found.append(Problem("thick-slices", "warning", text, action))
+    thickness = scan.acquisition.slice_thickness_mm
+    if thickness and thickness < 0.7 * spacing[0]:
+        text = f"Slices of {thickness:g} mm lie {spacing[0]:g} mm apart: gaps."
+        found.append(Problem("slice-gaps", "warning", text, _LOOK))
+    field = min(shape[1] * spacing[1], shape[2] * spacing[2])
+    if scan.acquisition.modality == "CT" and field < _SMALL_FIELD_MM:
+        text = f"The field of view is only {field:.0f} mm wide."
+        found.append(Problem("small-field", "note", text, _LOOK))
+    if not scan.grid.is_aligned:
+        text = "The slices are oblique: the scan is resampled to straight axes."
+        found.append(Problem("oblique", "note", text))
+    return tuple(found)
+
+
+def _value_problems(scan: Scan) -> list[Problem]:
+    low, high = float(scan.voxels.min()), float(scan.voxels.max())
+    if low == high:
+        text = f"Every voxel is {low:g}: the image is empty."
+        return [Problem("empty", "error", text, "Exclude the scan.")]
+    if scan.acquisition.modality != "CT":
+        return []
+    action = "Export it again with its rescale slope and intercept, or exclude it."
+    if scan.acquisition.units != "HU":
+        text = f"A CT without Hounsfield units: values from {low:g} to {high:g}."
+        return [Problem("not-hu", "warning", text, action)]
+    some = scan.voxels[:: max(1, scan.grid.shape[0] // 32)].astype(np.float32)
+    dark = float(np.percentile(some, 1))
+    if dark > -500 or high < 0 or high > 60000:
+        text = f"Values from {low:g} to {high:g} do not look like Hounsfield units."
+        return [Problem("not-hu", "warning", text, action)]
+    return []
+
+
+def cross_problems(scans: Sequence[ScanFacts]) -> list[list[Problem]]:
+    """Check scans against each other; returns the problems of each, in order."""
+    found: list[list[Problem]] = [[] for _ in scans]
+    _duplicates(scans, found)
+    _several_of_patient(scans, found)
+    _minority(scans, found, "modality", lambda s: s.modality, severity="warning")
+    groups: dict[tuple[str, bool], list[int]] = defaultdict(list)
+    for number, scan in enumerate(scans):
+        groups[scan.modality, scan.is_radiograph].append(number)
+    for numbers in groups.values():
+        group = [scans[n] for n in numbers]
+        part: list[list[Problem]] = [[] for _ in group]
+        _minority(
+            group, part, "body part", lambda s: s.body_part.upper(), severity="warning"
+        )
+        _minority(group, part, "kernel", lambda s: s.kernel)
+        if group[0].modality == "CT":
+            _minority(
+                group, part, "contrast", lambda s: "with" if s.contrast else "without"
+            )
+        if not group[0].is_radiograph:
+            _size_outliers(group, part)
+        for number, problems in zip(numbers, part, strict=True):
+            found[number].extend(problems)
+    return found
+
+
+def _duplicates(scans: Sequence[ScanFacts], found: list[list[Problem]]) -> None:
+    first: dict[str, int] = {}
+    for number, scan in enumerate(scans):
+        if not scan.voxel_hash:
+            continue
+        other = first.setdefault(scan.voxel_hash, number)
+        if other == number:
+            continue
+        same = scans[other].patient == scan.patient
+        text = "The same voxels are in another scan" + (
+            "." if same else " that has another patient: keep only one."
+        )
+        action = "Exclude one of the two."
+        found[number].append(Problem("duplicate", "warning", text, action))
+
+
+def _several_of_patient(scans: Sequence[ScanFacts], found: list[list[Problem]]) -> None:
+    counts = Counter(scan.patient for scan in scans)
+    for number, scan in enumerate(scans):
+        if counts[scan.patient] > 1:
+            text = f"One of {counts[scan.patient]} scans of this patient."
+            action = "They stay on one side of every split; exclude surplus series."
+            found[number].append(Problem("same-patient", "note", text, action))
+
+
+def _minority(
+    scans: Sequence[ScanFacts],
+    found: list[list[Problem]],
+    what: str,
+    value_of: Callable[[ScanFacts], Hashable],
+    *,
+    severity: Severity = "note",
+) -> None:
+    """Note scans whose value differs from that of most; unknown values are left be."""
+    values = [value_of(scan) for scan in scans]
+    counts = Counter(value for value in values if value)
+    if len(counts) < 2:
+        return
+    common, most = counts.most_common(1)[0]
+    code = f"other-{what.replace(' ', '-')}"
+    for number, value in enumerate(values):
+        if not value or value == common:
+            continue
+        text = f"The {what} is {value}; {most} of {len(scans)} have {common}."
+        found[number].append(Problem(code, severity, text, _LOOK))
+
+
+def _size_outliers(scans: Sequence[ScanFacts], found: list[list[Problem]]) -> None:
+    if len(scans) < _FEWEST_FOR_OUTLIERS:
+        return
+    _far_from_rest(scans, found, "slice spacing", "mm", lambda s: max(s.spacing_mm))
+    _far_from_rest(
+        scans, found, "slice thickness", "mm", lambda s: s.slice_thickness_mm
+    )
+    _far_from_rest(scans, found, "height", "mm", lambda s: s.height_mm)
+
+
+def _far_from_rest(
+    scans: Sequence[ScanFacts],
+    found: list[list[Problem]],
+    what: str,
+    unit: str,
+    value_of: Callable[[ScanFacts], float | None],
+) -> None:
+    values = [value_of(scan) for scan in scans]
+    known = [value for value in values if value]
+    if len(known) < _FEWEST_FOR_OUTLIERS:
+        return
+    usual = median(known)
+    code = f"{what.replace(' ', '-')}-outlier"
+    for number, value in enumerate(values):
+        if value and not usual / 2 <= value <= usual * 2:
+            text = f"The {what} is {value:g} {unit}, that of the rest {usual:g} {unit}."
+            found[number].append(Problem(code, "warning", text, _LOOK))

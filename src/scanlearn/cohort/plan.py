@@ -1,0 +1,172 @@
+"""What is to be done for a cohort: keys for the scans found, and which are new."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+
+from scanlearn.cohort.catalogue import Cohort
+from scanlearn.cohort.keys import patient_key, scan_key
+from scanlearn.cohort.layout import Layout, Source
+from scanlearn.cohort.names import stem_of as stem_of
+from scanlearn.cohort.provenance import source_stamp
+from scanlearn.cohort.record import ScanRecord
+from scanlearn.config.prepare import PrepareConfig
+from scanlearn.scans.scan import ScanEntry
+
+Spacing = tuple[float, float, float]
+
+#: Digits added to a key that another scan has already.
+_LONGER = 6
+
+
+@dataclass(frozen=True)
+class Job:
+    """One scan to prepare; it travels to another process.
+
+    ``mr_spacing_mm`` is the (S, P, L) spacing of scans that are not CT; ``previous``
+    the record of an earlier preparation.
+    """
+
+    entry: ScanEntry
+    key: str
+    patient: str
+    layout: Layout
+    config: PrepareConfig
+    mr_spacing_mm: Spacing | None
+    stamp: str
+    previous: ScanRecord | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Scans to prepare, scans that are there already, and the map to sources."""
+
+    jobs: tuple[Job, ...]
+    kept: tuple[str, ...]
+    sources: dict[str, Source]
+
+
+def plan(
+    entries: Sequence[ScanEntry], cohort: Cohort, *, base: Path, salt: bytes
+) -> Plan:
+    """Give every scan its key and tell new from unchanged ones.
+
+    Parameters
+    ----------
+    entries
+        Readable scans.
+    cohort
+        The cohort as it is.
+    base
+        The folder that relative paths are taken from.
+    salt
+        The cohort's.
+    """
+    sources = cohort.sources()
+    settings = cohort.settings
+    before = {record.key: record for record in cohort.records(excluded=True)}
+    jobs: list[Job] = []
+    kept: list[str] = []
+    given: set[str] = set()
+    for entry in entries:
+        patient = patient_key(patient_identity(entry), salt)
+        key = _free_key(
+            entry, patient, base=base, salt=salt, taken=sources, given=given
+        )
+        given.add(key)
+        sources[key] = source_of(entry)
+        stamp = source_stamp(entry.files, salt)
+        previous = before.get(key)
+        if previous is not None and previous.source_stamp == stamp:
+            kept.append(key)
+            continue
+        jobs.append(
+            Job(
+                entry,
+                key,
+                patient,
+                cohort.layout,
+                settings.config,
+                settings.mr_spacing_mm,
+                stamp,
+                previous,
+            )
+        )
+    return Plan(tuple(jobs), tuple(kept), sources)
+
+
+def patient_identity(entry: ScanEntry) -> str:
+    """Return what tells the patient from others: as stated, else the file's stem."""
+    return entry.patient or stem_of(entry.path)
+
+
+def source_of(entry: ScanEntry) -> Source:
+    """Return where a scan came from. Private."""
+    volume = "" if entry.volume is None else str(entry.volume)
+    return Source(str(entry.path.absolute()), entry.series_uid, volume)
+
+
+def median_spacing(entries: Sequence[ScanEntry]) -> Spacing | None:
+    """Return the (S, P, L) median spacing of the volumes that are not CT."""
+    volumes = [
+        _canonical_spacing(entry)
+        for entry in entries
+        if entry.acquisition.units != "HU"
+        and len(entry.spacing_mm) == 3
+        and len(entry.shape) >= 3
+        and entry.shape[0] > 1
+    ]
+    if not volumes:
+        return None
+    middle = np.round(np.median(np.array(volumes), axis=0), 3)
+    return float(middle[0]), float(middle[1]), float(middle[2])
+
+
+def _canonical_spacing(entry: ScanEntry) -> Spacing:
+    """Return the spacing along head-foot, front-back and right-left."""
+    axes = {"S": 0, "I": 0, "P": 1, "A": 1, "L": 2, "R": 2}
+    turned = list(entry.spacing_mm)
+    order = [axes.get(letter, -1) for letter in entry.orientation]
+    if sorted(order) == [0, 1, 2]:
+        for axis, spacing in zip(order, entry.spacing_mm, strict=True):
+            turned[axis] = spacing
+    return turned[0], turned[1], turned[2]
+
+
+def _free_key(
+    entry: ScanEntry,
+    patient: str,
+    *,
+    base: Path,
+    salt: bytes,
+    taken: Mapping[str, Source],
+    given: set[str],
+) -> str:
+    """Return a key no other source has.
+
+    A series keeps its key wherever its folder lies, a file where its path below the
+    input stays the same. Where that meets another source that still exists (a copy, or
+    equal names in two folders), the whole path decides.
+    """
+    source = source_of(entry)
+    try:
+        place = entry.path.relative_to(base).as_posix()
+    except ValueError:
+        place = entry.path.name
+    volume = "" if entry.volume is None else f"#{entry.volume}"
+    whole = f"{source.path}#{source.series}{volume}"
+    for number in count():
+        identity = (
+            f"{whole}#{number}" if number else (entry.series_uid or place) + volume
+        )
+        key = scan_key(patient, identity, salt, longer=_LONGER if number else 0)
+        other = taken.get(key)
+        gone = other is None or other == source or not Path(other.path).exists()
+        if key not in given and gone:
+            break
+    return key

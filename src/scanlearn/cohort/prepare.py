@@ -1,0 +1,239 @@
+"""From a folder of scans to a cohort: in parallel, restartable, one bad scan apart."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from scanlearn.cohort.catalogue import Cohort
+from scanlearn.cohort.folder import check_folder, held_folder, settings_for
+from scanlearn.cohort.keys import cohort_salt
+from scanlearn.cohort.layout import (
+    Layout,
+    Settings,
+    write_settings,
+    write_sources,
+)
+from scanlearn.cohort.names import is_label_name
+from scanlearn.cohort.plan import Job, Plan, plan
+from scanlearn.cohort.pool import Outcome, run_all
+from scanlearn.cohort.prepare_one import NoScan, prepare_one
+from scanlearn.cohort.record import ScanRecord
+from scanlearn.config.prepare import PrepareConfig
+from scanlearn.errors import BadScan, ScanlearnError
+from scanlearn.scans.find import find_scans
+from scanlearn.scans.scan import ScanEntry
+
+#: Listing files is fast: progress is told once for this many.
+_FILES_A_STEP = 50
+
+#: Called with scans done, scans in all and what happened last.
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A scan that could not be prepared. ``source`` is private: show, do not store."""
+
+    source: Path
+    error: str
+
+
+@dataclass(frozen=True)
+class PrepareReport:
+    """What became of every scan that was found.
+
+    Parameters
+    ----------
+    cohort
+        The folder.
+    prepared, kept
+        Keys of scans made now, and of those unchanged since before.
+    failed
+        Scans that could not be prepared.
+    label_maps
+        Masks that lay among the scans; they were passed over.
+    warnings
+        What the checks found, by key.
+    seconds
+        Time it took.
+    """
+
+    cohort: Path
+    prepared: tuple[str, ...]
+    kept: tuple[str, ...]
+    failed: tuple[Failure, ...]
+    label_maps: tuple[Path, ...] = ()
+    warnings: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+def prepare(
+    inputs: Path,
+    cohort: Path,
+    config: PrepareConfig | None = None,
+    *,
+    progress: Progress | None = None,
+    scheduler: str | None = None,
+) -> PrepareReport:
+    """Make a cohort of scans, or extend one.
+
+    Complete scans whose sources have not changed are kept as they are, so that a
+    preparation that was stopped in whatever way goes on where it was.
+
+    Parameters
+    ----------
+    inputs
+        A folder, a file, or a table (CSV) with a ``path`` column.
+    cohort
+        Folder of the cohort.
+    config
+        Settings; those left at their defaults are an existing cohort's own.
+    progress
+        Called after every scan.
+    scheduler
+        Address of a Dask scheduler that prepares the scans.
+
+    Raises
+    ------
+    BadScan
+        If there is nothing to prepare, or nothing that can be.
+    BadCohort
+        If the settings differ from those the cohort was made with, the folder holds
+        something else, or another preparation is at work in it.
+    """
+    started = time.monotonic()
+    inputs, layout = Path(inputs), Layout(Path(cohort))
+    tell = progress or _silent
+    is_new = check_folder(layout)
+    tally = _Tally()
+    entries = [entry for entry in _found(inputs, tell) if not tally.sorts_out(entry)]
+    if not entries:
+        raise _nothing(inputs, tally.failed)
+    settings = settings_for(layout, config or PrepareConfig(), entries, is_new=is_new)
+    with held_folder(layout, settings, is_new=is_new):
+        base = inputs if inputs.is_dir() else inputs.parent
+        salt = cohort_salt(layout.private)
+        todo = plan(entries, Cohort(layout.root), base=base, salt=salt)
+        # Before any scan is complete, so that every complete one has its source.
+        write_sources(layout, todo.sources)
+        try:
+            _run(todo, settings, scheduler, tell, tally)
+        finally:
+            _conclude(layout, settings)
+        if not tally.prepared and not todo.kept:
+            raise _nothing(inputs, tally.failed)
+    return PrepareReport(
+        cohort=layout.root,
+        prepared=tuple(tally.prepared),
+        kept=todo.kept,
+        failed=tuple(tally.failed),
+        label_maps=tuple(tally.label_maps),
+        warnings=tally.warnings,
+        seconds=time.monotonic() - started,
+    )
+
+
+class _Tally:
+    """What became of the scans so far."""
+
+    def __init__(self) -> None:
+        self.prepared: list[str] = []
+        self.warnings: dict[str, tuple[str, ...]] = {}
+        self.failed: list[Failure] = []
+        self.label_maps: list[Path] = []
+
+    def sorts_out(self, entry: ScanEntry) -> bool:
+        """Whether an entry need not be read: it cannot be, or is named like a mask."""
+        if entry.error:
+            self.failed.append(Failure(entry.path, entry.error))
+        elif entry.kind in ("nifti", "itk") and is_label_name(entry.path):
+            self.label_maps.append(entry.path)
+        else:
+            return False
+        return True
+
+    def count(self, outcome: Outcome[Job, ScanRecord]) -> str:
+        """Note what became of a scan and say it."""
+        key, path = outcome.item.key, outcome.item.entry.path
+        if outcome.result is not None:
+            texts = [p.text for p in outcome.result.checks if p.severity != "note"]
+            self.prepared.append(key)
+            if texts:
+                self.warnings[key] = tuple(texts)
+            return f"{key} prepared"
+        if isinstance(outcome.error, NoScan):
+            self.label_maps.append(path)
+            return f"{path.name} is a label map: passed over"
+        text = _reason(outcome.error)
+        self.failed.append(Failure(path, text))
+        return f"{path.name} failed: {text}"
+
+
+def _run(
+    todo: Plan, settings: Settings, scheduler: str | None, tell: Progress, tally: _Tally
+) -> None:
+    done = len(todo.kept)
+    total = done + len(todo.jobs)
+    tell(done, total, f"{done} of {total} scans are unchanged" if done else "")
+    if not todo.jobs:
+        return
+    workers = settings.config.workers
+    outcomes = run_all(prepare_one, todo.jobs, workers=workers, scheduler=scheduler)
+    # Closed at once when progress is interrupted: no process writes on afterwards.
+    with closing(outcomes):
+        for outcome in outcomes:
+            done += 1
+            tell(done, total, tally.count(outcome))
+
+
+def _conclude(layout: Layout, settings: Settings) -> None:
+    """Write what is told by all scans together."""
+    cohort = Cohort(layout.root)
+    records = cohort.records(excluded=True)
+    if not any(record.intensity.units == "zscore" for record in records):
+        # Headers of NIfTI files do not tell MR from CT: the median was not needed.
+        write_settings(layout, replace(settings, mr_spacing_mm=None))
+    complete = {record.key for record in records}
+    write_sources(layout, {k: s for k, s in cohort.sources().items() if k in complete})
+    cohort.write_table()
+
+
+def _reason(error: BaseException | None) -> str:
+    if isinstance(error, ScanlearnError):
+        return str(error)
+    if type(error).__name__ == "KilledWorker":
+        return "Its process was killed, most likely for want of memory."
+    return f"{type(error).__name__}: {error}"
+
+
+def _found(inputs: Path, tell: Progress) -> list[ScanEntry]:
+    if not inputs.exists():
+        raise BadScan(f"{inputs} does not exist", next_step="Check the path.")
+    if inputs.suffix.lower() == ".csv":
+        from scanlearn.cohort.tables import entries_of_table
+
+        return entries_of_table(inputs)
+
+    def looking(done: int, total: int) -> None:
+        if done % _FILES_A_STEP == 0 or done == total:
+            tell(done, total, "looking at files")
+
+    return find_scans(inputs, progress=looking)
+
+
+def _nothing(inputs: Path, failed: list[Failure]) -> BadScan:
+    listed = "; ".join(f"{f.source.name}: {f.error}" for f in failed[:3])
+    more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
+    return BadScan(
+        f"no scan in {inputs} could be prepared ({listed}{more})",
+        expected="at least one readable CT, MR or radiograph",
+        next_step="Run 'scanlearn check' on the folder to see what is wrong.",
+    )
+
+
+def _silent(_done: int, _total: int, _message: str) -> None:
+    return

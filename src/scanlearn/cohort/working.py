@@ -1,0 +1,135 @@
+"""Scans of one or several cohorts at the resolution a training works at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from scanlearn.anatomy.frames import Frame
+from scanlearn.cohort.catalogue import Cohort
+from scanlearn.cohort.record import ScanRecord
+from scanlearn.errors import BadCohort, BadConfig
+from scanlearn.scans.geometry import Grid
+
+#: Spacings that differ by less than this share are the same.
+_SAME_SPACING = 0.02
+
+
+@dataclass(frozen=True, eq=False)
+class WorkingScan:
+    """One scan as a training sees it: its grid is the pooled one."""
+
+    cohort: int
+    record: ScanRecord
+    grid: Grid
+    factor: int
+
+    @property
+    def key(self) -> str:
+        """The scan's key."""
+        return self.record.key
+
+    @property
+    def frame(self) -> Frame:
+        """The frame its locations refer to."""
+        return self.record.frame
+
+    @property
+    def units(self) -> Literal["HU", "zscore", "unit"]:
+        """What stored intensities mean."""
+        return self.record.intensity.units
+
+
+class WorkingCohorts:
+    """All usable scans of some cohorts, numbered through, at one voxel size.
+
+    The voxel size is a whole multiple of each cohort's own: blocks are averaged while
+    they are read, so one cohort serves trainings at 1 mm and at 2 mm.
+
+    Parameters
+    ----------
+    paths
+        The cohorts.
+    spacing_mm
+        Working voxel size; the cohort's own when None.
+    """
+
+    def __init__(self, paths: Sequence[Path], spacing_mm: float | None) -> None:
+        self.cohorts = [Cohort(path) for path in paths]
+        self.scans: list[WorkingScan] = []
+        for number, cohort in enumerate(self.cohorts):
+            for record in cohort.records():
+                if record.is_radiograph:
+                    continue
+                factor = pooling_factor(record, spacing_mm)
+                grid = record.grid.pooled(factor)
+                self.scans.append(WorkingScan(number, record, grid, factor))
+        if not self.scans:
+            raise BadCohort(
+                f"{', '.join(str(path) for path in paths)} holds no usable volume",
+                expected="at least one prepared scan that is not excluded",
+                next_step="Look at its catalogue.csv",
+            )
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Voxel size that trainings see (of the first scan)."""
+        return self.scans[0].grid.spacing_mm
+
+    def patients(self) -> dict[str, list[int]]:
+        """Return the numbers of each patient's scans, patients in order of key."""
+        found: dict[str, list[int]] = {}
+        for number, scan in enumerate(self.scans):
+            found.setdefault(scan.record.patient, []).append(number)
+        return dict(sorted(found.items()))
+
+    def read(
+        self, number: int, start: ArrayLike, shape: ArrayLike
+    ) -> NDArray[np.float32]:
+        """Read a box of a scan in working voxels, padded beyond its borders.
+
+        Parameters
+        ----------
+        number
+            Which scan.
+        start, shape
+            First index and size in working voxels, array order (S, P, L).
+        """
+        scan = self.scans[number]
+        factor, cohort = scan.factor, self.cohorts[scan.cohort]
+        size = np.asarray(shape, dtype=int)
+        box = cohort.read_box(scan.key, np.asarray(start) * factor, size * factor)
+        return pooled_mean(box, factor)
+
+
+def pooled_mean(voxels: NDArray[np.generic], factor: int) -> NDArray[np.float32]:
+    """Average blocks of ``factor``**3 voxels; an incomplete last block is left out."""
+    if factor == 1:
+        return voxels.astype(np.float32)
+    sides = [size // factor for size in voxels.shape]
+    whole = voxels[tuple(slice(side * factor) for side in sides)]
+    blocks = whole.reshape([n for side in sides for n in (side, factor)])
+    pooled: NDArray[np.float32] = blocks.mean(axis=(1, 3, 5), dtype=np.float32)
+    return pooled
+
+
+def pooling_factor(record: ScanRecord, spacing_mm: float | None) -> int:
+    """Return how many stored voxels make one working voxel along each axis."""
+    if spacing_mm is None:
+        return 1
+    finest = min(record.spacing_mm)
+    factor = max(1, round(spacing_mm / finest))
+    if abs(factor * finest / spacing_mm - 1) > _SAME_SPACING:
+        raise BadConfig(
+            f"The cohort's voxels are {finest:g} mm, the training asks for "
+            f"{spacing_mm:g} mm",
+            expected="a whole multiple of the cohort's spacing",
+            next_step=f"Set spacing_mm={finest:g} or {2 * finest:g}, or prepare the "
+            "cohort again with another --spacing",
+        )
+    return factor

@@ -1,0 +1,77 @@
+"""Settings of DrasCLR pre-training (Yu et al., Medical Image Analysis 2023)."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from scanlearn.config.base import Frozen
+from scanlearn.config.engine import OptimiserConfig
+
+
+class EncoderConfig(Frozen):
+    """The location-conditioned encoder; defaults are the release's layer table."""
+
+    width: int = Field(default=8, ge=1, description="Channels of the first layer")
+    dim: int = Field(default=128, ge=1, description="Size of the representation")
+    experts: int = Field(default=8, ge=1, description="Kernels mixed by location")
+
+
+class LandmarkConfig(Frozen):
+    """Where in the body patches are taken; sizes in millimetres."""
+
+    patch_mm: float = Field(default=32.0, gt=0, description="Side of a patch")
+    step_mm: float = Field(default=26.0, gt=0, description="Distance of landmarks")
+    min_lung: float = Field(
+        default=0.1, ge=0, lt=1, description="Least lung fraction of a landmark"
+    )
+    at_most: int | None = Field(
+        default=None, ge=2, description="Keep an even choice of this many"
+    )
+
+
+class ViewConfig(Frozen):
+    """Random changes between two views of one patch (the release's values)."""
+
+    rotate_degrees: float = Field(default=10.0, ge=0)
+    shift_mm: float = Field(default=12.0, ge=0)
+    scale: float = Field(default=0.1, ge=0, lt=1)
+    noise_probability: float = Field(default=0.25, ge=0, le=1)
+    noise_hu: float = Field(default=50.0, ge=0, description="Upper bound of the s.d.")
+    gamma_probability: float = Field(default=0.25, ge=0, le=1)
+    gamma: tuple[float, float] = (0.5, 4.5)
+    context: bool = Field(
+        default=True,
+        description="Shifts bring in real tissue instead of a repeated border",
+    )
+
+
+class DrasclrConfig(Frozen):
+    """DrasCLR: patches of one place are told apart between patients."""
+
+    name: Literal["drasclr"] = "drasclr"
+    spacing_mm: float | None = Field(
+        default=None, gt=0, description="Working voxel size; the cohort's if not given"
+    )
+    encoder: EncoderConfig = EncoderConfig()
+    head_dim: int = Field(default=128, ge=1, description="Size of the projection")
+    landmarks: LandmarkConfig = LandmarkConfig()
+    views: ViewConfig = ViewConfig()
+    optimiser: OptimiserConfig = OptimiserConfig()
+    batch: int = Field(default=32, ge=2, description="Patients a step")
+    queue: int = Field(
+        default=4096, ge=0, description="Keys kept a landmark; sized to the cohort"
+    )
+    in_batch: bool = Field(
+        default=False, description="Other patients of the batch are negatives too"
+    )
+    temperature: float = Field(default=0.2, gt=0)
+    momentum: float = Field(default=0.999, ge=0, le=1, description="Of the teacher")
+    visit: int | None = Field(
+        default=None, ge=1, description="Steps on one landmark; 1.5 K/B if not given"
+    )
+
+    @model_validator(mode="after")
+    def _some_negatives(self) -> Self:
+        if not self.queue and not self.in_batch:
+            raise ValueError("queue=0 leaves no negatives: set in_batch=true")
+        return self

@@ -1,0 +1,49 @@
+"""How long and on what a training runs; the same for every recipe."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from scanlearn.config.base import Frozen
+
+
+class EngineConfig(Frozen):
+    """Settings of the training loop."""
+
+    seed: int = Field(default=0, ge=0, description="Seed of everything random")
+    steps: int = Field(default=2000, ge=0, description="Optimiser steps in all")
+    minutes: float | None = Field(
+        default=None, ge=0, description="Stop after this many minutes, if sooner"
+    )
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        default="auto", description="auto takes a GPU when there is one"
+    )
+    precision: Literal["auto", "no", "bf16", "fp16"] = Field(
+        default="auto", description="Mixed precision; auto is bf16 where it pays"
+    )
+    threads: int | None = Field(
+        default=None, ge=1, description="CPU threads; all but one when not given"
+    )
+    workers: int = Field(default=0, ge=0, description="Loader processes beside it")
+    accumulate: int = Field(default=1, ge=1, description="Batches an optimiser step")
+    clip_norm: float | None = Field(
+        default=None, gt=0, description="Largest gradient norm"
+    )
+    log_every: int = Field(default=10, ge=1, description="Steps between curve points")
+    save_every: int = Field(default=200, ge=1, description="Steps between checkpoints")
+    validate_every: int = Field(
+        default=100, ge=1, description="Steps between validations and health checks"
+    )
+
+
+class OptimiserConfig(Frozen):
+    """Which optimiser, how fast, and how the rate falls."""
+
+    name: Literal["sgd", "adamw"] = "adamw"
+    learning_rate: float = Field(default=1e-3, gt=0)
+    weight_decay: float = Field(default=1e-4, ge=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="Of SGD only")
+    warmup: float = Field(
+        default=0.0, ge=0, lt=1, description="Fraction of the steps with a rising rate"
+    )
+    schedule: Literal["cosine", "constant"] = "cosine"

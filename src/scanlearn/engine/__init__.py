@@ -1,0 +1,1 @@
+"""The training loop that trains every recipe, and its checkpoints."""

@@ -1,0 +1,67 @@
+"""Training states on disk: complete under their name, or not there at all."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from scanlearn.errors import BadRun
+
+_STATE = "state.pt"
+
+
+class Checkpoints:
+    """The states ``last`` and ``best`` of one run.
+
+    A state is a folder. It is written as ``.NAME.part``, renamed to ``.NAME.new`` when
+    complete, and takes the place of the old one in two renames; whoever is killed in
+    between leaves a complete ``.NAME.new`` that the next reader moves into place.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def save(self, name: str, state: dict[str, Any]) -> None:
+        """Write a state of tensors, numbers, strings, lists and dicts."""
+        part, new = self.folder / f".{name}.part", self.folder / f".{name}.new"
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(new, ignore_errors=True)
+        part.mkdir()
+        torch.save(state, part / _STATE)
+        os.rename(part, new)
+        self._settle(name)
+
+    def load(self, name: str) -> dict[str, Any] | None:
+        """Read a state onto the CPU; None when there is none yet.
+
+        Only tensors and plain values are accepted: a checkpoint from elsewhere runs no
+        code here.
+        """
+        if (self.folder / f".{name}.new").exists():
+            self._settle(name)
+        path = self.folder / name / _STATE
+        if not path.exists():
+            return None
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
+            raise BadRun(
+                f"The checkpoint {path} cannot be read: {error}",
+                next_step="Delete its folder to go on without it",
+            ) from None
+        return dict(state)
+
+    def _settle(self, name: str) -> None:
+        """Move a complete new state into the place of the old one."""
+        old = self.folder / f".{name}.old"
+        shutil.rmtree(old, ignore_errors=True)
+        if (self.folder / name).exists():
+            os.rename(self.folder / name, old)
+        os.rename(self.folder / f".{name}.new", self.folder / name)
+        shutil.rmtree(old, ignore_errors=True)

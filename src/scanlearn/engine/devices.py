@@ -1,0 +1,75 @@
+"""What the training runs on: device, precision, threads."""
+
+from __future__ import annotations
+
+import os
+
+import psutil
+import torch
+from accelerate import Accelerator
+
+from scanlearn.config.engine import EngineConfig
+from scanlearn.errors import BadConfig
+
+
+def make_accelerator(config: EngineConfig) -> Accelerator:
+    """Return the Accelerate front end for a configuration.
+
+    Under ``accelerate launch`` or ``torchrun`` this joins the other processes.
+    """
+    device = choose_device(config.device)
+    torch.set_num_threads(config.threads or max(1, (os.cpu_count() or 1) - 1))
+    return Accelerator(
+        cpu=device == "cpu",
+        mixed_precision=choose_precision(config.precision, device),
+        gradient_accumulation_steps=config.accumulate,
+        step_scheduler_with_optimizer=False,
+    )
+
+
+def choose_device(wanted: str) -> str:
+    """Return the device to use, or say that the wanted one is absent."""
+    present = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if wanted == "auto":
+        return next(device for device in present if present[device])
+    if not present[wanted]:
+        raise BadConfig(
+            f"engine.device is '{wanted}', but this machine has none",
+            next_step="Use engine.device=auto or cpu",
+        )
+    return wanted
+
+
+def choose_precision(wanted: str, device: str) -> str:
+    """Return the mixed precision; ``auto`` is bf16 where there is hardware for it.
+
+    On a CPU with AVX-512 BF16 the U-Net's step takes a third of the time, DrasCLR's
+    three quarters; without it bf16 is emulated and slower.
+    """
+    if wanted != "auto":
+        return wanted
+    has_bf16 = {
+        "cuda": torch.cuda.is_bf16_supported,
+        "cpu": lambda: torch.cpu.get_capabilities().get("avx512_bf16", False),
+    }
+    return "bf16" if device in has_bf16 and has_bf16[device]() else "no"
+
+
+def mixed_precision(device: torch.device) -> torch.autocast:
+    """Return the autocast context in which a trained network is used."""
+    use_bf16 = choose_precision("auto", device.type) == "bf16"
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=use_bf16)
+
+
+def describe_device() -> str:
+    """Say in one line what a training would run on."""
+    if torch.cuda.is_available():
+        free, _ = torch.cuda.mem_get_info()
+        return f"CUDA: {torch.cuda.get_device_name()}, {free / 2**30:.0f} GB free"
+    memory = psutil.virtual_memory().available / 2**30
+    kind = "Apple GPU" if torch.backends.mps.is_available() else "CPU"
+    return f"{kind}: {os.cpu_count()} cores, {memory:.0f} GB memory free"

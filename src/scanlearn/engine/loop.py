@@ -1,0 +1,201 @@
+"""The training loop, as a generator of events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from scanlearn.config.engine import EngineConfig
+from scanlearn.engine.checkpoints import Checkpoints
+from scanlearn.engine.optimisers import make_optimiser, make_schedule
+from scanlearn.engine.pace import Pace
+from scanlearn.engine.recipe import Batch, Recipe, StepResult
+from scanlearn.randomness import seed_everything
+from scanlearn.runs.events import (
+    Epoch,
+    Event,
+    Finished,
+    Message,
+    Saved,
+    Started,
+    Step,
+    Stopped,
+)
+
+
+def train(
+    recipe: Recipe,
+    config: EngineConfig,
+    folder: Path,
+    *,
+    accelerator: Accelerator,
+    should_stop: Callable[[], bool],
+) -> Iterator[Event]:
+    """Train a recipe from its last checkpoint to the end, telling the story.
+
+    Parameters
+    ----------
+    recipe
+        What is learned.
+    config
+        How long and how often to save.
+    folder
+        The run's ``checkpoints/``.
+    accelerator
+        Device, precision, processes.
+    should_stop
+        Asked after every step; when true, the state is saved and the loop ends.
+    """
+    training = _Training(recipe, config, folder, accelerator)
+    step = training.resume()
+    yield Started(
+        steps=config.steps,
+        step=step,
+        device=str(accelerator.device),
+        precision=str(accelerator.mixed_precision),
+    )
+    pace = Pace(first_step=step, steps=config.steps, minutes=config.minutes)
+    batches = recipe.batches(step, config, accelerator)
+    stopped = False
+    while step < config.steps and not (stopped or training.agreed(pace.is_over())):
+        result = training.step(step, batches)
+        step += 1
+        if not torch.isfinite(result.loss):
+            yield Message(
+                severity="warning",
+                text=f"The loss is not a number at step {step}: the training stops and "
+                "the last checkpoint stays. Lower optimiser.learning_rate and resume.",
+            )
+            yield Stopped(step=step, reason="the loss is not a number")
+            return
+        if step % config.log_every == 0 or step == config.steps:
+            values = training.values(result)
+            yield Step(step=step, values=values, seconds_left=pace.seconds_left(step))
+        if step % config.validate_every == 0:
+            yield from training.look(step)
+        if step % config.save_every == 0 and step < config.steps:
+            yield training.save(step)
+        stopped = training.agreed(should_stop())
+    yield training.save(step)
+    if stopped and step < config.steps:
+        yield Stopped(step=step, reason="asked for")
+    else:
+        yield Finished(step=step, values=training.last_metrics)
+
+
+class _Training:
+    """The parts of one training, prepared for the device."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        config: EngineConfig,
+        folder: Path,
+        accelerator: Accelerator,
+    ) -> None:
+        self.recipe, self.config, self.accelerator = recipe, config, accelerator
+        self.checkpoints = Checkpoints(folder)
+        self.optimiser: Optimizer = make_optimiser(
+            recipe.parameter_groups(), recipe.optimiser
+        )
+        self.schedule: LambdaLR = make_schedule(
+            self.optimiser, recipe.optimiser, steps=config.steps
+        )
+        self.wrapped, self.optimiser = accelerator.prepare(recipe, self.optimiser)
+        self.best: float | None = None
+        self.last_metrics: dict[str, float] = {}
+
+    def resume(self) -> int:
+        """Take up the last checkpoint; returns its step, 0 without one."""
+        state = self.checkpoints.load("last")
+        if state is None:
+            self._write("last", 0)
+            return 0
+        self.recipe.load_state_dict(state["recipe"])
+        self.recipe.remember(state["memory"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.best = state["best"]
+        return int(state["step"])
+
+    def step(self, step: int, batches: Iterator[Batch]) -> StepResult:
+        """Do one optimiser step."""
+        seed_everything(self.config.seed, "step", step, self.accelerator.process_index)
+        self.recipe.train()
+        self.recipe.before_step(step, self.config.steps)
+        for _ in range(self.config.accumulate):
+            batch = _to_device(next(batches), self.accelerator.device)
+            with self.accelerator.accumulate(self.wrapped):
+                result: StepResult = self.wrapped(batch)
+                self.accelerator.backward(result.loss)
+                if self.config.clip_norm and self.accelerator.sync_gradients:
+                    self.accelerator.clip_grad_norm_(
+                        self.recipe.parameters(), self.config.clip_norm
+                    )
+                self.optimiser.step()
+                self.optimiser.zero_grad()
+            with torch.no_grad():
+                self.recipe.after_step(self.accelerator.gather(result.carry))
+        self.schedule.step()
+        return result
+
+    def values(self, result: StepResult) -> dict[str, float]:
+        """Return the curve's values as numbers."""
+        values = {"loss": result.loss.detach(), **result.values}
+        return {name: float(value) for name, value in values.items()}
+
+    def look(self, step: int) -> Iterator[Event]:
+        """Validate and judge; a better score becomes the best checkpoint."""
+        self.recipe.eval()
+        with torch.no_grad():
+            metrics = self.recipe.validate()
+            health = self.recipe.health(step)
+        if metrics:
+            self.last_metrics = metrics
+            score = metrics[self.recipe.score]
+            better = self.best is None or score > self.best
+            if better:
+                self.best = score
+                self._write("best", step)
+            yield Epoch(step=step, values=metrics, best=better)
+        if health is not None:
+            yield health
+
+    def save(self, step: int) -> Saved:
+        """Save the state; without validation it is also what is exported."""
+        self._write("last", step)
+        return Saved(step=step, name="last")
+
+    def agreed(self, stop: bool) -> bool:
+        """Whether any process wants to stop: all leave the loop at the same step."""
+        if self.accelerator.num_processes == 1:
+            return stop
+        votes = torch.tensor([float(stop)], device=self.accelerator.device)
+        return bool(self.accelerator.reduce(votes, reduction="sum").item() > 0)
+
+    def _write(self, name: str, step: int) -> None:
+        if not self.accelerator.is_main_process:
+            return
+        self.checkpoints.save(name, self._state(step))
+        if name == "best" or self.best is None:
+            self.recipe.export(self.checkpoints.folder, step=step)
+
+    def _state(self, step: int) -> dict[str, Any]:
+        return {
+            "step": step,
+            "recipe": self.recipe.state_dict(),
+            "memory": self.recipe.memory(),
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "best": self.best,
+        }
+
+
+def _to_device(batch: Batch, device: torch.device) -> Batch:
+    return {name: x.to(device, non_blocking=True) for name, x in batch.items()}

@@ -1,0 +1,92 @@
+"""What the engine asks of a recipe: one way to learn one thing."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from scanlearn.config.engine import EngineConfig, OptimiserConfig
+from scanlearn.runs.events import Health
+
+Batch = dict[str, Tensor]
+
+
+@dataclass
+class StepResult:
+    """What one training step gives.
+
+    Parameters
+    ----------
+    loss
+        Scalar to be minimised.
+    values
+        Scalars for the curve, without gradient.
+    carry
+        Tensors for :meth:`Recipe.after_step`, gathered over processes on dim 0.
+    """
+
+    loss: Tensor
+    values: dict[str, Tensor] = field(default_factory=dict)
+    carry: dict[str, Tensor] = field(default_factory=dict)
+
+
+class Recipe(nn.Module, ABC):
+    """A pre-training method or a fine-tuning task, ready to be trained.
+
+    A recipe is a module whose ``forward`` takes a batch and gives a
+    :class:`StepResult`, so that Accelerate can wrap it for many GPUs. Data and views
+    are pure functions of the seed and the step: a resumed run sees what it would have.
+    """
+
+    #: Name of the validation metric that the best checkpoint has most of.
+    score: str = ""
+
+    @property
+    @abstractmethod
+    def optimiser(self) -> OptimiserConfig:
+        """The optimiser's settings."""
+
+    @abstractmethod
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return optimiser groups; ``rate`` scales a group's learning rate."""
+
+    @abstractmethod
+    def batches(
+        self, first_step: int, engine: EngineConfig, accelerator: Accelerator
+    ) -> Iterator[Batch]:
+        """Yield this process's batches from a step on, without end."""
+
+    @abstractmethod
+    def forward(self, batch: Batch) -> StepResult:
+        """Compute the loss of a batch."""
+
+    def before_step(self, step: int, steps: int) -> None:
+        """Note which step comes, for schedules and random streams."""
+
+    def after_step(self, carry: Batch) -> None:
+        """Update what is not trained by gradient: teachers, queues, banks."""
+
+    def validate(self) -> dict[str, float]:
+        """Return metrics on held-out scans; empty when there are none."""
+        return {}
+
+    def health(self, step: int) -> Health | None:
+        """Say whether something is being learned."""
+        return None
+
+    def memory(self) -> dict[str, Any]:
+        """Return state that is in no parameter or buffer: queues and the like."""
+        return {}
+
+    def remember(self, memory: dict[str, Any]) -> None:
+        """Take back what :meth:`memory` returned."""
+
+    @abstractmethod
+    def export(self, folder: Path, *, step: int) -> None:
+        """Write the trained network for use elsewhere into a run's ``checkpoints/``."""

@@ -1,0 +1,1 @@
+"""Docks, readers and writers of the napari plugin; nothing here trains."""

@@ -1,0 +1,168 @@
+"""The only place that makes napari layers from scans, labels and probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scanlearn.config.palette import class_colour
+from scanlearn.scans.geometry import Grid, napari_affine, world_to_patient
+from scanlearn.scans.scan import Scan
+
+#: Data, keyword arguments, and the type of a layer.
+LayerData = tuple[NDArray[Any], dict[str, Any], str]
+
+#: Key of :class:`Origin` in ``layer.metadata``.
+ORIGIN = "scanlearn"
+
+#: Name of each class value in ``layer.metadata``.
+CLASSES = "scanlearn classes"
+
+#: Marks an image layer that lies over a scan, in ``layer.metadata``.
+OVERLAY = "scanlearn overlay"
+
+AXIS_LABELS = ("S", "P", "L")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the voxels of a layer come from, and the grid they had there."""
+
+    source: Path
+    grid: Grid
+    patient: str
+    modality: str = ""
+    series: str = ""
+    volume: int | None = None
+
+    def same_scan(self, other: Origin) -> bool:
+        """Whether both layers show the same scan."""
+        mine = (self.source, self.series, self.volume)
+        return mine == (other.source, other.series, other.volume)
+
+
+def image_layer(scan: Scan, origin: Origin) -> LayerData:
+    """Return a scan as an image layer on its canonical grid.
+
+    Voxels keep their values; only an oblique scan is resampled to be shown.
+    """
+    from scanlearn.scans.windows import display_range
+
+    shown = scan.canonical()
+    return (
+        np.ascontiguousarray(shown.voxels),
+        {
+            "name": f"{origin.patient} · {origin.modality or 'image'}",
+            "contrast_limits": display_range(shown),
+            "colormap": "gray",
+            **placed(shown.grid, origin),
+        },
+        "image",
+    )
+
+
+def labels_layer(
+    labels: NDArray[Any],
+    grid: Grid,
+    origin: Origin,
+    *,
+    name: str,
+    classes: Mapping[int, str],
+    opacity: float = 0.5,
+) -> LayerData:
+    """Return a label map on a displayed grid, with class colours and names."""
+    return (
+        labels,
+        {
+            "name": f"{origin.patient} · {name} (labels)",
+            "opacity": opacity,
+            "colormap": class_colormap(classes),
+            "features": class_features(classes),
+            **placed(grid, origin, {CLASSES: dict(classes)}),
+        },
+        "labels",
+    )
+
+
+def probability_layer(
+    probability: NDArray[Any], grid: Grid, origin: Origin, *, value: int, name: str
+) -> LayerData:
+    """Return the probability of one class, hidden, in the colour of the class."""
+    from napari.utils import Colormap
+
+    # From clear to the colour, so that the scan is seen where nothing was found.
+    clear = class_colour(value) + "00"
+    colours = Colormap([clear, class_colour(value)], name=f"class {value}")
+    return (
+        probability,
+        {
+            "name": f"{origin.patient} · probability: {name}",
+            "contrast_limits": (0.0, 1.0),
+            "colormap": colours,
+            "blending": "translucent",
+            "opacity": 0.7,
+            "visible": False,
+            **placed(grid, origin, {OVERLAY: True}),
+        },
+        "image",
+    )
+
+
+def placed(
+    grid: Grid, origin: Origin, metadata: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return what every layer of a scan shares: its place, units and axis letters."""
+    return {
+        "affine": napari_affine(grid),
+        "units": ("mm",) * 3,
+        "axis_labels": AXIS_LABELS,
+        "metadata": {ORIGIN: origin, **(metadata or {})},
+    }
+
+
+def class_colormap(classes: Mapping[int, str]) -> Any:
+    """Return napari's colours of label values: those of the classes, all else clear."""
+    from napari.utils import DirectLabelColormap
+
+    colours: dict[int | None, Any] = {None: "transparent", 0: "transparent"}
+    colours |= {value: class_colour(value) for value in classes}
+    return DirectLabelColormap(color_dict=colours)
+
+
+def class_features(classes: Mapping[int, str]) -> dict[str, list[Any]]:
+    """Return the table that makes napari show a class's name under the cursor."""
+    return {
+        "index": [0, *classes],
+        "class": ["", *classes.values()],
+    }
+
+
+def origin_of(layer: Any) -> Origin | None:
+    """Return where a layer comes from, if it is one of ours."""
+    found = layer.metadata.get(ORIGIN)
+    return found if isinstance(found, Origin) else None
+
+
+def grid_of(layer: Any) -> Grid:
+    """Return the grid of any three-dimensional layer in patient space."""
+    return grid_of_transform(layer.data.shape, layer.data_to_world)
+
+
+def grid_of_transform(shape: Sequence[int], to_world: Any) -> Grid:
+    """Return the grid of voxels whose world positions a function gives."""
+    start = world_to_patient(to_world((0, 0, 0)))
+    affine = np.eye(4)
+    affine[:3, 3] = start
+    for axis in range(3):
+        affine[:3, axis] = world_to_patient(to_world(np.eye(3)[axis])) - start
+    return Grid((int(shape[0]), int(shape[1]), int(shape[2])), affine)
+
+
+def short_key(patient: str) -> str:
+    """Return the first digits of a patient key, as shown: ``P-3f9a``."""
+    return patient[:6]

@@ -1,0 +1,41 @@
+"""The classes of a result: colour, name and volume."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
+
+from scanlearn.gui.class_table import swatch
+from scanlearn.gui.prediction import FoundClass
+from scanlearn.gui.widgets import shortened
+
+
+class Legend(QWidget):
+    """One line a class."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setColumnStretch(1, 1)
+        self.lines: list[str] = []
+
+    def show_classes(self, classes: Sequence[FoundClass]) -> None:
+        """Replace the lines."""
+        while (item := self._grid.takeAt(0)) is not None:
+            widget = item.widget()
+            if widget is not None:
+                widget.deleteLater()
+        self.lines = []
+        for line, found in enumerate(classes):
+            volume = volume_text(found.ml)
+            self._grid.addWidget(swatch(found.value), line, 0)
+            self._grid.addWidget(QLabel(shortened(found.name, 28)), line, 1)
+            self._grid.addWidget(QLabel(volume), line, 2)
+            self.lines.append(f"{found.name} {volume}")
+
+
+def volume_text(ml: float) -> str:
+    """Return a volume with its unit: ``"12.4 ml"``, ``"4,810 ml"``."""
+    return f"{ml:,.0f} ml" if ml >= 100 else f"{ml:.1f} ml"

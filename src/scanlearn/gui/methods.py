@@ -1,0 +1,46 @@
+"""What can be chosen in the docks: pre-training methods and fine-tuning tasks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scanlearn.config.base import Frozen
+from scanlearn.config.drasclr import DrasclrConfig
+from scanlearn.config.segmentation import SegmentationConfig
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One entry of a choice, and which of its settings the dock offers."""
+
+    title: str
+    about: str
+    model: type[Frozen]
+    settings: tuple[str, ...]
+
+
+#: Name of the recipe in the configuration -> how it is offered. A new method is a line.
+METHODS = {
+    "drasclr": Recipe(
+        "DrasCLR",
+        "one organ, subtle local disease",
+        DrasclrConfig,
+        ("engine.steps", "engine.minutes", "recipe.batch", "engine.seed"),
+    ),
+}
+
+TASKS = {
+    "segmentation": Recipe(
+        "Segmentation",
+        "outline organs or lesions from a few painted slices",
+        SegmentationConfig,
+        ("engine.steps", "engine.minutes", "recipe.batch", "engine.seed"),
+    ),
+}
+
+#: What each preset is for.
+PRESETS_ABOUT = {
+    "quick": "minutes on a laptop: to try things out",
+    "standard": "one GPU, some hours: the usual choice",
+    "paper": "the published numbers: days on a large GPU",
+}

@@ -1,0 +1,87 @@
+"""New label layers, exactly on the grid of the scan they are painted on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from scanlearn.errors import BadLabels
+from scanlearn.gui.layers import (
+    CLASSES,
+    OVERLAY,
+    class_colormap,
+    class_features,
+    grid_of,
+    labels_layer,
+    origin_of,
+)
+
+
+def shown_scan(viewer: Any) -> Any | None:
+    """Return the image layer of the scan the user works on: selected, else the last."""
+    selected = viewer.layers.selection.active
+    candidates = [selected, *reversed(viewer.layers)]
+    return next((layer for layer in candidates if is_scan(layer)), None)
+
+
+def chosen_labels(viewer: Any) -> Any | None:
+    """Return the Labels layer to use: selected, else the last one tied to a scan."""
+    selected = viewer.layers.selection.active
+    candidates = [selected, *reversed(viewer.layers)]
+    return next((layer for layer in candidates if _is_painted(layer)), None)
+
+
+def new_labels(viewer: Any, classes: Mapping[int, str]) -> Any:
+    """Add an empty Labels layer over the shown scan, ready to paint class 1.
+
+    Raises
+    ------
+    BadLabels
+        If no scan is shown.
+    """
+    image = shown_scan(viewer)
+    if image is None:
+        raise BadLabels(
+            "No scan is shown to paint on",
+            expected="a scan in the viewer",
+            next_step="Add one under Scans, then press 'New label layer'",
+        )
+    origin, grid = origin_of(image), grid_of(image)
+    assert origin is not None
+    empty = np.zeros(grid.shape, dtype=np.uint8)
+    data, settings, _ = labels_layer(empty, grid, origin, name="mine", classes=classes)
+    layer = viewer.add_labels(data, **settings)
+    layer.selected_label = min(classes, default=1)
+    layer.brush_size = 10
+    layer.mode = "paint"
+    return layer
+
+
+def recolour(viewer: Any, classes: Mapping[int, str]) -> None:
+    """Give painted layers the colours and names of the classes."""
+    for layer in viewer.layers:
+        if _is_painted(layer) and layer.metadata.get(CLASSES) != dict(classes):
+            layer.metadata[CLASSES] = dict(classes)
+            layer.features = class_features(classes)
+            layer.colormap = class_colormap(classes)
+
+
+def is_scan(layer: Any) -> bool:
+    """Whether a layer is the image of a scan of ours, not an overlay of one."""
+    return (
+        layer is not None
+        and type(layer).__name__ == "Image"
+        and layer.ndim == 3
+        and origin_of(layer) is not None
+        and not layer.metadata.get(OVERLAY, False)
+    )
+
+
+def _is_painted(layer: Any) -> bool:
+    return (
+        layer is not None
+        and type(layer).__name__ == "Labels"
+        and origin_of(layer) is not None
+    )

@@ -1,0 +1,243 @@
+"""The Predict dock: a model of one's own on a scan, laid over it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtWidgets import QFileDialog, QLabel, QWidget
+
+from scanlearn.gui.background import (
+    Failure,
+    Report,
+    connect_while_alive,
+    in_background,
+)
+from scanlearn.gui.job_row import JobRow
+from scanlearn.gui.layers import LayerData, grid_of, origin_of
+from scanlearn.gui.legend import Legend
+from scanlearn.gui.notice import Notice
+from scanlearn.gui.opening import read_entry
+from scanlearn.gui.orientation import show_orientation
+from scanlearn.gui.painting import is_scan
+from scanlearn.gui.prediction import (
+    Prediction,
+    prediction_layers,
+    read_predictions,
+    save_prediction,
+)
+from scanlearn.gui.run_list import RunRow
+from scanlearn.gui.state import shared_state
+from scanlearn.gui.widgets import (
+    button,
+    combo,
+    fill,
+    gate,
+    heading,
+    hint,
+    labelled,
+    page,
+    primary,
+    row,
+)
+
+_READY = ("finished", "stopped")
+
+_ABOUT = "Lay what a fine-tuned model finds over a scan, with the volume of each class."
+
+Result = tuple[Prediction, list[LayerData]]
+
+
+class PredictDock(QWidget):
+    """Model, scan, Predict, the result with its legend, Save."""
+
+    def __init__(self, napari_viewer: Any, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.viewer = napari_viewer
+        self.state = shared_state()
+        self.models = combo("Fine-tuned models, newest first")
+        self.scans = combo("Scan to predict on")
+        self.browse_button = button("Browse…", self.browse, "A scan not yet shown")
+        self.predict_button = primary("Predict", self.predict)
+        self.job = JobRow()
+        self.notice = Notice()
+        self.result = heading("Result")
+        self.legend = Legend()
+        self.save_button = button(
+            "Save…", self.save, "NIfTI in the scan's own grid, and volumes as CSV"
+        )
+        self.saved = hint()
+        self.prediction: Prediction | None = None
+        self._target: Any = None
+        self._folder = Path(tempfile.mkdtemp(prefix="scanlearn-predict-"))
+        self.destroyed.connect(partial(_remove, self._folder))
+        self._lay_out()
+        self._connect()
+        self._show_models(self.state.runs.rows)
+        self._show_scans()
+        self._show_result(None)
+
+    def _lay_out(self) -> None:
+        layout = page(self)
+        disclaimer = QLabel("Not for clinical use")
+        disclaimer.setStyleSheet("font-weight: 600")
+        for widget in (
+            hint(_ABOUT),
+            labelled("Model", self.models),
+            labelled("Scan", row(self.scans, self.browse_button, stretch=0)),
+            self.predict_button,
+            self.job,
+            self.notice,
+            self.result,
+            self.legend,
+            self.save_button,
+            self.saved,
+            disclaimer,
+        ):
+            layout.addWidget(widget)
+        layout.addStretch(1)
+
+    def _connect(self) -> None:
+        self.state.runs.changed.connect(self._show_models)
+        self.state.runs.watch(self)
+        self.models.currentIndexChanged.connect(self._refresh)
+        self.scans.currentIndexChanged.connect(self._refresh)
+        self.job.finished.connect(self._predicted)
+        self.job.failed.connect(self._failed)
+        self.job.cancelled.connect(self._refresh)
+        events = self.viewer.layers.events
+        for emitter in (events.inserted, events.removed):
+            connect_while_alive(self, emitter, self._show_scans)
+
+    def browse(self) -> None:
+        """Let the user choose a scan that is not shown yet."""
+        chosen, _ = QFileDialog.getOpenFileName(self, "Scan")
+        if chosen:
+            self.open_scan(Path(chosen))
+
+    def open_scan(self, path: Path) -> None:
+        """Show a scan, so that it can be chosen."""
+        self.notice.clear()
+
+        def work(_report: Report) -> LayerData:
+            from scanlearn.scans.find import find_scans
+
+            return read_entry(find_scans(path)[0])
+
+        in_background(self, work, done=self._opened, failed=self._failed)
+
+    def predict(self) -> None:
+        """Run the model on the chosen scan in a process of its own."""
+        layer = self._layer()
+        origin = origin_of(layer)
+        assert origin is not None
+        self.notice.clear()
+        self._show_result(None)
+        # The layer may be renamed or removed meanwhile: its place is noted now.
+        self._target = (origin, grid_of(layer))
+        out = Path(tempfile.mkdtemp(dir=self._folder))
+        self._out = out
+        model = self.models.currentData()
+        arguments = ["predict", str(model), str(origin.source), "--out", str(out)]
+        if origin.series:
+            arguments += ["--series", origin.series]
+        self.job.start(arguments, f"Predicting on {origin.patient}")
+        self._refresh()
+
+    def save(self) -> None:
+        """Let the user choose where to, and copy the result there."""
+        chosen = QFileDialog.getExistingDirectory(self, "Save the result in")
+        if chosen:
+            self.save_to(Path(chosen))
+
+    def save_to(self, folder: Path) -> None:
+        """Copy the result into a folder; the copies are compared with the originals."""
+        prediction = self.prediction
+        assert prediction is not None
+
+        def work(_report: Report) -> list[Path]:
+            return save_prediction(prediction, folder)
+
+        in_background(self, work, done=self._saved, failed=self._failed)
+
+    def _layer(self) -> Any | None:
+        name = self.scans.currentData()
+        return next((one for one in self.viewer.layers if one.name == name), None)
+
+    def _opened(self, layer: LayerData) -> None:
+        data, settings, _kind = layer
+        added = self.viewer.add_image(data, **settings)
+        show_orientation(self.viewer)
+        self.scans.setCurrentIndex(self.scans.findData(added.name))
+
+    def _predicted(self, _events: list[Any]) -> None:
+        origin, grid = self._target
+        out = self._out
+
+        def work(_report: Report) -> Result:
+            return prediction_layers(read_predictions(out), origin, grid)
+
+        in_background(self, work, done=self._show_layers, failed=self._failed)
+        self._refresh()
+
+    def _show_layers(self, result: Result) -> None:
+        prediction, layers = result
+        for data, settings, kind in layers:
+            getattr(self.viewer, f"add_{kind}")(data, **settings)
+        self._show_result(prediction)
+
+    def _show_result(self, prediction: Prediction | None) -> None:
+        self.prediction = prediction
+        self.legend.show_classes(prediction.classes if prediction else ())
+        for widget in (self.result, self.legend, self.save_button):
+            widget.setVisible(prediction is not None)
+        self.saved.setVisible(False)
+
+    def _saved(self, files: list[Path]) -> None:
+        self.saved.setText(
+            f"Saved and compared: {len(files)} files in {files[0].parent}"
+        )
+        self.saved.setVisible(True)
+
+    def _failed(self, failure: Failure) -> None:
+        self.notice.show_failure(failure)
+        self._refresh()
+
+    def _show_models(self, rows: tuple[RunRow, ...]) -> None:
+        ready = [
+            r
+            for r in rows
+            if r.kind == "finetune" and r.state in _READY and r.has_model
+        ]
+        items: list[tuple[str, object]] = [(_model_text(r), r.path) for r in ready]
+        none: list[tuple[str, object]] = [("none yet: make one under Fine-tune", None)]
+        fill(self.models, items or none, self.models.currentData())
+        self._refresh()
+
+    def _show_scans(self) -> None:
+        names = [layer.name for layer in self.viewer.layers if is_scan(layer)]
+        items: list[tuple[str, object]] = [(f"shown: {n}", n) for n in reversed(names)]
+        none: list[tuple[str, object]] = [("none shown yet", None)]
+        fill(self.scans, items or none, self.scans.currentData())
+        self._refresh()
+
+    def _refresh(self) -> None:
+        missing = ""
+        if self.models.currentData() is None:
+            missing = "Fine-tune a model first"
+        elif self.scans.currentData() is None:
+            missing = "Add a scan to the viewer first, or open one with Browse…"
+        elif self.job.busy:
+            missing = "A prediction is going on"
+        gate(self.predict_button, missing)
+
+
+def _model_text(run: RunRow) -> str:
+    return f"{run.title} · {run.best}" if run.best else run.title
+
+
+def _remove(folder: Path, _gone: object = None) -> None:
+    shutil.rmtree(folder, ignore_errors=True)

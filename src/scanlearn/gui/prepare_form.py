@@ -1,0 +1,102 @@
+"""Name and voxel size of a new cohort, and the job that prepares it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QDoubleSpinBox, QLineEdit, QVBoxLayout, QWidget
+
+from scanlearn.gui.job_row import JobRow
+from scanlearn.gui.settings import cohorts_folder
+from scanlearn.gui.widgets import gate, heading, labelled, primary
+from scanlearn.runs import Event
+
+_SAYS_NOTHING = ("scans", "dicom", "dcm", "images", "data", "nifti")
+
+
+class PrepareForm(QWidget):
+    """Prepares what was opened; ``prepared`` gives the cohort's folder."""
+
+    prepared = Signal(object)
+    failed = Signal(object)
+    started = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.name = QLineEdit()
+        self.name.setPlaceholderText("such as chest-2026")
+        self.name.setToolTip("A cohort of this name is extended if it exists")
+        self.spacing = QDoubleSpinBox()
+        self.spacing.setRange(0.0, 10.0)
+        self.spacing.setSingleStep(0.5)
+        self.spacing.setSuffix(" mm")
+        self.spacing.setSpecialValueText("automatic (1 mm for CT)")
+        self.spacing.setToolTip("Voxel size of the prepared scans")
+        self.button = primary(
+            "Prepare cohort", self._start, "Checks the scans and makes them a cohort"
+        )
+        self.job = JobRow()
+        self.job.finished.connect(self._finished)
+        self.job.failed.connect(self._failed)
+        self.job.cancelled.connect(self._refresh)
+        self.name.textChanged.connect(self._refresh)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(heading("Make a cohort of these scans"))
+        layout.addWidget(labelled("Name", self.name))
+        layout.addWidget(labelled("Voxel size", self.spacing))
+        layout.addWidget(self.button)
+        layout.addWidget(self.job)
+        self._input: Path | None = None
+        self._missing = "Open a folder of scans first"
+        self._refresh()
+
+    def set_input(self, path: Path | None, readable: int) -> None:
+        """Say what would be prepared; None when nothing is open."""
+        self._input = path
+        self._missing = "" if readable else "None of the files is a readable scan"
+        if path is None:
+            self._missing = "Open a folder of scans first"
+        elif not self.name.isModified():
+            # Only her own words stay: another folder must not extend the last cohort.
+            self.name.setText(_suggested(path))
+        self._refresh()
+
+    def _refresh(self) -> None:
+        missing = self._missing
+        if not missing and not re.fullmatch(r"[\w][\w. -]*", self.name.text()):
+            missing = "Give the cohort a name of letters, digits, - and _"
+        if self.job.busy:
+            missing = "Preparing is going on"
+        gate(self.button, missing)
+
+    @property
+    def cohort(self) -> Path:
+        """Folder of the cohort that is named."""
+        return cohorts_folder() / self.name.text().strip()
+
+    def _start(self) -> None:
+        assert self._input is not None
+        self.started.emit()
+        arguments = ["prepare", str(self._input), str(self.cohort)]
+        if self.spacing.value():
+            arguments += ["--spacing", f"{self.spacing.value():g}"]
+        self._made = self.cohort
+        self.job.start(arguments, f"Preparing {self.cohort.name}")
+        self._refresh()
+
+    def _finished(self, _events: list[Event]) -> None:
+        self._refresh()
+        self.prepared.emit(self._made)
+
+    def _failed(self, failure: object) -> None:
+        self._refresh()
+        self.failed.emit(failure)
+
+
+def _suggested(path: Path) -> str:
+    """Return the name of a folder, or of the one above where it says nothing."""
+    telling = path.parent if path.name.lower() in _SAYS_NOTHING else path
+    return re.sub(r"[^\w.-]+", "-", telling.stem)

@@ -1,0 +1,175 @@
+"""The Pre-train dock: learn from scans without labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtWidgets import QButtonGroup, QRadioButton, QVBoxLayout, QWidget
+
+from scanlearn.gui.background import Failure, Report, in_background
+from scanlearn.gui.cohort_box import CohortBox
+from scanlearn.gui.methods import METHODS
+from scanlearn.gui.notice import Notice
+from scanlearn.gui.plan_box import PlanBox
+from scanlearn.gui.run_slot import RunSlot
+from scanlearn.gui.settings import runs_folder
+from scanlearn.gui.settings_form import SettingsForm
+from scanlearn.gui.state import shared_state
+from scanlearn.gui.widgets import gate, heading, hint, labelled, page, primary
+from scanlearn.runs import RunFolder, launch
+from scanlearn.runs.folder import new_run_path
+
+_ABOUT = (
+    "Learn what your scans look like, without a single label. Fine-tuning then needs "
+    "fewer of them."
+)
+
+#: Fewer patients leave nothing to tell apart.
+FEWEST_SCANS = 2
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """What the dock asks for; ``changes`` are laid over the preset."""
+
+    path: Path
+    cohort: Path
+    method: str
+    preset: str
+    changes: Mapping[str, Any]
+
+
+class PretrainDock(QWidget):
+    """Cohort, method, preset, plan, Start, and the card of what runs."""
+
+    def __init__(self, napari_viewer: Any, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.viewer = napari_viewer
+        self.state = shared_state()
+        self.cohorts = CohortBox()
+        self.methods = QButtonGroup(self)
+        self.form = SettingsForm()
+        self.plan = PlanBox()
+        self.start_button = primary("Start", self.start, "Train in the background")
+        self.notice = Notice()
+        self.slot = RunSlot("pretrain")
+        self._starting = False
+        self._lay_out()
+        self.cohorts.chosen.connect(self._refresh)
+        self.cohorts.failed.connect(self.notice.show_error)
+        self.form.changed.connect(self._refresh)
+        self.slot.changed.connect(self._refresh)
+        self._method_chosen()
+
+    def _lay_out(self) -> None:
+        layout = page(self)
+        layout.addWidget(hint(_ABOUT))
+        layout.addWidget(labelled("Cohort", self.cohorts))
+        layout.addWidget(heading("Method"))
+        layout.addWidget(self._method_choice())
+        for widget in (self.form, self.plan, self.start_button, self.notice, self.slot):
+            layout.addWidget(widget)
+        layout.addStretch(1)
+
+    def _method_choice(self) -> QWidget:
+        box = QWidget()
+        column = QVBoxLayout(box)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        for name, method in METHODS.items():
+            choice = QRadioButton(method.title)
+            choice.setProperty("recipe", name)
+            choice.setChecked(not self.methods.buttons())
+            self.methods.addButton(choice)
+            column.addWidget(choice)
+            column.addWidget(hint(f"      {method.about}"))
+        self.methods.buttonClicked.connect(lambda _button: self._method_chosen())
+        return box
+
+    @property
+    def method(self) -> str:
+        """Name of the chosen method."""
+        chosen = self.methods.checkedButton()
+        assert chosen is not None
+        return str(chosen.property("recipe"))
+
+    def showEvent(self, event: Any) -> None:
+        """Ask for the device when the dock is first seen."""
+        super().showEvent(event)
+        self.plan.ask_device()
+
+    def start(self) -> None:
+        """Write the run and launch its worker."""
+        cohort = self.cohorts.cohort
+        assert cohort is not None
+        self.notice.clear()
+        self._starting = True
+        self._refresh()
+        plan = Pretraining(
+            path=new_run_path(runs_folder(), f"{self.method}_{cohort.name}"),
+            cohort=cohort,
+            method=self.method,
+            preset=self.form.preset,
+            changes=self.form.changes(),
+        )
+        in_background(
+            self,
+            partial(start_pretraining, plan),
+            done=self._started,
+            failed=self._failed,
+        )
+
+    def _started(self, run: RunFolder) -> None:
+        self._starting = False
+        self.slot.show_run(run)
+        self.state.select_run(run.path)
+
+    def _failed(self, failure: Failure) -> None:
+        self._starting = False
+        self.notice.show_failure(failure)
+        self._refresh()
+
+    def _method_chosen(self) -> None:
+        self.form.show_recipe(self.method, METHODS[self.method])
+
+    def _refresh(self) -> None:
+        scans = self.cohorts.scans()
+        gate(self.start_button, self._missing(scans))
+        self.plan.setVisible(self.cohorts.cohort is not None)
+        if "engine.steps" in self.form.fields:
+            self.plan.show_plan(
+                scans=scans,
+                steps=self.form.value("engine.steps"),
+                minutes=self.form.value("engine.minutes"),
+                cohort=self.cohorts.cohort,
+            )
+
+    def _missing(self, scans: int) -> str:
+        if self.cohorts.cohort is None:
+            return "Prepare a cohort under Scans first, or open one with Browse…"
+        if scans < FEWEST_SCANS:
+            return f"The cohort holds {scans} scan; at least {FEWEST_SCANS} are needed"
+        if self._starting:
+            return "Starting…"
+        if self.slot.running:
+            return "A pre-training runs below; stop or detach it to start another"
+        return ""
+
+
+def start_pretraining(plan: Pretraining, _report: Report) -> RunFolder:
+    """Check cohort and settings, write the run, launch its worker; slow."""
+    from scanlearn.launching import new_pretraining, pretraining_config
+
+    config = pretraining_config(
+        [plan.cohort],
+        method=plan.method,
+        preset_name=plan.preset,
+        changes=dict(plan.changes),
+    )
+    run = new_pretraining(config, plan.path)
+    launch(run)
+    return run

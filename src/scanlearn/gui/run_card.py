@@ -1,0 +1,218 @@
+"""One run, watched: name, curve, health, time left, and the ways to end it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from qtpy.QtCore import Qt, QUrl, Signal
+from qtpy.QtGui import QDesktopServices
+from qtpy.QtWidgets import (
+    QFrame,
+    QMenu,
+    QProgressBar,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QElidingLabel
+
+from scanlearn.gui.activity import ActivityBar
+from scanlearn.gui.background import (
+    Failure,
+    Report,
+    follow_in_background,
+    in_background,
+)
+from scanlearn.gui.curve import Curve
+from scanlearn.gui.health_light import HealthLight
+from scanlearn.gui.notice import Notice
+from scanlearn.gui.story import Story, best_text, progress_text
+from scanlearn.gui.widgets import BORDER, button, gate, hint, row
+from scanlearn.runs import Event, RunFolder, follow
+from scanlearn.runs.events import Crashed, Finished, Stopped
+
+
+class RunCard(QFrame):
+    """Follows a run from its first event; the run goes on when the card is closed."""
+
+    ended = Signal(object)
+    detached = Signal()
+
+    def __init__(
+        self, run: RunFolder, parent: QWidget | None = None, *, activity: bool = True
+    ) -> None:
+        super().__init__(parent)
+        self.run = run
+        self.story = Story()
+        self.setObjectName("card")
+        self.setStyleSheet(
+            f"#card {{ border: 1px solid {BORDER}; border-radius: 4px }}"
+        )
+        self.name = QElidingLabel(run.name)
+        self.name.setElideMode(Qt.TextElideMode.ElideMiddle)
+        self.name.setToolTip(str(run.path))
+        self.name.setStyleSheet("font-weight: 600")
+        self.curve = Curve()
+        self.curve.setVisible(False)
+        self.light = HealthLight()
+        self.sentence = hint("Starting: the worker loads its libraries…")
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setFixedHeight(6)
+        self.progress = hint()
+        self.notice = Notice()
+        self._build_buttons()
+        self._lay_out()
+        # A second card of the same run would put a second bar into the activity dock.
+        self._activity = ActivityBar(f"training {run.name}", hidden=not activity)
+        self._stop_watching: Callable[[], None] = self._watch()
+
+    def _build_buttons(self) -> None:
+        self.stop_button = button(
+            "Stop and keep",
+            self.stop,
+            "Finishes the current step, saves a usable model and ends",
+        )
+        self.detach_button = button(
+            "Detach",
+            self.detach,
+            "Closes this card; the training goes on and is found again under Runs",
+        )
+        self.more_button = QToolButton()
+        self.more_button.setText("⋯")
+        # The arrow of a menu would be drawn over the dots.
+        self.more_button.setStyleSheet(
+            "QToolButton { font-size: 14pt; padding: 0 6px }"
+            "QToolButton::menu-indicator { image: none }"
+        )
+        self.more_button.setToolTip("Kill, folder, log")
+        self.more_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        menu = QMenu(self.more_button)
+        kill = menu.addAction("Kill now (keeps the last checkpoint)", self.kill)
+        assert kill is not None
+        self.kill_action = kill
+        menu.addAction("Open folder", self.open_folder)
+        menu.addAction("Open log", self.open_log)
+        self.more_button.setMenu(menu)
+
+    def _lay_out(self) -> None:
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(8, 6, 8, 6)
+        layout.setSpacing(4)
+        layout.addWidget(self.name)
+        layout.addWidget(self.curve)
+        layout.addWidget(row(self.light, self.sentence, stretch=1))
+        layout.addWidget(self.bar)
+        layout.addWidget(self.progress)
+        layout.addWidget(self.notice)
+        buttons = row(self.stop_button, self.detach_button, self.more_button)
+        layout.addWidget(buttons)
+        layout.setAlignment(buttons, Qt.AlignmentFlag.AlignLeft)
+
+    def hide_buttons(self) -> None:
+        """Leave the actions to the dock around the card."""
+        self.detach_button.setVisible(False)
+        self.stop_button.setVisible(False)
+
+    def stop(self) -> None:
+        """Ask the training to finish its step, save and end."""
+        self.run.request_stop()
+        gate(self.stop_button, "Stopping: it finishes its step and saves")
+        self.progress.setText("Stopping: finishes its step and saves…")
+
+    def detach(self) -> None:
+        """Stop watching; the training goes on."""
+        self._stop_watching()
+        self._activity.close()
+        self.detached.emit()
+
+    def kill(self) -> None:
+        """End the worker at once."""
+        self.kill_action.setEnabled(False)
+
+        def work(_report: Report) -> None:
+            self.run.kill()
+
+        in_background(self, work, done=lambda _: None, failed=self.notice.show_failure)
+
+    def open_folder(self) -> None:
+        """Show the run's folder in the file manager."""
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.run.path)))
+
+    def open_log(self) -> None:
+        """Open what the worker printed."""
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.run.log)))
+
+    def _watch(self) -> Callable[[], None]:
+        name = self.run.name
+        return follow_in_background(
+            self,
+            f"the watch of {name} (it goes on in the background; reopen to watch it)",
+            lambda: follow(self.run),
+            received=self._take,
+            failed=self._lost,
+            ended=self._over,
+        )
+
+    def _take(self, events: list[Event]) -> None:
+        for event in events:
+            self.story.add(event)
+        self._refresh()
+
+    def _refresh(self) -> None:
+        story = self.story
+        self.curve.show_story(story)
+        self.curve.setVisible(bool(story.curves))
+        if story.health is not None:
+            self.light.show_light(story.health.light)
+            self.sentence.setText(story.health.sentence)
+        elif story.last is not None:
+            self.sentence.setText("Ended before its first health check")
+        elif story.step:
+            self.sentence.setText(
+                story.message or "Learning; the first check comes soon"
+            )
+        elif story.steps:
+            self.sentence.setText(story.message or f"Started on {story.device}")
+        self.bar.setRange(0, story.steps)
+        self.bar.setValue(story.step)
+        if self.stop_button.isEnabled():
+            self.progress.setText(progress_text(story))
+        if story.last is None:
+            self._activity.update(story.step, story.steps)
+
+    def _lost(self, failure: Failure) -> None:
+        self.notice.show_failure(failure)
+        self._over()
+
+    def _over(self) -> None:
+        self._activity.close()
+        gate(self.stop_button, "This training has ended")
+        self.kill_action.setEnabled(False)
+        self.detach_button.setText("Close")
+        self.detach_button.setToolTip("Closes this card; the run stays under Runs")
+        self._show_last_words()
+        self.ended.emit(self.run)
+
+    def _next_step(self) -> str:
+        if self.story.saved is None:
+            return "Nothing was saved before; see the log under ⋯."
+        return f"Resume, under Runs, goes on from step {self.story.saved:,}."
+
+    def _show_last_words(self) -> None:
+        story, last = self.story, self.story.last
+        best = f" · best {best_text(story)}" if story.best else ""
+        if isinstance(last, Finished):
+            self.progress.setText(f"Finished: {last.step:,} steps{best}")
+        elif isinstance(last, Stopped):
+            why = f" ({last.reason})" if last.reason else ""
+            self.progress.setText(
+                f"Stopped{why} at step {last.step:,}; model kept{best}"
+            )
+        elif isinstance(last, Crashed):
+            self.progress.setText(progress_text(story))
+            self.light.show_light("red")
+            self.notice.say(
+                f"The training ended: {last.error.rstrip('.')}. {self._next_step()}",
+                details=last.details or self.run.crash_report(),
+            )

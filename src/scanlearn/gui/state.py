@@ -1,0 +1,53 @@
+"""What the docks share: the current scans and cohort, the runs on disk."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from qtpy.QtCore import QObject, Signal
+
+from scanlearn.gui.run_list import RunList
+from scanlearn.gui.settings import cohorts_folder, runs_folder
+
+
+class DockState(QObject):
+    """One object for all docks, so that each shows what the others did."""
+
+    cohorts_changed = Signal()
+    run_selected = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runs = RunList(runs_folder)
+        self.cohort: Path | None = None
+        self._elsewhere: list[Path] = []
+
+    def cohorts(self) -> list[Path]:
+        """Return the cohorts of the folder and those opened from elsewhere."""
+        inside = sorted(file.parent for file in cohorts_folder().glob("*/cohort.yaml"))
+        outside = [path for path in self._elsewhere if path not in inside]
+        return inside + outside
+
+    def choose_cohort(self, cohort: Path | None) -> None:
+        """Make a cohort the current one in every dock."""
+        self.cohort = cohort
+        if cohort is not None and cohort not in self.cohorts():
+            self._elsewhere.append(cohort)
+        self.cohorts_changed.emit()
+
+    def select_run(self, run: Path) -> None:
+        """Make a run the one that docks show."""
+        self.run_selected.emit(run)
+        self.runs.refresh()
+
+
+@cache
+def shared_state() -> DockState:
+    """Return the state of this napari."""
+    return DockState()
+
+
+def count_scans(cohort: Path) -> int:
+    """Count the complete scans of a cohort."""
+    return sum(1 for _ in (cohort / "scans").glob("*.json"))

@@ -1,0 +1,154 @@
+"""Small pieces all docks are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from napari.settings import get_settings
+from napari.utils.theme import Theme, get_theme
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+#: Narrowest dock; at this width nothing is cut and nothing scrolls sideways.
+WIDTH = 360
+
+#: Seen on dark and light themes alike; a theme may be changed while docks are open.
+BORDER = "rgba(128, 128, 128, 110)"
+
+
+def theme() -> Theme:
+    """Return napari's current theme."""
+    return get_theme(get_settings().appearance.theme)
+
+
+def page(dock: QWidget) -> QVBoxLayout:
+    """Make a dock one column that scrolls up and down only; return its layout."""
+    outer = QVBoxLayout(dock)
+    outer.setContentsMargins(0, 0, 0, 0)
+    scroll = QScrollArea()
+    scroll.setWidgetResizable(True)
+    scroll.setFrameShape(QFrame.Shape.NoFrame)
+    scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    body = QWidget()
+    body.setMaximumWidth(640)
+    layout = QVBoxLayout(body)
+    layout.setContentsMargins(8, 8, 8, 8)
+    layout.setSpacing(6)
+    scroll.setWidget(body)
+    outer.addWidget(scroll)
+    dock.setMinimumWidth(WIDTH)
+    return layout
+
+
+def row(*widgets: QWidget, stretch: int | None = None) -> QWidget:
+    """Put widgets beside each other; ``stretch`` is the index of the one that grows."""
+    box = QWidget()
+    layout = QHBoxLayout(box)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(6)
+    for index, widget in enumerate(widgets):
+        layout.addWidget(widget, 1 if index == stretch else 0)
+    return box
+
+
+def labelled(text: str, widget: QWidget, *, width: int = 72) -> QWidget:
+    """Put a word before a control; words of a dock line up."""
+    label = QLabel(text)
+    label.setFixedWidth(width)
+    label.setBuddy(widget)
+    widget.setAccessibleName(text)
+    return row(label, widget, stretch=1)
+
+
+def heading(text: str) -> QLabel:
+    """Return the title of a section."""
+    label = QLabel(text)
+    label.setStyleSheet("font-weight: 600; margin-top: 4px")
+    return label
+
+
+def hint(text: str = "") -> QLabel:
+    """Return a wrapped line of explanation."""
+    label = QLabel(text)
+    label.setWordWrap(True)
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    return label
+
+
+def button(text: str, clicked: Callable[[], object], tip: str = "") -> QPushButton:
+    """Return an ordinary button."""
+    made = QPushButton(text)
+    made.setToolTip(tip)
+    made.setProperty("tip", tip)
+    made.clicked.connect(lambda _checked: clicked())
+    return made
+
+
+def primary(text: str, clicked: Callable[[], object], tip: str = "") -> QPushButton:
+    """Return the one button of a dock that goes on along the path."""
+    made = button(text, clicked, tip)
+    colours = theme()
+    made.setMinimumHeight(32)
+    made.setStyleSheet(
+        f"QPushButton:enabled {{ background: {colours.current.as_hex()};"
+        " color: white; font-weight: 600 }"
+    )
+    return made
+
+
+def gate(control: QPushButton, missing: str) -> None:
+    """Enable a button, or say in its tooltip what is missing."""
+    control.setEnabled(not missing)
+    control.setToolTip(missing or str(control.property("tip") or ""))
+
+
+def combo(tip: str = "") -> QComboBox:
+    """Return a drop-down list that never makes its dock wider."""
+    box = QComboBox()
+    box.setToolTip(tip)
+    box.setSizeAdjustPolicy(
+        QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+    )
+    box.setMinimumContentsLength(8)
+    items = box.view()
+    assert items is not None
+    items.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+    return box
+
+
+def fill(box: QComboBox, items: list[tuple[str, object]], chosen: object) -> None:
+    """Set the (text, data) items of a list and choose one; emits no signal."""
+    box.blockSignals(True)
+    box.clear()
+    for text, data in items:
+        box.addItem(shortened(text), data)
+        box.setItemData(box.count() - 1, text, Qt.ItemDataRole.ToolTipRole)
+    index = next((i for i, (_, data) in enumerate(items) if data == chosen), 0)
+    box.setCurrentIndex(index if items else -1)
+    box.blockSignals(False)
+
+
+def shortened(text: str, at_most: int = 40) -> str:
+    """Cut the middle out of a long name."""
+    if len(text) <= at_most:
+        return text
+    head = (at_most - 1) // 2
+    return f"{text[:head]}…{text[len(text) - (at_most - 1 - head) :]}"
+
+
+def rule() -> QFrame:
+    """Return a thin horizontal line."""
+    line = QFrame()
+    line.setFrameShape(QFrame.Shape.HLine)
+    line.setStyleSheet(f"color: {BORDER}")
+    return line

@@ -1,0 +1,117 @@
+"""Making runs: the configuration checked against its cohort and labels, then written.
+
+Both doors for people, the terminal and the docks, launch through here, so a training
+that cannot work is refused before anything is on disk.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from scanlearn.cohort.labels import LabelSet
+from scanlearn.cohort.working import WorkingCohorts
+from scanlearn.config.presets import preset
+from scanlearn.config.run import RunConfig, merge, parse_run_config
+from scanlearn.errors import BadCohort, BadRun
+from scanlearn.runs.folder import RunFolder, new_run_path
+
+METHODS = ("drasclr",)
+TASKS = ("segmentation",)
+
+
+def runs_folder() -> Path:
+    """Return where runs go when no place is named."""
+    return Path(
+        os.environ.get("SCANLEARN_RUNS", Path.home() / "scanlearn" / "runs")
+    ).expanduser()
+
+
+def pretraining_config(
+    cohorts: Sequence[Path],
+    *,
+    method: str,
+    preset_name: str,
+    changes: dict[str, Any] | None = None,
+) -> RunConfig:
+    """Return the checked configuration of a pre-training."""
+    settings = preset(method, preset_name, changes or {})
+    return parse_run_config(
+        merge(settings, {"kind": "pretrain", "cohorts": _absolute(cohorts)})
+    )
+
+
+def new_pretraining(config: RunConfig, out: Path | None = None) -> RunFolder:
+    """Write a pre-training run, after a look at its cohorts.
+
+    Raises
+    ------
+    BadCohort
+        If the cohorts cannot be trained on: none there, or scans of one patient only.
+    """
+    found = WorkingCohorts(config.cohorts, config.recipe.spacing_mm)
+    if len(found.patients()) < 2:
+        raise BadCohort(
+            f"{', '.join(map(str, config.cohorts))} holds scans of one patient only",
+            expected="at least 2 patients: pre-training tells patients apart",
+            next_step="Add scans of other patients with 'scanlearn prepare'",
+        )
+    return RunFolder.create(out or _default_path(config), config)
+
+
+def finetuning_config(
+    cohorts: Sequence[Path],
+    *,
+    task: str,
+    preset_name: str,
+    start_from: Path | None,
+    changes: dict[str, Any] | None = None,
+) -> RunConfig:
+    """Return the checked configuration of a fine-tuning."""
+    settings = preset(task, preset_name, changes or {})
+    facts: dict[str, Any] = {"kind": "finetune", "cohorts": _absolute(cohorts)}
+    if start_from is not None:
+        facts["start_from"] = str(start_from.expanduser().absolute())
+    return parse_run_config(merge(settings, facts))
+
+
+def new_finetuning(
+    config: RunConfig, labels: LabelSet, out: Path | None = None
+) -> RunFolder:
+    """Write a fine-tuning run with its own copy of the labels.
+
+    Raises
+    ------
+    BadRun
+        If the run to start from has no encoder yet.
+    """
+    start = config.start_from
+    if start is not None:
+        RunFolder(start)
+        if not (start / "checkpoints" / "encoder.json").is_file():
+            raise BadRun(
+                f"{start} has no trained encoder yet",
+                expected="a pre-training run that has saved at least once",
+                next_step="Choose another run, or start from scratch",
+            )
+    path = out or _default_path(config)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    try:
+        labels.save(draft)
+        return RunFolder.create(path, config, inputs=draft)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _default_path(config: RunConfig) -> Path:
+    cohort = config.cohorts[0].name
+    return new_run_path(runs_folder(), f"{config.recipe.name}_{cohort}")
+
+
+def _absolute(paths: Sequence[Path]) -> list[str]:
+    return [str(Path(path).expanduser().absolute()) for path in paths]

@@ -1,0 +1,86 @@
+"""Convolution whose kernel depends on where in the body its input lies."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+#: Up to this many locations are convolved one after another; more go in groups.
+_LOOP_AT_MOST = 4
+
+#: Locations in one grouped convolution; larger groups gain nothing on a CPU.
+_GROUP = 16
+
+
+class ConditionalConv3d(nn.Module):
+    """A 3x3x3 convolution that mixes expert kernels by location.
+
+    The kernel at location ``p`` is ``W(p) = sum_e sigmoid(R p + c)_e W_e`` with
+    independent gates (DrasCLR's conditional encoder; the routing idea is CondConv's,
+    with the location in place of pooled features). The bias is shared by the experts.
+
+    Each kernel is mixed once per location, not once per sample: a batch holds its
+    samples location by location.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, *, experts: int, stride: int = 1
+    ) -> None:
+        super().__init__()
+        self.stride = stride
+        shape = (experts, out_channels, in_channels, 3, 3, 3)
+        self.weight = nn.Parameter(torch.empty(shape))
+        self.bias = nn.Parameter(torch.empty(out_channels))
+        self.routing = nn.Linear(3, experts)
+        # Each expert has the fan-in of an ordinary convolution. (Initialising the stack
+        # as one tensor counts the output channels as well and makes it too small.)
+        bound = 1 / math.sqrt(in_channels * 27)
+        nn.init.uniform_(self.weight, -bound, bound)
+        nn.init.uniform_(self.bias, -bound, bound)
+
+    def kernels(self, locations: Tensor) -> Tensor:
+        """Mix the kernels of locations (G, 3) into (G, Cout, Cin, 3, 3, 3)."""
+        gates = torch.sigmoid(self.routing(locations))  # (G, E)
+        mixed = gates @ self.weight.flatten(1)
+        return mixed.view(-1, *self.weight.shape[1:])
+
+    def forward(self, x: Tensor, locations: Tensor) -> Tensor:
+        """Convolve samples with the kernels of their locations.
+
+        Parameters
+        ----------
+        x
+            (G * B, Cin, D, H, W): B samples of the first location, then of the next.
+        locations
+            (G, 3) normalised coordinates.
+
+        Returns
+        -------
+        Tensor
+            (G * B, Cout, D', H', W').
+        """
+        kernels = self.kernels(locations)
+        groups = len(locations)
+        if groups == 1:
+            return self._conv(x, kernels[0], self.bias)
+        if groups <= _LOOP_AT_MOST:
+            parts = zip(x.chunk(groups), kernels, strict=True)
+            return torch.cat([self._conv(part, w, self.bias) for part, w in parts])
+        per_chunk = _GROUP * (len(x) // groups)
+        chunks = zip(
+            torch.split(x, per_chunk), torch.split(kernels, _GROUP), strict=True
+        )
+        return torch.cat([self._grouped(part, w) for part, w in chunks])
+
+    def _grouped(self, x: Tensor, kernels: Tensor) -> Tensor:
+        groups, batch = len(kernels), len(x) // len(kernels)
+        x = x.view(groups, batch, *x.shape[1:]).transpose(0, 1).flatten(1, 2)
+        out = self._conv(x, kernels.flatten(0, 1), self.bias.repeat(groups), groups)
+        out = out.view(batch, groups, -1, *out.shape[2:]).transpose(0, 1)
+        return out.flatten(0, 1)
+
+    def _conv(self, x: Tensor, weight: Tensor, bias: Tensor, groups: int = 1) -> Tensor:
+        return F.conv3d(x, weight, bias, self.stride, padding=1, groups=groups)

@@ -1,0 +1,88 @@
+"""DrasCLR's encoder: a plain 3D CNN whose kernels depend on the anatomical location."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from scanlearn.nets.conditional_conv import ConditionalConv3d
+
+
+class LocationEncoder(nn.Module):
+    """Thirteen conditional convolutions, each with batch norm and ELU.
+
+    The defaults are the layer table of the released code: 32^3 voxels in, 128 numbers
+    out, five strides of 2, no residual connections. Other even widths and inputs of
+    16^3 keep the same layers.
+
+    Parameters
+    ----------
+    width
+        Channels of the first layer; the others are its multiples.
+    dim
+        Size of the representation.
+    experts
+        Kernels mixed in every layer.
+    """
+
+    #: Layers whose output is not yet strided: what a U-Net concatenates.
+    taps = (0, 3, 6, 9, 11)
+
+    def __init__(self, *, width: int = 8, dim: int = 128, experts: int = 8) -> None:
+        super().__init__()
+        w = width
+        table = [
+            (1, w, 1),
+            (w, w, 2),
+            (w, 2 * w, 1),
+            (2 * w, 2 * w, 1),
+            (2 * w, 2 * w, 2),
+            (2 * w, 4 * w, 1),
+            (4 * w, 4 * w, 1),
+            (4 * w, 4 * w, 2),
+            (4 * w, 8 * w, 1),
+            (8 * w, 8 * w, 1),
+            (8 * w, 8 * w, 2),
+            (8 * w, 16 * w, 1),
+            (16 * w, dim, 2),
+        ]
+        self.dim, self.experts = dim, experts
+        self.layers = nn.ModuleList(
+            _Layer(cin, cout, experts=experts, stride=stride)
+            for cin, cout, stride in table
+        )
+        self.tap_channels = tuple(table[index][1] for index in self.taps)
+
+    def forward(self, x: Tensor, locations: Tensor) -> Tensor:
+        """Encode patches (G * B, 1, S, S, S) at locations (G, 3) into (G * B, dim)."""
+        for layer in self.layers:
+            x = layer(x, locations)
+        # One voxel is left of a patch; a larger input is averaged over its place.
+        return x.flatten(2).mean(dim=2)
+
+    def features(self, x: Tensor, locations: Tensor) -> list[Tensor]:
+        """Return the maps at full, 1/2, 1/4, 1/8 and 1/16 resolution."""
+        maps = []
+        for index, layer in enumerate(self.layers[: self.taps[-1] + 1]):
+            x = layer(x, locations)
+            if index in self.taps:
+                maps.append(x)
+        return maps
+
+
+class ProjectionHead(nn.Sequential):
+    """Linear, ReLU, Linear: between the representation and the contrastive loss."""
+
+    def __init__(self, dim: int, out: int) -> None:
+        super().__init__(
+            nn.Linear(dim, dim), nn.ReLU(inplace=True), nn.Linear(dim, out)
+        )
+
+
+class _Layer(nn.Module):
+    def __init__(self, cin: int, cout: int, *, experts: int, stride: int) -> None:
+        super().__init__()
+        self.conv = ConditionalConv3d(cin, cout, experts=experts, stride=stride)
+        self.norm = nn.BatchNorm3d(cout)
+
+    def forward(self, x: Tensor, locations: Tensor) -> Tensor:
+        return nn.functional.elu(self.norm(self.conv(x, locations)), inplace=True)

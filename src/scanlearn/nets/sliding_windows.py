@@ -1,0 +1,112 @@
+"""Sliding windows over a volume, blended with a Gaussian."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+Progress = Callable[[int, int], None]
+
+#: Width of the Gaussian relative to the window.
+_SIGMA = 0.125
+
+#: The weight at a window's corner is not quite zero, so that every voxel has a sum.
+_LEAST = 1e-3
+
+
+def window_starts(size: int, window: int, overlap: float) -> list[int]:
+    """Return first indices of windows that cover an axis, the last one flush."""
+    if size <= window:
+        return [0]
+    step = max(1, int(window * (1 - overlap)))
+    starts = list(range(0, size - window, step))
+    return [*starts, size - window]
+
+
+@torch.inference_mode()
+def sliding_windows(
+    volume: Tensor,
+    network: Callable[[Tensor, NDArray[np.int_]], Tensor],
+    *,
+    window: int,
+    overlap: float = 0.5,
+    batch: int = 4,
+    progress: Progress | None = None,
+) -> Tensor:
+    """Blend class probabilities of overlapping windows.
+
+    Parameters
+    ----------
+    volume
+        (D, H, W) network input.
+    network
+        Takes windows (n, 1, w, w, w) and their first indices (n, 3); gives logits
+        (n, C, w, w, w).
+    window
+        Side of a window; a smaller volume is padded by repeating its border.
+    overlap
+        Share of a window that its neighbour covers too.
+    batch
+        Windows at once.
+    progress
+        Told how many windows of how many are done.
+
+    Returns
+    -------
+    Tensor
+        (C, D, H, W) probabilities, float32, on the volume's device.
+    """
+    shape = volume.shape
+    padded = _pad(volume, window)
+    places = list(_places(padded.shape, window, overlap))
+    weight = gaussian(window).to(volume.device)
+    total = torch.zeros(padded.shape, device=volume.device)
+    blended: Tensor | None = None
+    for first in range(0, len(places), batch):
+        part = places[first : first + batch]
+        x = torch.stack([padded[_box(start, window)] for start in part])[:, None]
+        scores = network(x, np.array(part)).float().softmax(dim=1)
+        if blended is None:
+            blended = torch.zeros(scores.shape[1], *padded.shape, device=volume.device)
+        for start, score in zip(part, scores, strict=True):
+            box = _box(start, window)
+            blended[(slice(None), *box)] += score * weight
+            total[box] += weight
+        if progress is not None:
+            progress(min(first + batch, len(places)), len(places))
+    assert blended is not None
+    blended /= total
+    return blended[:, : shape[0], : shape[1], : shape[2]]
+
+
+def gaussian(window: int) -> Tensor:
+    """Return the (w, w, w) weight of a window's voxels, 1 in the middle."""
+    offset = torch.arange(window) - (window - 1) / 2
+    line = torch.exp(-0.5 * (offset / (window * _SIGMA)) ** 2)
+    cube = line[:, None, None] * line[None, :, None] * line[None, None, :]
+    return (cube / cube.max()).clamp_min(_LEAST)
+
+
+def _pad(volume: Tensor, window: int) -> Tensor:
+    missing = [max(0, window - size) for size in volume.shape]
+    if not any(missing):
+        return volume
+    ends = [0, missing[2], 0, missing[1], 0, missing[0]]
+    return F.pad(volume[None, None], ends, mode="replicate")[0, 0]
+
+
+def _places(
+    shape: torch.Size, window: int, overlap: float
+) -> Iterator[tuple[int, int, int]]:
+    i, j, k = (window_starts(size, window, overlap) for size in shape)
+    return ((a, b, c) for a in i for b in j for c in k)
+
+
+def _box(start: tuple[int, int, int], window: int) -> tuple[slice, slice, slice]:
+    a, b, c = start
+    return slice(a, a + window), slice(b, b + window), slice(c, c + window)

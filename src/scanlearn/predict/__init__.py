@@ -1,0 +1,1 @@
+"""Using what was learned: predictions on whole scans, in the source grid."""

@@ -1,0 +1,93 @@
+"""Predicting on any number of scans, one after another."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from scanlearn.cohort.plan import stem_of
+from scanlearn.errors import BadScan, ScanlearnError
+from scanlearn.predict.saving import save_segmentation
+from scanlearn.predict.segmenting import SegmentedScan, Segmenter
+from scanlearn.runs.events import Event, Message, Step
+from scanlearn.runs.folder import RunFolder
+from scanlearn.scans.find import find_scans
+from scanlearn.scans.read import read_scan
+from scanlearn.scans.scan import ScanEntry
+
+Tell = Callable[[Event], None]
+
+
+def predict_scans(
+    run: RunFolder,
+    source: Path,
+    out: Path,
+    *,
+    series: str = "",
+    overlap: float = 0.25,
+    tell: Tell = lambda event: None,
+) -> list[Path]:
+    """Predict on every scan of a file or folder; returns the summaries written.
+
+    A scan that cannot be read is told and passed over, unless it is the only one.
+
+    Parameters
+    ----------
+    run
+        A fine-tuned run.
+    source
+        A scan or a folder of scans.
+    out
+        Where the results go; see :func:`scanlearn.predict.saving.save_segmentation`.
+    series
+        Only the series with this UID.
+    overlap
+        Of neighbouring windows.
+    tell
+        Given an event for every step and remark.
+    """
+    entries = [e for e in find_scans(source) if not series or e.series_uid == series]
+    if not entries:
+        raise BadScan(
+            f"{source} has no series {series}",
+            next_step="'scanlearn info' lists the series of a folder",
+        )
+    segmenter = Segmenter(run.path)
+    written = []
+    for entry, name in zip(entries, _names(entries), strict=True):
+        try:
+            result = _predict_one(segmenter, entry, overlap, tell)
+            written.append(save_segmentation(result, out, name, run=run.name))
+        except ScanlearnError as error:
+            if len(entries) == 1:
+                raise
+            tell(Message(text=f"{entry.path}: {error}", severity="warning"))
+    return written
+
+
+def _predict_one(
+    segmenter: Segmenter, entry: ScanEntry, overlap: float, tell: Tell
+) -> SegmentedScan:
+    scan = read_scan(entry, on_uneven="resample")
+    for problem in scan.problems:
+        if problem.severity != "note":
+            tell(Message(text=problem.text, severity="warning"))
+    return segmenter.segment(
+        scan,
+        overlap=overlap,
+        progress=lambda n, total: tell(Step(step=n, values={"total": float(total)})),
+    )
+
+
+def _names(entries: list[ScanEntry]) -> list[str]:
+    """Name results like their sources; equal names are numbered."""
+    names: list[str] = []
+    for entry in entries:
+        stem = re.sub(r"[^\w.-]+", "_", stem_of(entry.path)) or "scan"
+        name, n = stem, 1
+        while name in names:
+            n += 1
+            name = f"{stem}_{n}"
+        names.append(name)
+    return names

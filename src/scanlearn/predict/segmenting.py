@@ -1,0 +1,141 @@
+"""Segmenting one scan with a fine-tuned network, back on the scan's own grid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from scanlearn.anatomy.frames import Frame
+from scanlearn.cohort.intensity import normalised as as_stored
+from scanlearn.cohort.prepare_one import ready_scan, stored_units
+from scanlearn.cohort.working import pooled_mean
+from scanlearn.config.prepare import PrepareConfig
+from scanlearn.config.segmentation import ClassConfig
+from scanlearn.engine.devices import choose_device, mixed_precision
+from scanlearn.errors import BadScan
+from scanlearn.nets.location_unet import LocationUNet
+from scanlearn.nets.sliding_windows import sliding_windows
+from scanlearn.recipes.finetune.label_tiles import tile_box
+from scanlearn.recipes.finetune.segmenter_file import SegmenterCard, load_segmenter
+from scanlearn.scans.geometry import Grid
+from scanlearn.scans.resample import resample
+from scanlearn.scans.scan import Scan
+from scanlearn.views.normalise import normalised, shifted
+
+Progress = Callable[[int, int], None]
+
+#: Probabilities are kept in steps of 1/255: finer than any two trainings agree.
+PROBABILITY_STEPS = 255
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentedScan:
+    """A prediction on the grid of its source.
+
+    Parameters
+    ----------
+    labels
+        uint8 class values of the training labels, 0 where background.
+    probabilities
+        (1 + classes, *shape) uint8 in steps of 1 / :data:`PROBABILITY_STEPS`;
+        background first.
+    grid
+        The source grid.
+    classes
+        Values and names, in the order of the probabilities.
+    """
+
+    labels: NDArray[np.uint8]
+    probabilities: NDArray[np.uint8]
+    grid: Grid
+    classes: tuple[ClassConfig, ...]
+
+    def volume_ml(self, value: int) -> float:
+        """Return the volume of a class."""
+        return float(np.count_nonzero(self.labels == value)) * self.grid.voxel_ml
+
+
+class Segmenter:
+    """A fine-tuned run, loaded once for any number of scans.
+
+    Parameters
+    ----------
+    run
+        Folder of the run.
+    """
+
+    def __init__(self, run: Path) -> None:
+        self.network: LocationUNet
+        self.card: SegmenterCard
+        self.network, self.card = load_segmenter(run)
+        self.device = torch.device(choose_device("auto"))
+        self.network.to(self.device)
+
+    def segment(
+        self, scan: Scan, *, overlap: float = 0.25, progress: Progress | None = None
+    ) -> SegmentedScan:
+        """Segment a scan as it was read.
+
+        Raises
+        ------
+        BadScan
+            If the scan is not of the kind that the network was trained on.
+        """
+        volume, grid, frame = self._network_input(scan)
+        with mixed_precision(self.device):
+            scores = sliding_windows(
+                volume,
+                lambda x, starts: self.network(x, self._boxes(starts, grid, frame)),
+                window=self.card.tile,
+                overlap=overlap,
+                progress=progress,
+            )
+        probabilities = _on_grid(scores.cpu().numpy(), grid, scan.grid)
+        table = np.array([0, *(one.value for one in self.card.classes)], np.uint8)
+        labels = table[probabilities.argmax(axis=0)]
+        return SegmentedScan(labels, probabilities, scan.grid, self.card.classes)
+
+    def _network_input(self, scan: Scan) -> tuple[Tensor, Grid, Frame]:
+        """Prepare a scan in memory exactly as its training cohort was prepared."""
+        units = stored_units(scan)
+        if units != self.card.units or scan.is_radiograph:
+            raise BadScan(
+                f"The scan's intensities are {units}, the model was trained on "
+                f"{self.card.units}",
+                expected="a scan of the same modality as the training scans",
+                next_step="Choose another scan or another model",
+            )
+        ready = ready_scan(scan, PrepareConfig(spacing_mm=self.card.stored_spacing_mm))
+        if ready.frame.kind != self.card.frame:
+            raise BadScan(
+                f"The model's locations refer to the {self.card.frame}, but in this "
+                f"scan only the {ready.frame.kind} was found",
+                expected=f"a scan that shows the {self.card.frame}",
+                next_step="Look at the scan: is it of the same body part?",
+            )
+        stored, _ = as_stored(ready.voxels, units)
+        pooled = torch.from_numpy(pooled_mean(stored, self.card.factor))
+        volume = normalised(shifted(pooled, units)).to(self.device)
+        return volume, ready.grid.pooled(self.card.factor), ready.frame
+
+    def _boxes(self, starts: NDArray[np.int_], grid: Grid, frame: Frame) -> Tensor:
+        boxes = [tile_box(grid, frame, start, self.card.tile) for start in starts]
+        return torch.from_numpy(np.stack(boxes)).to(self.device)
+
+
+def _on_grid(
+    scores: NDArray[np.float32], working: Grid, source: Grid
+) -> NDArray[np.uint8]:
+    """Carry probabilities (C, ...) to the source grid, one class at a time."""
+    result = np.empty((len(scores), *source.shape), dtype=np.uint8)
+    for index, score in enumerate(scores):
+        outside = 1.0 if index == 0 else 0.0
+        there = resample(score, working, source, order=1, outside=outside)
+        result[index] = np.rint(there * PROBABILITY_STEPS)
+    return result

@@ -1,0 +1,92 @@
+"""The trained encoder as two files: weights, and how they are to be used elsewhere."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from scanlearn.errors import BadRun
+from scanlearn.nets.location_encoder import LocationEncoder
+from scanlearn.runs.folder import write_beside
+
+WEIGHTS = "encoder.safetensors"
+CARD = "encoder.json"
+
+
+class EncoderCard(BaseModel):
+    """What another program must know to use the weights."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    architecture: Literal["location-encoder"] = "location-encoder"
+    method: str
+    width: int
+    dim: int
+    experts: int
+    #: Side of the patches it was trained on, and the working voxel size.
+    patch_voxels: int
+    spacing_mm: tuple[float, float, float]
+    units: Literal["HU", "zscore", "unit"]
+    #: What the locations refer to (``scanlearn.anatomy.landmarks.Atlas``).
+    atlas: dict[str, Any]
+    step: int
+
+    def build(self) -> LocationEncoder:
+        """Make the network, untrained."""
+        return LocationEncoder(width=self.width, dim=self.dim, experts=self.experts)
+
+
+def save_encoder(folder: Path, encoder: nn.Module, card: EncoderCard) -> None:
+    """Write both files beside their places and rename them."""
+    save_weights(folder / WEIGHTS, encoder.state_dict())
+    write_beside(folder / CARD, card.model_dump_json(indent=1))
+
+
+def save_weights(path: Path, weights: dict[str, Tensor]) -> None:
+    """Write tensors as safetensors, beside first."""
+    draft = path.with_name(f".{path.name}.part")
+    plain = {name: x.detach().cpu().contiguous() for name, x in weights.items()}
+    save_file(plain, draft)
+    os.replace(draft, path)
+
+
+def read_card(run: Path) -> EncoderCard:
+    """Read a run's ``encoder.json``, or say that it has no encoder yet."""
+    path = run / "checkpoints" / CARD
+    try:
+        return EncoderCard.model_validate(json.loads(path.read_text("utf-8")))
+    except FileNotFoundError:
+        raise BadRun(
+            f"{run} has no trained encoder ({CARD} is missing)",
+            expected="a pre-training run that has saved at least once",
+            next_step="Choose another run, or train from scratch",
+        ) from None
+    except (ValueError, ValidationError) as error:
+        raise BadRun(f"{path} cannot be understood: {error}") from None
+
+
+def load_encoder(run: Path) -> tuple[LocationEncoder, EncoderCard]:
+    """Load a run's encoder with its weights, on the CPU, in evaluation mode."""
+    card = read_card(run)
+    encoder = card.build()
+    encoder.load_state_dict(load_weights(run / "checkpoints" / WEIGHTS))
+    return encoder.eval(), card
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """Read tensors from a safetensors file; no code in it can run."""
+    try:
+        return dict(load_file(path))
+    except (OSError, SafetensorError) as error:
+        raise BadRun(
+            f"The weights {path} cannot be read: {error}",
+            next_step="Resume the run so that it saves them again",
+        ) from None

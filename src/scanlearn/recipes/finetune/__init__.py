@@ -1,0 +1,1 @@
+"""Fine-tuning tasks: learning from a few labels."""

@@ -1,0 +1,129 @@
+"""Tiles of labelled scans: where to cut them, and cutting them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from scanlearn.anatomy.frames import Frame
+from scanlearn.nets.segmentation_loss import IGNORE
+from scanlearn.scans.geometry import Grid
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledScan:
+    """A scan with its label map at working resolution.
+
+    Parameters
+    ----------
+    number
+        Its number in the :class:`WorkingCohorts`.
+    patient
+        Whose scan it is.
+    labels
+        Class numbers on the scan's working grid; :data:`IGNORE` where unlabelled.
+    """
+
+    number: int
+    patient: str
+    labels: NDArray[np.uint8]
+
+    def voxels_of(self, value: int) -> NDArray[np.int_]:
+        """Return (n, 3) indices of a class."""
+        return np.argwhere(self.labels == value)
+
+
+def pool_labels(
+    labels: NDArray[np.uint8], factor: int, classes: int
+) -> NDArray[np.uint8]:
+    """Pool a label map like its image: the commonest *labelled* class of each block.
+
+    A slice painted on the stored grid must not be lost between two working voxels, so
+    unlabelled voxels have no vote unless the whole block is unlabelled.
+
+    Parameters
+    ----------
+    labels
+        Class numbers below ``classes``, or :data:`IGNORE`.
+    factor
+        Side of a block.
+    classes
+        How many, with background.
+    """
+    if factor == 1:
+        return labels
+    n = [size // factor for size in labels.shape]
+    whole = labels[tuple(slice(size * factor) for size in n)]
+    blocks = whole.reshape(n[0], factor, n[1], factor, n[2], factor)
+    best = np.zeros(n, dtype=np.uint16)
+    result = np.full(n, IGNORE, dtype=np.uint8)
+    for value in range(classes):
+        votes = (blocks == value).sum(axis=(1, 3, 5), dtype=np.uint16)
+        wins = votes > best
+        result[wins] = value
+        best[wins] = votes[wins]
+    return result
+
+
+class TileSampler:
+    """Chooses tiles of labelled scans, half of them around a class.
+
+    Parameters
+    ----------
+    scans
+        The labelled scans.
+    tile
+        Side in working voxels.
+    foreground
+        Share of tiles centred near a voxel of a class, classes in turn.
+    """
+
+    def __init__(
+        self, scans: list[LabelledScan], *, tile: int, foreground: float
+    ) -> None:
+        self.scans, self.tile, self.foreground = scans, tile, foreground
+        self._places: dict[int, list[tuple[int, NDArray[np.int_]]]] = {}
+        self._any: list[tuple[int, NDArray[np.int_]]] = []
+        for index, scan in enumerate(scans):
+            known = scan.labels != IGNORE
+            self._any.append((index, np.flatnonzero(known)))
+            for value in np.unique(scan.labels[known]):
+                where = np.flatnonzero(scan.labels == value)
+                self._places.setdefault(int(value), []).append((index, where))
+
+    def sample(self, rng: np.random.Generator) -> tuple[int, NDArray[np.int_]]:
+        """Return which scan, and the first index of a tile in it."""
+        values = [value for value in self._places if value > 0]
+        around_class = bool(values) and rng.random() < self.foreground
+        places = self._places[int(rng.choice(values))] if around_class else self._any
+        index, where = places[int(rng.integers(len(places)))]
+        shape = self.scans[index].labels.shape
+        voxel = np.array(np.unravel_index(int(rng.choice(where)), shape))
+        # Anywhere in the middle half of the tile, so that borders are learned too.
+        jitter = rng.integers(-self.tile // 4, self.tile // 4 + 1, size=3)
+        return index, voxel + jitter - self.tile // 2
+
+
+def cut_labels(
+    labels: NDArray[np.uint8], start: NDArray[np.int_], side: int
+) -> NDArray[np.uint8]:
+    """Cut a cube from a label map; beyond its border nothing is labelled."""
+    tile = np.full((side,) * 3, IGNORE, dtype=np.uint8)
+    low = np.clip(start, 0, labels.shape)
+    high = np.clip(start + side, low, labels.shape)
+    inner = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    place = tuple(slice(a, b) for a, b in zip(low - start, high - start, strict=True))
+    if all(part.stop > part.start for part in place):
+        tile[place] = labels[inner]
+    return tile
+
+
+def tile_box(
+    grid: Grid, frame: Frame, start: ArrayLike, side: int
+) -> NDArray[np.float32]:
+    """Return the locations (2, 3) of a tile's first and last voxel."""
+    first = np.asarray(start)
+    points = grid.to_patient(np.stack([first, first + side - 1]))
+    return frame.to_location(points).astype(np.float32)

@@ -1,0 +1,71 @@
+"""A trained segmenter as two files: weights, and how to use them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from scanlearn.anatomy.frames import FrameKind
+from scanlearn.config.segmentation import ClassConfig
+from scanlearn.errors import BadRun
+from scanlearn.nets.location_encoder import LocationEncoder
+from scanlearn.nets.location_unet import LocationUNet
+from scanlearn.recipes.encoder_file import load_weights, save_weights
+from scanlearn.runs.folder import write_beside
+
+WEIGHTS = "model.safetensors"
+CARD = "model.json"
+
+
+class SegmenterCard(BaseModel):
+    """What a prediction must know: the network, the grid it works on, the classes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    task: Literal["segmentation"] = "segmentation"
+    architecture: Literal["location-unet"] = "location-unet"
+    width: int
+    dim: int
+    experts: int
+    tile: int
+    #: Voxel size of the cohort, and how many of its voxels make a working voxel.
+    stored_spacing_mm: tuple[float, float, float]
+    factor: int
+    units: Literal["HU", "zscore", "unit"]
+    frame: FrameKind
+    classes: tuple[ClassConfig, ...]
+    #: Name of the pre-training run it started from; empty when from scratch.
+    pretrained: str = ""
+    step: int
+
+    def build(self) -> LocationUNet:
+        """Make the network, untrained."""
+        encoder = LocationEncoder(width=self.width, dim=self.dim, experts=self.experts)
+        return LocationUNet(encoder, classes=len(self.classes) + 1)
+
+
+def save_segmenter(folder: Path, network: LocationUNet, card: SegmenterCard) -> None:
+    """Write both files into a run's ``checkpoints/``."""
+    save_weights(folder / WEIGHTS, network.state_dict())
+    write_beside(folder / CARD, card.model_dump_json(indent=1))
+
+
+def load_segmenter(run: Path) -> tuple[LocationUNet, SegmenterCard]:
+    """Load a fine-tuned segmenter, on the CPU, in evaluation mode."""
+    path = run / "checkpoints" / CARD
+    try:
+        card = SegmenterCard.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise BadRun(
+            f"{run} has no trained segmenter ({CARD} is missing)",
+            expected="a fine-tuning run that has saved at least once",
+            next_step="Choose a run made by 'scanlearn finetune --task segmentation'",
+        ) from None
+    except ValidationError as error:
+        raise BadRun(f"{path} cannot be understood: {error}") from None
+    network = card.build()
+    network.load_state_dict(load_weights(run / "checkpoints" / WEIGHTS))
+    return network.eval(), card

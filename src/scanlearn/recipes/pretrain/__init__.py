@@ -1,0 +1,1 @@
+"""Pre-training methods: learning from scans without labels."""

@@ -1,0 +1,24 @@
+"""Files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def written_beside(path: Path) -> Iterator[Path]:
+    """Give a name beside ``path`` to write to; rename it when the block succeeds.
+
+    The name keeps the suffixes, by which libraries choose a format. If the block fails,
+    what it wrote is removed and a file already at ``path`` stays as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{os.getpid()}.part.{path.name}")
+    try:
+        yield beside
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)

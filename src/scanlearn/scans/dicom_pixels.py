@@ -1,0 +1,276 @@
+"""The voxels of a series, exact: int16 where they fit, float32 otherwise.
+
+Uncompressed little-endian frames are read straight into the array they end up in.
+Compressed CT is decoded on a few threads by GDCM through SimpleITK, which releases
+Python's lock; everything else (big-endian, deflated, compressed multi-frame, compressed
+MR) goes through pydicom, whose decoder is python-gdcm.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+from pydicom.pixels import iter_pixels
+
+from scanlearn.errors import BadScan
+from scanlearn.scans.dicom_headers import PLAIN_SYNTAXES, SliceHeader
+
+#: More threads do not help: reading is bound by memory, decoding by cores.
+MAX_THREADS = 4
+_CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
+#: Compressed files that ITK reads at once.
+RUN_LENGTH = 16
+_INT16 = np.iinfo(np.int16)
+
+_Part = TypeVar("_Part")
+
+
+class _DoesNotFit(Exception):
+    """A value left the range of int16."""
+
+
+def read_slices(slices: Sequence[SliceHeader]) -> NDArray[np.generic]:
+    """Return the voxels (n, rows, columns) of slices of one size.
+
+    Each slice is rescaled with its own slope and intercept.
+
+    Raises
+    ------
+    BadScan
+        The pixels of a file are truncated or cannot be decoded.
+    """
+    shape = (len(slices), slices[0].rows, slices[0].columns)
+    if all(s.slope.is_integer() and s.intercept.is_integer() for s in slices):
+        try:
+            whole = np.empty(shape, dtype=np.int16)
+            _fill(whole, slices)
+            return whole
+        except _DoesNotFit:
+            pass
+    rescaled = np.empty(shape, dtype=np.float32)
+    _fill(rescaled, slices)
+    return rescaled
+
+
+def _fill(voxels: NDArray[np.generic], slices: Sequence[SliceHeader]) -> None:
+    """Fill voxels (n, rows, columns) file by file, or in runs where that is faster."""
+    if _read_alike(slices):
+        runs = range(0, len(slices), RUN_LENGTH)
+        _on_threads(lambda k: _read_run(slices[k : k + RUN_LENGTH], voxels[k:]), runs)
+        return
+    places: dict[Path, list[int]] = defaultdict(list)
+    for k, header in enumerate(slices):
+        places[header.path].append(k)
+
+    def fill_file(path: Path) -> None:
+        _read_file(path, [(slices[k], voxels[k]) for k in places[path]])
+
+    _on_threads(fill_file, list(places))
+
+
+def _on_threads(work: Callable[[_Part], None], parts: Sequence[_Part]) -> None:
+    threads = min(MAX_THREADS, os.cpu_count() or 1, len(parts))
+    if threads == 1:
+        for part in parts:
+            work(part)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        futures = [pool.submit(work, part) for part in parts]
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _read_alike(slices: Sequence[SliceHeader]) -> bool:
+    """Whether ITK can read runs of these files at once, with one scale for all."""
+    first = slices[0]
+    scale = first.slope, first.intercept, first.bits_stored, first.signed
+    return len(slices) > 1 and all(
+        _is_for_itk(s) and (s.slope, s.intercept, s.bits_stored, s.signed) == scale
+        for s in slices
+    )
+
+
+def _is_for_itk(header: SliceHeader) -> bool:
+    # Only CT: for MR, ITK may take the scale from real-world value mappings.
+    is_single = header.frames == 1 and header.sop_class == _CT_IMAGE
+    return header.is_compressed and is_single
+
+
+def _read_run(slices: Sequence[SliceHeader], out: NDArray[np.generic]) -> None:
+    """Read a run of compressed files at once: ITK parses each header once less."""
+    import SimpleITK
+
+    reader = SimpleITK.ImageSeriesReader()
+    reader.SetImageIO("GDCMImageIO")
+    reader.SetFileNames([str(s.path) for s in slices])
+    # Uneven slices were reported already; ITK would print a warning for each run.
+    reader.SetSpacingWarningRelThreshold(np.inf)
+    try:
+        values = SimpleITK.GetArrayFromImage(reader.Execute())
+        _store(values.reshape(len(slices), *out.shape[1:]), out[: len(slices)])
+    except (RuntimeError, ValueError):
+        # One of them is damaged or odd: read them one by one to find out which.
+        for k, header in enumerate(slices):
+            _read_file(header.path, [(header, out[k])])
+
+
+_Job = tuple[SliceHeader, NDArray[np.generic]]
+
+
+def _read_file(path: Path, jobs: Sequence[_Job]) -> None:
+    """Read the frames of one file, each into its own array (rows, columns)."""
+    first = jobs[0][0]
+    try:
+        if first.pixel_offset >= 0 and first.syntax in PLAIN_SYNTAXES:
+            _read_plain(path, jobs)
+        elif _is_for_itk(first):
+            _read_by_itk(path, jobs[0])
+        else:
+            _read_by_pydicom(path, jobs)
+    except (BadScan, _DoesNotFit):
+        raise
+    except Exception as error:  # decoders raise many kinds on damaged bytes
+        raise _undecodable(path, first, error) from error
+
+
+def _read_plain(path: Path, jobs: Sequence[_Job]) -> None:
+    with path.open("rb", buffering=0) as file:
+        for header, out in jobs:
+            stored = _room_for(header, out)
+            file.seek(header.pixel_offset)
+            if file.readinto(stored.data.cast("B")) < header.frame_bytes:
+                raise _truncated(path)
+            _rescale(stored, out, header)
+
+
+def _room_for(header: SliceHeader, out: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Return an array for a frame's stored values; ``out`` itself where that fits."""
+    kind = "i" if header.signed else "u"
+    dtype = np.dtype(f"<{kind}{header.bits_allocated // 8}")
+    if out.dtype == np.int16 and dtype.itemsize == 2:
+        return out.view(dtype)
+    return np.empty(out.shape, dtype=dtype)
+
+
+def _read_by_pydicom(path: Path, jobs: Sequence[_Job]) -> None:
+    frames = _pydicom_frames(path, [header.frame for header, _ in jobs])
+    for (header, out), stored in zip(jobs, frames, strict=True):
+        _rescale(stored.reshape(out.shape), out, header)
+
+
+def _pydicom_frames(path: Path, frames: list[int]) -> Iterator[NDArray[np.generic]]:
+    dataset = pydicom.dcmread(path, force=True)
+    if not dataset.file_meta.get("TransferSyntaxUID"):
+        implicit, little = dataset.original_encoding
+        dataset.file_meta.TransferSyntaxUID = (
+            pydicom.uid.ImplicitVRLittleEndian
+            if implicit
+            else pydicom.uid.ExplicitVRLittleEndian
+            if little
+            else pydicom.uid.ExplicitVRBigEndian
+        )
+    yield from iter_pixels(dataset, indices=frames, raw=True)
+
+
+def _read_by_itk(path: Path, job: _Job) -> None:
+    import SimpleITK
+
+    _, out = job
+    reader = SimpleITK.ImageFileReader()
+    reader.SetImageIO("GDCMImageIO")
+    reader.SetFileName(str(path))
+    values = SimpleITK.GetArrayFromImage(reader.Execute()).reshape(out.shape)
+    _store(values, out)
+
+
+def _rescale(
+    stored: NDArray[np.generic], out: NDArray[np.generic], header: SliceHeader
+) -> None:
+    """Write stored values, rescaled, to ``out``; they may share their memory."""
+    if not stored.dtype.isnative:
+        stored = stored.astype(stored.dtype.newbyteorder("="))
+    stored = _without_unused_bits(stored, header)
+    if out.dtype == np.int16 and header.slope == 1 and stored.dtype.itemsize == 2:
+        _check_range(stored, header)
+        # Two's complement: 16-bit sums are right whenever the true value fits.
+        shift = np.array(int(header.intercept)).astype(np.int16)
+        np.add(stored.view(np.int16), shift, out=out)
+    elif out.dtype == np.int16:
+        whole = stored.astype(np.int64) * int(header.slope) + int(header.intercept)
+        _store(whole, out)
+    else:
+        scaled = stored.astype(np.float64) * header.slope + header.intercept
+        out[...] = scaled.astype(np.float32)
+
+
+def _without_unused_bits(
+    stored: NDArray[np.generic], header: SliceHeader
+) -> NDArray[np.generic]:
+    """Clear the bits above BitsStored: old files keep overlays there."""
+    unused = stored.dtype.itemsize * 8 - header.bits_stored
+    if unused <= 0 or stored.dtype.kind not in "iu":
+        return stored
+    if not stored.flags.writeable:
+        stored = stored.copy()
+    if stored.dtype.kind == "u":
+        np.bitwise_and(stored, (1 << header.bits_stored) - 1, out=stored)
+    else:
+        np.left_shift(stored, unused, out=stored)
+        np.right_shift(stored, unused, out=stored)
+    return stored
+
+
+def _check_range(stored: NDArray[np.generic], header: SliceHeader) -> None:
+    bits, signed = header.bits_stored, header.signed
+    low = -(1 << (bits - 1)) if signed else 0
+    high = (1 << (bits - int(signed))) - 1
+    if _fits(low + header.intercept) and _fits(high + header.intercept):
+        return
+    ends = int(stored.min()) + header.intercept, int(stored.max()) + header.intercept
+    if not all(map(_fits, ends)):
+        raise _DoesNotFit
+
+
+def _store(values: NDArray[np.generic], out: NDArray[np.generic]) -> None:
+    """Copy exact values to ``out``."""
+    if out.dtype == np.int16 and values.dtype != np.int16:
+        if not (_fits(float(values.min())) and _fits(float(values.max()))):
+            raise _DoesNotFit
+        if values.dtype.kind == "f" and not np.array_equal(values, np.rint(values)):
+            raise _DoesNotFit
+    out[...] = values.astype(out.dtype)
+
+
+def _fits(value: float) -> bool:
+    return bool(_INT16.min <= value <= _INT16.max)
+
+
+def _truncated(path: Path) -> BadScan:
+    return BadScan(
+        f"{path} is truncated: its pixels are not all there",
+        expected="a complete DICOM file",
+        next_step="Copy the file again from where it came from, or take it out",
+    )
+
+
+def _undecodable(path: Path, header: SliceHeader, error: Exception) -> BadScan:
+    syntax = pydicom.uid.UID(header.syntax).name
+    reason = str(error).strip().splitlines()
+    return BadScan(
+        f"The pixels of {path} cannot be decoded ({syntax}: "
+        f"{reason[-1] if reason else type(error).__name__})",
+        expected="complete pixel data in a known compression",
+        next_step="Copy the file again; if that does not help, export it uncompressed",
+    )

@@ -1,0 +1,152 @@
+"""What scans lie in a file or folder, told from headers alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+
+from scanlearn.errors import BadScan
+from scanlearn.scans.dicom import dicom_entries
+from scanlearn.scans.dicom_headers import HeaderReader, SliceHeader, looks_like_dicom
+from scanlearn.scans.itk import ITK_SUFFIXES, itk_entry
+from scanlearn.scans.nifti import NIFTI_SUFFIXES, nifti_entry
+from scanlearn.scans.picture import PICTURE_SUFFIXES, picture_entry
+from scanlearn.scans.scan import Acquisition, ScanEntry
+
+Kind = Literal["dicom", "nifti", "itk", "picture", "array"]
+Progress = Callable[[int, int], None]
+
+DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
+_ENTRY_OF: dict[str, Callable[[Path], ScanEntry]] = {
+    "nifti": nifti_entry,
+    "itk": itk_entry,
+    "picture": picture_entry,
+}
+
+
+def find_scans(path: Path, *, progress: Progress | None = None) -> list[ScanEntry]:
+    """Return one entry per scan in a file or folder, nested folders included.
+
+    Only headers are read. What looks like a scan but cannot be read becomes an entry
+    with ``error`` set; files that are no images are passed over.
+
+    Parameters
+    ----------
+    path
+        A file, a folder, or the DICOMDIR of one.
+    progress
+        Called with (files done, files in all); what it raises ends the search.
+
+    Raises
+    ------
+    BadScan
+        The path does not exist, the file is no image, or the folder holds no scan.
+    """
+    headers, others = survey(path, progress=progress)
+    return dicom_entries(headers) + others
+
+
+def survey(
+    path: Path, *, progress: Progress | None = None
+) -> tuple[list[SliceHeader], list[ScanEntry]]:
+    """Return the DICOM slices in a file or folder, and entries for all else.
+
+    Parameters, errors and progress are those of :func:`find_scans`.
+    """
+    path = Path(path)
+    if path.name.upper() == "DICOMDIR" and path.is_file():
+        path = path.parent
+    if not path.exists():
+        raise BadScan(f"{path} does not exist", next_step="Check the path")
+    files = [path] if path.is_file() else list(_files_under(path))
+    entries: list[ScanEntry] = []
+    headers: list[SliceHeader] = []
+    reader = HeaderReader()
+    for number, file in enumerate(files):
+        kind = kind_of(file)
+        if kind == "dicom":
+            headers += _headers(reader, file, entries)
+        elif kind is not None:
+            entries.append(_entry(file, kind))
+        if progress is not None:
+            progress(number + 1, len(files))
+    if not headers and not entries:
+        raise _nothing(path, files)
+    return headers, entries
+
+
+def kind_of(path: Path) -> Kind | None:
+    """Return what kind of scan a file may hold, from its name or its first bytes."""
+    name = path.name.lower()
+    if name == "dicomdir":
+        return None
+    if name.endswith(NIFTI_SUFFIXES):
+        return "nifti"
+    if name.endswith(ITK_SUFFIXES):
+        return "itk"
+    if name.endswith(PICTURE_SUFFIXES):
+        return "picture"
+    if name.endswith(DICOM_SUFFIXES):
+        return "dicom"
+    try:
+        with path.open("rb") as file:
+            return "dicom" if looks_like_dicom(file.read(132)) else None
+    except OSError:
+        return None
+
+
+def _files_under(folder: Path) -> Iterator[Path]:
+    for root, folders, names in os.walk(folder):
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        for name in sorted(names):
+            if not name.startswith("."):
+                yield Path(root, name)
+
+
+def _headers(
+    reader: HeaderReader, file: Path, entries: list[ScanEntry]
+) -> list[SliceHeader]:
+    try:
+        return reader.read(file)
+    except BadScan as error:
+        entries.append(_failed(file, "dicom", error))
+        return []
+
+
+def _entry(file: Path, kind: Kind) -> ScanEntry:
+    try:
+        return _ENTRY_OF[kind](file)
+    except BadScan as error:
+        return _failed(file, kind, error)
+
+
+def _failed(file: Path, kind: Kind, error: BadScan) -> ScanEntry:
+    return ScanEntry(
+        path=file,
+        kind=kind,
+        files=(file,),
+        acquisition=Acquisition(),
+        shape=(),
+        spacing_mm=(),
+        orientation="",
+        patient="",
+        error=str(error),
+    )
+
+
+def _nothing(path: Path, files: list[Path]) -> BadScan:
+    expected = "DICOM, NIfTI, NRRD or MetaImage scans, or PNG, JPEG or TIFF radiographs"
+    if path.is_file():
+        return BadScan(
+            f"{path} is no image",
+            expected=expected,
+            next_step="Choose a scan, or the folder that holds it",
+        )
+    what = f"none of its {len(files)} files is a scan" if files else "it is empty"
+    return BadScan(
+        f"{path} holds no scan: {what}",
+        expected=expected,
+        next_step="Choose the folder that holds the scans",
+    )

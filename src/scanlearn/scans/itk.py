@@ -1,0 +1,128 @@
+"""NRRD and MetaImage through SimpleITK."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scanlearn.errors import BadScan
+from scanlearn.scans.geometry import Grid
+from scanlearn.scans.scan import Acquisition, Problem, Scan, ScanEntry
+from scanlearn.scans.values import guess_acquisition, smallest_exact, without_gaps
+
+ITK_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
+
+
+def read_itk(path: Path, *, volume: int | None = None) -> Scan:
+    """Read an NRRD or MetaImage file; of a 4D file one volume, by default the first.
+
+    Array axes are (z, y, x) of the file. Voxels are kept exactly.
+
+    Raises
+    ------
+    BadScan
+        The file cannot be read, is truncated, holds vectors or has no such volume.
+    """
+    reader = _header(path)
+    grid, volumes = _grid(path, reader)
+    if not 0 <= (volume or 0) < volumes:
+        raise BadScan(
+            f"{path} has no volume {volume}",
+            expected=f"a volume from 0 to {volumes - 1}",
+            next_step="Choose one of these volumes",
+        )
+    try:
+        image = reader.Execute()
+    except RuntimeError as error:
+        raise _unreadable(path, _reason(error)) from error
+    voxels = _array(image).reshape(volumes, *grid.shape)[volume or 0]
+    voxels = smallest_exact(np.ascontiguousarray(voxels), 1.0, 0.0)
+    voxels, gaps = without_gaps(voxels, path)
+    acquisition, guessed = guess_acquisition(voxels, description="")
+    several = [_several(path, volumes)] if volumes > 1 and volume is None else []
+    return Scan(voxels, grid, acquisition, path.stem, (*several, *gaps, *guessed))
+
+
+def itk_entry(path: Path) -> ScanEntry:
+    """Return what the header of an NRRD or MetaImage file says of a scan."""
+    grid, volumes = _grid(path, _header(path))
+    shape: tuple[int, ...] = grid.shape
+    return ScanEntry(
+        path=path,
+        kind="itk",
+        files=(path,),
+        acquisition=Acquisition(),
+        shape=(*shape, volumes) if volumes > 1 else shape,
+        spacing_mm=grid.spacing_mm,
+        orientation=grid.orientation,
+        patient=path.stem,
+        problems=(_several(path, volumes),) if volumes > 1 else (),
+    )
+
+
+def _header(path: Path) -> Any:
+    import SimpleITK
+
+    reader = SimpleITK.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise _unreadable(path, _reason(error)) from error
+    if reader.GetNumberOfComponents() != 1:
+        raise BadScan(
+            f"{path} holds {reader.GetNumberOfComponents()} values in every voxel",
+            expected="one number per voxel",
+            next_step="Choose the scan this file was made from",
+        )
+    return reader
+
+
+def _grid(path: Path, reader: Any) -> tuple[Grid, int]:
+    """Return the grid in array order (z, y, x) and the number of volumes."""
+    dimension = reader.GetDimension()
+    size = [int(n) for n in reader.GetSize()]
+    spacing = np.array(reader.GetSpacing())
+    origin = np.array(reader.GetOrigin())
+    turn = np.array(reader.GetDirection()).reshape(dimension, dimension)
+    keep = min(dimension, 3)
+    matrix = np.eye(3)
+    matrix[:keep, :keep] = turn[:keep, :keep] * spacing[:keep]
+    affine = np.eye(4)
+    affine[:3, :3] = matrix[:, ::-1]
+    affine[:keep, 3] = origin[:keep]
+    nz, ny, nx = (*size[:3], 1)[:3][::-1]
+    try:
+        return Grid((nz, ny, nx), affine), math.prod(size[3:])
+    except ValueError as error:
+        raise _unreadable(path, f"its geometry is unusable ({error})") from error
+
+
+def _array(image: Any) -> NDArray[np.generic]:
+    import SimpleITK
+
+    return np.asarray(SimpleITK.GetArrayFromImage(image))
+
+
+def _several(path: Path, volumes: int) -> Problem:
+    text = f"{path.name} holds {volumes} volumes; the first is read"
+    return Problem(
+        "4d", "warning", text, f"Choose another with volume=0 to {volumes - 1}"
+    )
+
+
+def _reason(error: RuntimeError) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else "unknown reason"
+
+
+def _unreadable(path: Path, why: str) -> BadScan:
+    return BadScan(
+        f"{path} cannot be read as an image: {why}",
+        expected="a complete NRRD or MetaImage file",
+        next_step="Copy the file again together with its data file, or take it out",
+    )

@@ -1,0 +1,119 @@
+"""A scan in memory, and what a folder listing knows of one before it is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scanlearn.scans.geometry import Grid, canonical_grid, to_canonical_axes
+
+Severity = Literal["note", "warning", "error"]
+Units = Literal["HU", "arbitrary"]
+
+#: Modalities whose images are sections: one slice of them is no radiograph.
+SECTIONS = ("CT", "MR", "PT", "NM")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing a check found in a scan."""
+
+    code: str
+    severity: Severity
+    text: str
+    action: str = ""
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """How a scan was made, as far as the file says; no identity of the patient."""
+
+    modality: str = "OT"
+    units: Units = "arbitrary"
+    description: str = ""
+    body_part: str = ""
+    kernel: str = ""
+    slice_thickness_mm: float | None = None
+    contrast: str = ""
+    manufacturer: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """A volume or radiograph with its geometry.
+
+    Parameters
+    ----------
+    voxels
+        Array of shape ``grid.shape``; Hounsfield units where ``units`` is ``"HU"``.
+        A radiograph has one voxel along its first axis.
+    grid
+        Where the voxels are in patient space.
+    acquisition
+        Modality, units and the like.
+    patient
+        The identity found in the file. Private: it leaves memory only as a salted key.
+    problems
+        What the reader found.
+    """
+
+    voxels: NDArray[np.generic]
+    grid: Grid
+    acquisition: Acquisition = field(default_factory=Acquisition)
+    patient: str = ""
+    problems: tuple[Problem, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.voxels.shape != self.grid.shape:
+            raise ValueError(
+                f"voxels {self.voxels.shape} do not fill the grid {self.grid.shape}"
+            )
+
+    @property
+    def is_radiograph(self) -> bool:
+        """Whether this is a projection image, not a volume."""
+        is_section = self.acquisition.modality in SECTIONS
+        return self.grid.shape[0] == 1 and not is_section
+
+    def canonical(self) -> Scan:
+        """Return the scan on the axis-aligned (S, P, L) grid that is shown and trained.
+
+        Array axes are turned without touching a value; only an oblique scan is
+        resampled.
+        """
+        from scanlearn.scans.resample import resample
+
+        voxels, grid = to_canonical_axes(self.voxels, self.grid)
+        if not grid.is_canonical and not self.is_radiograph:
+            target = canonical_grid(grid)
+            outside = -1024.0 if self.acquisition.units == "HU" else float(voxels.min())
+            voxels = resample(voxels, grid, target, order=1, outside=outside)
+            grid = target
+        return Scan(voxels, grid, self.acquisition, self.patient, self.problems)
+
+
+@dataclass(frozen=True)
+class ScanEntry:
+    """One scan found in a file or folder, read no further than its headers.
+
+    ``files`` holds the file or the slices in order; ``series_uid`` tells series of one
+    folder apart; ``volume`` chooses one volume of a 4D file. ``error`` is set when the
+    entry cannot be read as a scan and says why.
+    """
+
+    path: Path
+    kind: Literal["dicom", "nifti", "itk", "picture", "array"]
+    files: tuple[Path, ...]
+    acquisition: Acquisition
+    shape: tuple[int, ...]
+    spacing_mm: tuple[float, ...]
+    orientation: str
+    patient: str = ""
+    series_uid: str = ""
+    volume: int | None = None
+    problems: tuple[Problem, ...] = ()
+    error: str = ""

@@ -1,0 +1,249 @@
+"""Tables of labels in and of results out, as CSV."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from scanlearn.errors import BadLabels
+from scanlearn.scans.beside import written_beside
+
+Task = Literal["segmentation", "detection", "texture", "classification", "outcome"]
+
+SPLITS = ("train", "val", "test")
+
+#: Columns that hold files, relative to the table.
+_PATHS = ("path", "mask")
+
+#: Columns that stay text even where every cell looks like a number.
+_TEXTS = ("path", "mask", "patient", "label", "split")
+
+#: Columns that belong together: a row has all of a group or none.
+_GROUPS = (("x", "y", "z"), ("x", "y", "z", "diameter"), ("x", "y", "width", "height"))
+
+_NUMBERS = ("x", "y", "z", "diameter", "width", "height", "time", "event")
+_POSITIVE = ("diameter", "width", "height")
+
+#: Alternatives of columns that each task needs beside ``path``.
+_NEEDED: dict[Task, tuple[tuple[str, ...], ...]] = {
+    "segmentation": (("mask",),),
+    "detection": (("x", "y", "z", "diameter"), ("x", "y", "width", "height")),
+    "texture": (("x", "y", "z", "label"), ("label",)),
+    "classification": (("label",),),
+    "outcome": (("time", "event"), ()),
+}
+
+
+def read_table(path: Path, *, task: Task | None = None) -> pd.DataFrame:
+    """Read a table of scans and their labels.
+
+    Parameters
+    ----------
+    path
+        A CSV file with a header; messages count the header as row 1, as a spreadsheet
+        does. Empty lines are skipped.
+    task
+        What the labels are for; its columns must then be there.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per row of the file. ``path`` and ``mask`` are absolute :class:`Path`
+        objects, coordinates float (NaN where the cell is empty), ``patient``, ``label``
+        and ``split`` text (empty where the cell is). Other columns are kept: numbers
+        where every cell is one.
+
+    Raises
+    ------
+    BadLabels
+        If columns are missing or twice there, a file does not exist, a cell has an
+        impossible value, or a patient is in two splits. The message names the row.
+    """
+    path = Path(path)
+    table = _read_text(path)
+    _check_columns(path, table, task)
+    for column in _PATHS:
+        if column in table:
+            table[column] = _resolved(path, table[column])
+    for column in table.columns:
+        if column not in _TEXTS:
+            table[column] = _numbers(path, table[column])
+    _check_values(path, table)
+    _check_splits(path, table)
+    return table.reset_index(drop=True)
+
+
+def write_table(path: Path, rows: pd.DataFrame | Iterable[Mapping[str, Any]]) -> None:
+    """Write rows as CSV; the file is there whole or not at all."""
+    table = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
+    with written_beside(Path(path)) as beside:
+        table.to_csv(beside, index=False, lineterminator="\n")
+
+
+def _read_text(path: Path) -> pd.DataFrame:
+    try:
+        # utf-8-sig also reads what spreadsheets save with a byte order mark.
+        table: pd.DataFrame = pd.read_csv(
+            path,
+            header=None,
+            dtype=str,
+            keep_default_na=False,
+            skip_blank_lines=False,
+            encoding="utf-8-sig",
+        )
+    except FileNotFoundError as error:
+        raise BadLabels(
+            f"the table {path} does not exist", next_step="Check its path."
+        ) from error
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeError) as error:
+        raise BadLabels(
+            f"{path.name} is no table: {error}",
+            expected="CSV in UTF-8 with a header and the same columns in each row",
+            next_step="Save it as CSV (comma separated, UTF-8) and try again.",
+        ) from error
+    # The index stays that of the file, so that messages can name the row.
+    table = table.fillna("").apply(lambda column: column.str.strip())
+    header, rows = table.iloc[0], table.iloc[1:]
+    rows = rows[(rows != "").any(axis=1)].copy()
+    rows.columns = pd.Index(header, name=None)
+    return rows
+
+
+def _check_columns(path: Path, table: pd.DataFrame, task: Task | None) -> None:
+    columns = list(table.columns)
+    if len(columns) == 1 and ";" in columns[0]:
+        raise BadLabels(
+            f"{path.name} separates its columns by semicolons",
+            expected="commas",
+            next_step="Save it as CSV with commas.",
+        )
+    twice = [name for name in columns if not name or columns.count(name) > 1]
+    if twice:
+        found = (
+            f"the column '{twice[0]}' twice" if twice[0] else "a column with no name"
+        )
+        raise BadLabels(
+            f"{path.name} has {found}",
+            expected="a different name above each column",
+            next_step="Rename or remove the column.",
+        )
+    if "path" not in columns:
+        raise BadLabels(
+            f"{path.name} has no column 'path', only {', '.join(columns)}",
+            expected="a header with the column 'path'",
+            next_step="Add the column with each scan's file, relative to the table.",
+        )
+    if table.empty:
+        raise BadLabels(
+            f"{path.name} has a header but no rows",
+            expected="one row a scan or label",
+            next_step="Add rows.",
+        )
+    if task and not any(set(needed) <= set(columns) for needed in _NEEDED[task]):
+        needed = " or ".join(", ".join(group) for group in _NEEDED[task])
+        raise BadLabels(
+            f"{path.name} has the columns {', '.join(columns)}",
+            expected=f"for {task} also {needed}",
+            next_step="Add the missing columns, or choose another task.",
+        )
+
+
+def _resolved(path: Path, cells: pd.Series[str]) -> pd.Series[Any]:
+    empty = cells == ""
+    if empty.any():
+        raise _bad_cell(path, empty, cells.name, "is empty", "the path of a file")
+    files = cells.map(lambda cell: (path.parent / cell).resolve())
+    missing = ~files.map(Path.exists).astype(bool)
+    if missing.any():
+        file = files[missing].iloc[0]
+        more = int(missing.sum()) - 1
+        also = f", and {more} more do not either" if more else ""
+        raise _bad_cell(
+            path,
+            missing,
+            cells.name,
+            f"names {file}, which does not exist{also}",
+            "paths relative to the table",
+        )
+    return files
+
+
+def _numbers(path: Path, cells: pd.Series[str]) -> pd.Series[Any]:
+    numbers = cells.map(_number)
+    wrong = numbers.isna() & (cells != "")
+    if not wrong.any():
+        return numbers.astype(float)
+    if cells.name in _NUMBERS:
+        found = f"is '{cells[wrong].iloc[0]}'"
+        raise _bad_cell(path, wrong, cells.name, found, "a number or an empty cell")
+    return cells
+
+
+def _number(cell: str) -> float:
+    """Return the number a cell holds, to the last digit; NaN for anything else."""
+    try:
+        number = float(cell)
+    except ValueError:
+        return math.nan
+    return number if math.isfinite(number) else math.nan
+
+
+def _check_values(path: Path, table: pd.DataFrame) -> None:
+    for group in _GROUPS:
+        if set(group) <= set(table.columns):
+            filled = table[list(group)].notna()
+            partly = filled.any(axis=1) & ~filled.all(axis=1)
+            if partly.any():
+                columns = ", ".join(group)
+                raise _bad_cell(
+                    path, partly, columns, "is filled in part", "all of them or none"
+                )
+    for column in _POSITIVE:
+        if column in table:
+            wrong = table[column] <= 0
+            if wrong.any():
+                found = f"is {table[column][wrong].iloc[0]:g}"
+                raise _bad_cell(path, wrong, column, found, "a size above 0")
+    if "event" in table:
+        wrong = ~table["event"].isin([0, 1]) & table["event"].notna()
+        if wrong.any():
+            found = f"is {table['event'][wrong].iloc[0]:g}"
+            raise _bad_cell(path, wrong, "event", found, "1 (happened) or 0 (censored)")
+
+
+def _check_splits(path: Path, table: pd.DataFrame) -> None:
+    if "split" not in table:
+        return
+    wrong = ~table["split"].isin([*SPLITS, ""])
+    if wrong.any():
+        found = f"is '{table['split'][wrong].iloc[0]}'"
+        raise _bad_cell(
+            path, wrong, "split", found, "train, val, test or an empty cell"
+        )
+    if "patient" not in table:
+        return
+    known = table[(table["patient"] != "") & (table["split"] != "")]
+    splits = known.groupby("patient")["split"].unique()
+    shared = splits[splits.map(len) > 1]
+    if len(shared):
+        both = " and ".join(shared.iloc[0])
+        raise BadLabels(
+            f"{path.name} has patient {shared.index[0]} in {both}",
+            expected="every patient in one split, or the results would be too good",
+            next_step="Give all rows of the patient the same split.",
+        )
+
+
+def _bad_cell(
+    path: Path, rows: pd.Series[bool], column: Any, found: str, expected: str
+) -> BadLabels:
+    row = int(rows[rows].index[0]) + 1
+    return BadLabels(
+        f"{path.name}, row {row}: {column} {found}",
+        expected=expected,
+        next_step="Correct the table and try again.",
+    )

@@ -1,0 +1,1 @@
+"""Random views of batches: ``sample`` draws, ``apply`` is deterministic."""

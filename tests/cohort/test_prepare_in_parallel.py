@@ -1,0 +1,125 @@
+"""Preparing in several processes, and being killed while at it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from scanlearn.cohort.catalogue import Cohort
+from scanlearn.cohort.pool import run_all
+from scanlearn.cohort.prepare import prepare
+from scanlearn.config.prepare import PrepareConfig
+from scanlearn.errors import BadConfig
+
+SCRIPT = """
+import sys, time
+from pathlib import Path
+from scanlearn.cohort import prepare as module
+from scanlearn.config.prepare import PrepareConfig
+
+def tell(done, total, message):
+    print(done, total, message, flush=True)
+    # Time to be killed between scans, and in the middle of the next one.
+    time.sleep(0.2 if done else 0)
+
+if __name__ == "__main__":
+    module.prepare(
+        Path(sys.argv[1]),
+        Path(sys.argv[2]),
+        PrepareConfig(spacing_mm=2.0, workers=0),
+        progress=tell,
+    )
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_stopped_preparation_leaves_whole_scans_and_goes_on(
+    sample: Path, tmp_path: Path, how: signal.Signals
+) -> None:
+    script = tmp_path / "run.py"
+    script.write_text(SCRIPT)
+    command = [sys.executable, script, sample / "scans", tmp_path / "cohort"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("2 4"):
+                break
+        time.sleep(0.3)  # now it is in the middle of the third
+        process.send_signal(how)
+        assert process.wait(timeout=20) != 0
+
+    cohort = Cohort(tmp_path / "cohort")
+    done = cohort.keys()
+    assert 2 <= len(done) < 4
+    for key in done:
+        cohort.voxels(key)
+        assert cohort.lungs(key) is not None
+    assert set(done) <= set(cohort.sources())
+
+    report = prepare(sample / "scans", tmp_path / "cohort", PrepareConfig(workers=0))
+    assert set(report.kept) == set(done)
+    assert len(Cohort(tmp_path / "cohort")) == 4
+    assert not list((tmp_path / "cohort").rglob(".*"))
+
+
+def test_local_processes_make_the_same_cohort(
+    sample: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    shutil.copy(prepared / "private" / "salt", home / "salt")
+    monkeypatch.setenv("SCANLEARN_HOME", str(home))
+    inputs = tmp_path / "scans"
+    shutil.copytree(sample / "scans", inputs)
+    (inputs / "broken.nii").write_bytes(b"no header at all")
+
+    report = prepare(
+        inputs, tmp_path / "cohort", PrepareConfig(spacing_mm=4.0, workers=2)
+    )
+
+    assert [failure.source.name for failure in report.failed] == ["broken.nii"]
+    one, two = Cohort(prepared), Cohort(tmp_path / "cohort")
+    assert one.fingerprint() == two.fingerprint()
+    for key in one.keys():  # noqa: SIM118
+        assert (one.voxels(key) == two.voxels(key)).all()
+
+
+def _square_or_die(number: int) -> int:
+    if number == 3:
+        raise ValueError("three")
+    if number == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number**2
+
+
+def test_an_item_that_kills_its_process_does_not_stop_the_rest() -> None:
+    outcomes = {o.item: o for o in run_all(_square_or_die, range(8), workers=1)}
+    assert len(outcomes) == 8
+    assert isinstance(outcomes[3].error, ValueError)
+    assert type(outcomes[5].error).__name__ == "KilledWorker"
+    for number in (0, 1, 2, 4, 6, 7):
+        assert outcomes[number].result == number**2
+
+
+def test_few_items_stay_in_this_process() -> None:
+    ((outcome),) = run_all(lambda _: os.getpid(), ["x"])
+    assert outcome.result == os.getpid()
+
+
+def test_a_scheduler_that_is_not_there_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from scanlearn.cohort import pool
+
+    monkeypatch.setattr(pool, "_PATIENCE_S", 1)
+    with pytest.raises(BadConfig, match="no Dask scheduler answers"):
+        list(run_all(abs, [1], scheduler="tcp://127.0.0.1:9"))

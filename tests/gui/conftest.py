@@ -1,0 +1,131 @@
+"""Small real scans, a small real cohort, and second processes instead of trainings."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import psutil
+import pytest
+
+from scanlearn.config.run import parse_run_config
+from scanlearn.runs.folder import RunFolder
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="session")
+def scans_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with one DICOM series and one NIfTI file."""
+    from scanlearn.phantom.sample import write_sample
+
+    folder = tmp_path_factory.mktemp("phantoms") / "sample"
+    write_sample(folder, scans=2, spacing_mm=(10.0, 6.0, 6.0))
+    return folder / "scans"
+
+
+@pytest.fixture(scope="session")
+def prepared(scans_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a cohort of these scans."""
+    from scanlearn.cohort.prepare import prepare
+    from scanlearn.config.prepare import PrepareConfig
+
+    folder = tmp_path_factory.mktemp("prepared")
+    cohort = folder / "cohorts" / "phantoms"
+    before = os.environ.get("SCANLEARN_HOME")
+    os.environ["SCANLEARN_HOME"] = str(folder / "home")
+    try:
+        prepare(scans_folder, cohort, PrepareConfig(spacing_mm=2.0, workers=0))
+    finally:
+        os.environ.pop("SCANLEARN_HOME")
+        if before is not None:
+            os.environ["SCANLEARN_HOME"] = before
+    return cohort
+
+
+@pytest.fixture(autouse=True)
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Give every test folders of its own and docks that know nothing yet."""
+    from scanlearn.gui.state import shared_state
+
+    runs, cohorts = tmp_path / "runs", tmp_path / "cohorts"
+    monkeypatch.setenv("SCANLEARN_RUNS", str(runs))
+    monkeypatch.setenv("SCANLEARN_COHORTS", str(cohorts))
+    shared_state.cache_clear()
+    return SimpleNamespace(runs=runs, cohorts=cohorts)
+
+
+@pytest.fixture
+def small_launch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
+    """Let docks launch the small worker instead of a training."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def launch(run: RunFolder) -> subprocess.Popen[bytes]:
+        run.stop_file.unlink(missing_ok=True)
+        command = [sys.executable, str(HERE / "small_worker.py"), str(run.path)]
+        with run.log.open("ab") as log:
+            worker = subprocess.Popen(command, stdout=log, stderr=log)
+        started.append(worker)
+        run.note_owner(psutil.Process(worker.pid))
+        return worker
+
+    for room in ("pretrain_dock", "finetuning", "runs_dock"):
+        monkeypatch.setattr(f"scanlearn.gui.{room}.launch", launch)
+    yield launch
+    for worker in started:
+        worker.kill()
+        worker.wait()
+
+
+@pytest.fixture
+def small_predict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the Predict dock run the small program instead of a network."""
+    real = subprocess.Popen
+
+    def popen(command: list[str], **settings: Any) -> subprocess.Popen[str]:
+        script = [sys.executable, str(HERE / "small_predict.py")]
+        return real([*script, *command[3:]], **settings)
+
+    monkeypatch.setattr("scanlearn.runs.jobs.subprocess.Popen", popen)
+
+
+@pytest.fixture
+def make_run(places: SimpleNamespace, prepared: Path) -> Callable[..., RunFolder]:
+    """Return a function that writes a run."""
+
+    def make(name: str, kind: str = "pretrain") -> RunFolder:
+        recipe = {"pretrain": "drasclr", "finetune": "segmentation"}[kind]
+        config = {"kind": kind, "recipe": {"name": recipe}, "cohorts": [str(prepared)]}
+        return RunFolder.create(places.runs / name, parse_run_config(config))
+
+    return make
+
+
+@pytest.fixture
+def open_dock(make_napari_viewer: Any, qtbot: Any) -> Callable[[type], Any]:
+    """Return a function that opens a dock in a real viewer."""
+
+    def open_it(kind: type) -> Any:
+        viewer = make_napari_viewer(show=True)
+        dock = kind(viewer)
+        viewer.window.add_dock_widget(dock, area="right")
+        return dock
+
+    return open_it
+
+
+@pytest.fixture
+def click(qtbot: Any) -> Callable[[Any], None]:
+    """Return a function that clicks a button as a user does; it must be enabled."""
+    from qtpy.QtCore import Qt
+
+    def press(button: Any) -> None:
+        assert button.isEnabled(), f"{button.text()}: {button.toolTip()}"
+        qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+    return press

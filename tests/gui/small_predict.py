@@ -1,0 +1,51 @@
+"""``scanlearn predict`` in miniature: a threshold instead of a network."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from scanlearn.runs.events import Crashed, Event, Finished, Step
+from scanlearn.scans.find import find_scans
+from scanlearn.scans.read import read_scan
+from scanlearn.scans.write_nifti import write_nifti, write_nifti_channels
+
+
+def main() -> None:
+    words = sys.argv[1:]
+    run, source, out = Path(words[1]), Path(words[2]), Path(words[4])
+    if "unlearned" in run.name:
+        tell(
+            Crashed(
+                error=f"{run.name} has no model. Fine-tune it first.", mendable=True
+            )
+        )
+        return
+    tell(Step(step=1, values={"total": 2.0}))
+    scan = read_scan(find_scans(source)[0])
+    lung = (scan.voxels < -500).astype(np.uint8)
+    write_nifti(out / "scan_labels.nii.gz", lung, scan.grid)
+    channels = np.stack([1 - lung, lung]).astype(np.float32)
+    write_nifti_channels(out / "scan_probabilities.nii.gz", channels, scan.grid)
+    (out / "scan_volumes.csv").write_text("class,value,volume_ml\n")
+    millilitres = float(lung.sum()) * scan.grid.voxel_ml
+    about = {
+        "run": run.name,
+        "scan": "scan",
+        "labels": "scan_labels.nii.gz",
+        "probabilities": "scan_probabilities.nii.gz",
+        "classes": [{"value": 1, "name": "lung", "colour": "#fff", "ml": millilitres}],
+    }
+    (out / "scan_prediction.json").write_text(json.dumps(about))
+    tell(Finished(step=2))
+
+
+def tell(event: Event) -> None:
+    sys.stdout.write(event.model_dump_json() + "\n")
+    sys.stdout.flush()
+
+
+main()

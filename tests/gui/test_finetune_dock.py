@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from scanlearn.config.palette import class_colour
+from scanlearn.gui.finetune_dock import FinetuneDock
+from scanlearn.gui.layers import grid_of
+from scanlearn.gui.opening import read_entry
+from scanlearn.runs.folder import find_runs
+from scanlearn.scans.find import find_scans
+
+pytestmark = pytest.mark.viewer
+
+
+@pytest.fixture
+def dock(open_dock: Any, prepared: Path, small_launch: Any) -> FinetuneDock:
+    dock = open_dock(FinetuneDock)
+    dock.cohorts.open(prepared)
+    return dock
+
+
+@pytest.fixture
+def image(dock: FinetuneDock, scans_folder: Path) -> Any:
+    data, settings, _ = read_entry(find_scans(scans_folder)[0])
+    return dock.viewer.add_image(data, **settings)
+
+
+def test_a_new_label_layer_lies_on_the_scan(
+    dock: FinetuneDock, image: Any, click: Any, qtbot: Any
+) -> None:
+    assert "paint" in dock.use_button.toolTip()
+    assert "Add labels first" in dock.start_button.toolTip()
+    dock.classes.names[1].setText("lung")
+    click(dock.classes.add_button)
+    click(dock.new_button)
+    layer = dock.viewer.layers[-1]
+    assert grid_of(layer).matches(grid_of(image))
+    assert layer.units == image.units
+    assert layer.mode == "paint"
+    painted = layer.get_color(1)
+    wanted = bytes.fromhex(class_colour(1)[1:])
+    assert np.allclose(painted[:3], np.array(list(wanted)) / 255, atol=1e-3)
+    dock.classes.names[2].setText("lesion")
+    assert layer.features["class"].tolist() == ["", "lung", "lesion"]
+    click(dock.use_button)
+    qtbot.waitUntil(dock.notice.isVisible, timeout=10_000)
+    assert "Nothing is painted" in dock.notice.text.text()
+    dock.viewer.layers.clear()
+    assert dock.new_button.toolTip() == "Add a scan to the viewer first"
+
+
+def test_painted_slices_start_a_training(
+    dock: FinetuneDock, image: Any, places: SimpleNamespace, click: Any, qtbot: Any
+) -> None:
+    dock.classes.names[1].setText("lung")
+    click(dock.new_button)
+    layer = dock.viewer.layers[-1]
+    layer.data[[8, 15, 22]] = image.data[[8, 15, 22]] < -500
+    click(dock.use_button)
+    qtbot.waitUntil(lambda: len(dock.labels.sources) == 1, timeout=10_000)
+    assert "3 of 31 axial slices" in dock.labels.item(0).text()
+    click(dock.use_button)  # the same scan again replaces it
+    qtbot.wait(300)
+    assert len(dock.labels.sources) == 1
+
+    click(dock.start_button)
+    qtbot.waitUntil(lambda: dock.slot.card is not None, timeout=20_000)
+    with qtbot.waitSignal(dock.slot.card.ended, timeout=20_000):
+        pass
+    (run,) = find_runs(places.runs)
+    assert [(c.value, c.name) for c in run.config().recipe.classes] == [(1, "lung")]
+    assert run.config().start_from is None
+    (mask,) = run.inputs.glob("*_labels.nii.gz")
+    assert 1 in np.asarray(nib.load(mask).dataobj)
+    assert json.loads((run.inputs / "classes.json").read_text())["scans"]
+
+
+def test_a_folder_of_masks_starts_a_training(
+    dock: FinetuneDock,
+    scans_folder: Path,
+    places: SimpleNamespace,
+    monkeypatch: pytest.MonkeyPatch,
+    click: Any,
+    qtbot: Any,
+) -> None:
+    masks = scans_folder.parent / "labels"
+    kinds = sorted(path.name for path in masks.rglob("*lungs*"))
+    assert kinds
+    folder = next(path for path in masks.rglob("*lungs*"))
+    chosen = folder if folder.is_dir() else folder.parent
+    monkeypatch.setattr(
+        "scanlearn.gui.finetune_dock.QFileDialog.getExistingDirectory",
+        lambda *_: str(chosen),
+    )
+    click(dock.browse_button)
+    click(dock.start_button)
+    qtbot.waitUntil(
+        lambda: dock.slot.card is not None or dock.notice.isVisible(), timeout=20_000
+    )
+    assert not dock.notice.isVisible(), dock.notice.text.text()
+    (run,) = find_runs(places.runs)
+    assert run.config().recipe.classes == ()
+
+
+def test_labels_of_a_scan_outside_the_cohort_leave_no_run(
+    dock: FinetuneDock,
+    scans_folder: Path,
+    tmp_path: Path,
+    places: SimpleNamespace,
+    click: Any,
+    qtbot: Any,
+) -> None:
+    stranger = tmp_path / "stranger.nii.gz"
+    stranger.write_bytes(next(scans_folder.rglob("*.nii.gz")).read_bytes())
+    data, settings, _ = read_entry(find_scans(stranger)[0])
+    dock.viewer.add_image(data, **settings)
+    click(dock.new_button)
+    dock.viewer.layers[-1].data[5:9] = 1
+    click(dock.use_button)
+    qtbot.waitUntil(lambda: len(dock.labels.sources) == 1, timeout=10_000)
+    click(dock.start_button)
+    qtbot.waitUntil(dock.notice.isVisible, timeout=10_000)
+    assert "stranger.nii.gz" in dock.notice.text.text()
+    assert not list(find_runs(places.runs))
+
+
+def test_a_finished_pre_training_is_the_start(
+    dock: FinetuneDock, make_run: Any, qtbot: Any
+) -> None:
+    run = make_run("2026-11-21_drasclr_phantoms")
+    (run.checkpoints / "last").mkdir()
+    dock.state.runs.refresh()
+    qtbot.waitUntil(lambda: dock.starts.count() == 2, timeout=10_000)
+    assert dock.starts.currentData() == run.path
+    assert dock.starts.currentText() == "drasclr_phantoms"

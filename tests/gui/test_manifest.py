@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from npe2 import PluginManifest
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_manifest_in_the_package_is_the_one_at_the_top() -> None:
+    inside = ROOT / "src" / "scanlearn" / "napari.yaml"
+    assert inside.read_text() == (ROOT / "napari.yaml").read_text()
+
+
+def test_every_contribution_can_be_imported() -> None:
+    manifest = PluginManifest.from_distribution("napari-scanlearn")
+    manifest.validate_imports()
+    assert manifest.name == "napari-scanlearn"
+    assert [w.display_name for w in manifest.contributions.widgets or []] == [
+        "Workbench",
+        "Scans",
+        "Pre-train",
+        "Fine-tune",
+        "Predict",
+        "Runs",
+    ]
+
+
+def test_docks_open_without_torch() -> None:
+    code = (
+        "import scanlearn.gui.workbench, scanlearn.gui.readers, scanlearn.gui.writers;"
+        "import scanlearn.launching, scanlearn.cohort.labels, sys;"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

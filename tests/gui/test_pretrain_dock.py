@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from scanlearn.errors import BadConfig
+from scanlearn.gui.methods import METHODS
+from scanlearn.gui.pretrain_dock import PretrainDock
+from scanlearn.gui.settings_form import SettingsForm
+from scanlearn.runs.folder import RunFolder, find_runs
+
+pytestmark = pytest.mark.viewer
+
+
+@pytest.fixture
+def dock(open_dock: Any) -> PretrainDock:
+    return open_dock(PretrainDock)
+
+
+@pytest.fixture
+def ready(dock: PretrainDock, prepared: Path, small_launch: Any) -> PretrainDock:
+    dock.cohorts.open(prepared)
+    return dock
+
+
+def test_without_a_cohort_start_says_what_is_missing(
+    dock: PretrainDock, tmp_path: Path
+) -> None:
+    assert not dock.start_button.isEnabled()
+    assert "Prepare a cohort" in dock.start_button.toolTip()
+    assert not dock.plan.isVisible()
+    dock.cohorts.open(tmp_path)
+    assert "is no cohort" in dock.notice.text.text()
+
+
+def test_presets_fill_the_settings(qtbot: Any) -> None:
+    form = SettingsForm()
+    qtbot.addWidget(form)
+    form.show_recipe("drasclr", METHODS["drasclr"])
+    assert form.value("engine.steps") == 1500
+    assert form.changes() == {}
+    form.presets.setCurrentIndex(form.presets.findData("standard"))
+    assert form.value("engine.steps") == 60_000
+    assert form.value("engine.minutes") is None
+    form.fields["engine.minutes"].value = 5.0
+    form.fields["recipe.batch"].value = 8
+    assert form.changes() == {"engine": {"minutes": 5.0}, "recipe": {"batch": 8}}
+
+
+def test_training_is_started_watched_and_finished(
+    ready: PretrainDock, places: SimpleNamespace, click: Any, qtbot: Any
+) -> None:
+    assert "2 scans" in ready.plan.numbers.text()
+    ready.form.fields["engine.steps"].value = 25
+    click(ready.start_button)
+    card = started(ready, qtbot)
+    assert not ready.start_button.isEnabled()
+    with qtbot.waitSignal(card.ended, timeout=20_000):
+        pass
+    (run,) = find_runs(places.runs)
+    assert run.config().engine.steps == 25
+    assert run.config().recipe.batch == 16  # of the preset
+    assert card.curve.shown == ("loss", "dice")
+    assert card.light.light == "green"
+    assert card.sentence.text() == "It learns."
+    assert card.progress.text() == "Finished: 30 steps · best dice 0.50"
+    assert ready.start_button.isEnabled()
+
+
+def test_stop_and_keep_leaves_a_model(
+    ready: PretrainDock, monkeypatch: pytest.MonkeyPatch, click: Any, qtbot: Any
+) -> None:
+    monkeypatch.setenv("SMALL_WORKER_STEPS", "100000")
+    click(ready.start_button)
+    card = started(ready, qtbot)
+    qtbot.waitUntil(lambda: card.story.step > 5, timeout=20_000)
+    stalls = stalls_while(qtbot, 1.0)
+    assert max(stalls) < 0.1
+    click(card.stop_button)
+    with qtbot.waitSignal(card.ended, timeout=20_000):
+        pass
+    assert "model kept" in card.progress.text()
+    assert (card.run.checkpoints / "last" / "model.txt").exists()
+    assert card.run.state() == "stopped"
+
+
+def test_detached_training_goes_on_and_can_be_killed(
+    ready: PretrainDock, monkeypatch: pytest.MonkeyPatch, click: Any, qtbot: Any
+) -> None:
+    monkeypatch.setenv("SMALL_WORKER_STEPS", "100000")
+    click(ready.start_button)
+    card = started(ready, qtbot)
+    run = RunFolder(card.run.path)
+    qtbot.waitUntil(lambda: card.story.step > 0, timeout=20_000)
+    click(card.detach_button)
+    assert ready.slot.card is None
+    assert run.is_alive()
+    ready.slot.show_run(run)
+    again = ready.slot.card
+    assert again is not None
+    again.kill_action.trigger()
+    with qtbot.waitSignal(again.ended, timeout=20_000):
+        pass
+    assert not run.is_alive()
+    assert "The worker vanished" in again.notice.text.text()
+
+
+def test_a_crash_is_told_without_a_traceback(
+    ready: PretrainDock, monkeypatch: pytest.MonkeyPatch, click: Any, qtbot: Any
+) -> None:
+    monkeypatch.setenv("SMALL_WORKER_CRASHES", "1")
+    click(ready.start_button)
+    card = started(ready, qtbot)
+    with qtbot.waitSignal(card.ended, timeout=20_000):
+        pass
+    assert "Memory ran out" in card.notice.text.text()
+    assert "a long report" not in card.notice.text.text()
+    assert card.light.light == "red"
+
+
+def test_an_impossible_setting_leaves_no_run(
+    ready: PretrainDock,
+    places: SimpleNamespace,
+    monkeypatch: pytest.MonkeyPatch,
+    click: Any,
+    qtbot: Any,
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise BadConfig("The setting 'batch' is not usable", next_step="Lower it")
+
+    monkeypatch.setattr("scanlearn.launching.pretraining_config", refuse)
+    click(ready.start_button)
+    qtbot.waitUntil(ready.notice.isVisible, timeout=10_000)
+    assert "Lower it." in ready.notice.text.text()
+    assert not list(find_runs(places.runs))
+    assert ready.start_button.isEnabled()
+
+
+def started(dock: PretrainDock, qtbot: Any) -> Any:
+    """Wait for the card of the training that was started."""
+    told = dock.notice.isVisible
+    qtbot.waitUntil(lambda: dock.slot.card is not None or told(), timeout=20_000)
+    assert dock.slot.card is not None, dock.notice.text.text()
+    return dock.slot.card
+
+
+def stalls_while(qtbot: Any, seconds: float) -> list[float]:
+    """Return how long the main thread was away, each time."""
+    from qtpy.QtWidgets import QApplication
+
+    away, end = [], time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        start = time.perf_counter()
+        QApplication.processEvents()
+        away.append(time.perf_counter() - start)
+        time.sleep(0.005)
+    return away

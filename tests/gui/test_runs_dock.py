@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from scanlearn.gui.runs_dock import RunsDock
+from scanlearn.runs.events import Crashed, Started, Step
+from scanlearn.runs.folder import EventLog
+
+pytestmark = pytest.mark.viewer
+
+
+def test_no_runs_yet_says_what_a_run_is(open_dock: Any) -> None:
+    dock = open_dock(RunsDock)
+    assert dock.welcome.isVisibleTo(dock)
+    assert not dock.table.isVisibleTo(dock)
+    assert dock.resume_button.toolTip() == "Select a run first"
+
+
+def test_a_running_run_is_found_watched_and_stopped(
+    open_dock: Any,
+    make_run: Any,
+    small_launch: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    click: Any,
+    qtbot: Any,
+) -> None:
+    monkeypatch.setenv("SMALL_WORKER_STEPS", "100000")
+    run = make_run("2026-11-21_drasclr_chest")
+    small_launch(run)
+    qtbot.waitUntil(lambda: run.last_event() is not None, timeout=20_000)
+    dock = open_dock(RunsDock)
+    qtbot.waitUntil(lambda: dock.card is not None, timeout=10_000)
+    assert dock.table.item(0, 0).text() == "drasclr_chest"
+    card = dock.card
+    qtbot.waitUntil(lambda: card.story.step > 5, timeout=20_000)
+    assert "going on" in dock.resume_button.toolTip() or "running" in (
+        dock.resume_button.toolTip()
+    )
+    click(dock.stop_button)
+    qtbot.waitUntil(lambda: run.state() == "stopped", timeout=20_000)
+    qtbot.waitUntil(dock.resume_button.isEnabled, timeout=10_000)
+    assert dock.table.item(0, 2).text() == "stopped"
+    assert dock.table.item(0, 3).text() == "dice 0.50"
+
+
+def test_a_crashed_run_is_explained_and_resumed(
+    open_dock: Any, make_run: Any, small_launch: Any, click: Any, qtbot: Any
+) -> None:
+    run = make_run("2026-11-21_drasclr_chest")
+    log = EventLog(run)
+    log.write(Started(steps=30))
+    log.write(Step(step=3, values={"loss": 1.0}))
+    log.write(Crashed(error="Memory ran out", details="a long report"))
+    log.close()
+    dock = open_dock(RunsDock)
+    qtbot.waitUntil(
+        lambda: dock.card is not None and dock.card.notice.isVisible(), timeout=10_000
+    )
+    assert "Memory ran out" in dock.card.notice.text.text()
+    assert dock.table.item(0, 2).text() == "crashed"
+    click(dock.resume_button)
+    qtbot.waitUntil(lambda: run.state() == "finished", timeout=20_000)
+    qtbot.waitUntil(lambda: dock.table.item(0, 2).text() == "finished", timeout=10_000)
+    assert not dock.resume_button.isEnabled()
+    assert not dock.card.notice.isVisible()
+
+
+def test_an_unreadable_run_is_listed(open_dock: Any, make_run: Any, qtbot: Any) -> None:
+    run = make_run("broken")
+    (run.path / "config.yaml").write_text("kind: nothing\n")
+    dock = open_dock(RunsDock)
+    qtbot.waitUntil(lambda: dock.table.rowCount() == 1, timeout=10_000)
+    assert dock.table.item(0, 2).text() == "unreadable"
+    assert dock.notice.isVisible()

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from scanlearn.gui.layers import grid_of, origin_of
+from scanlearn.gui.scans_dock import ScansDock
+
+pytestmark = pytest.mark.viewer
+
+
+@pytest.fixture
+def dock(open_dock: Any) -> ScansDock:
+    return open_dock(ScansDock)
+
+
+def test_scans_are_found_shown_and_prepared(
+    dock: ScansDock,
+    scans_folder: Path,
+    places: SimpleNamespace,
+    click: Any,
+    qtbot: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        "scanlearn.gui.scans_dock.QFileDialog.getExistingDirectory",
+        lambda *_: str(scans_folder),
+    )
+    click(dock.folder_button)
+    qtbot.waitUntil(lambda: dock.list.count() == 2, timeout=10_000)
+    assert "2 scans" in dock.summary.text()
+    texts = "".join(dock.list.item(i).text() for i in range(2))
+    assert "61×53×31" in texts
+    assert "6×6×10 mm" in texts
+
+    click(dock.add_button)
+    layers = dock.viewer.layers
+    qtbot.waitUntil(lambda: len(layers) == 1, timeout=10_000)
+    origin = origin_of(layers[0])
+    assert origin is not None
+    assert origin.source.exists()
+    assert grid_of(layers[0]).is_canonical
+
+    dock.form.spacing.setValue(6.0)
+    assert dock.form.name.text() == "sample"
+    with qtbot.waitSignal(dock.form.prepared, timeout=60_000):
+        click(dock.form.button)
+    assert not dock.notice.isVisible(), dock.notice.text.text()
+    assert len(list((places.cohorts / "sample" / "scans").glob("*.json"))) == 2
+    assert dock.state.cohort == places.cohorts / "sample"
+
+
+def test_an_empty_dock_teaches_and_says_what_is_no_scan(
+    dock: ScansDock, tmp_path: Path, qtbot: Any, click: Any
+) -> None:
+    from qtpy.QtGui import QGuiApplication
+
+    assert dock.welcome.isVisibleTo(dock)
+    assert dock.add_button.toolTip() == "Open scans first"
+    assert dock.form.button.toolTip() == "Open a folder of scans first"
+    (tmp_path / "empty").mkdir()
+    dock.open_path(tmp_path / "empty")
+    qtbot.waitUntil(dock.notice.isVisible, timeout=10_000)
+    assert dock.welcome.isVisible()
+    assert not dock.form.button.isEnabled()
+    dock.notice.clear()
+    notes = tmp_path / "notes.txt"
+    notes.write_text("no image")
+    dock.open_path(notes)
+    qtbot.waitUntil(dock.notice.isVisible, timeout=10_000)
+    assert "notes.txt" in dock.notice.text.text()
+    assert "Traceback" not in dock.notice.text.text()
+    click(dock.notice.copy_button)
+    assert "Traceback" in QGuiApplication.clipboard().text()
+    click(dock.notice.close_button)
+    assert not dock.notice.isVisible()
+
+
+def test_the_sample_is_written_and_opened(
+    dock: ScansDock, qtbot: Any, click: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from scanlearn.phantom import sample
+
+    whole = sample.write_sample
+
+    def small(folder: Path, **settings: Any) -> Path:
+        return whole(folder, scans=2, spacing_mm=(20.0, 10.0, 10.0), **settings)
+
+    monkeypatch.setattr(sample, "write_sample", small)
+    click(dock.sample_button)
+    qtbot.waitUntil(lambda: dock.list.count() == 2, timeout=20_000)
+    assert dock.sample_button.isEnabled()
+    assert dock.form.name.text() == "sample-scans"
+
+
+def test_windows_and_views(
+    dock: ScansDock, scans_folder: Path, qtbot: Any, click: Any
+) -> None:
+    series = next(scans_folder.rglob("*.dcm")).parent
+    dock.open_path(series)
+    qtbot.waitUntil(lambda: dock.list.count() == 1, timeout=10_000)
+    click(dock.add_button)
+    viewer = dock.viewer
+    qtbot.waitUntil(lambda: len(viewer.layers) == 1, timeout=10_000)
+    dock.windows.setCurrentIndex(dock.windows.findText("mediastinum (40, 400 HU)"))
+    assert viewer.layers[0].contrast_limits == [-160.0, 240.0]
+    assert letters(viewer) == ["A", "P", "R", "L"]
+    dock.views.setCurrentText("Coronal")
+    assert letters(viewer) == ["S", "I", "R", "L"]
+    assert viewer.scene.camera.orientation2d[0] == "up"
+    dock.views.setCurrentText("Sagittal")
+    assert letters(viewer) == ["S", "I", "A", "P"]
+    viewer.dims.ndisplay = 3
+    assert viewer.scene.camera.orientation == ("away", "down", "right")
+    viewer.layers.clear()
+    assert letters(viewer) == ["", "", "", ""]
+
+
+def letters(viewer: Any) -> list[str]:
+    edges = ("top_center", "bottom_center", "middle_left", "middle_right")
+    return [viewer.canvas.overlays[f"scanlearn_{edge}"].text for edge in edges]

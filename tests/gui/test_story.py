@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pytest
+
+from scanlearn.gui.story import Story, best_text, duration, progress_text
+from scanlearn.runs.events import Crashed, Epoch, Finished, Health, Started, Step
+
+
+def told(*events: object) -> Story:
+    story = Story()
+    for event in events:
+        story.add(event)  # type: ignore[arg-type]
+    return story
+
+
+def test_curves_leave_out_what_is_no_learning_curve() -> None:
+    story = told(
+        Started(steps=10), Step(step=1, values={"loss": 2.0, "learning_rate": 1e-3})
+    )
+    assert story.curves == {"loss": ([1], [2.0])}
+
+
+def test_a_resumed_run_draws_no_loop() -> None:
+    steps = [Step(step=n, values={"loss": 1.0 * n}) for n in (1, 2, 3, 4)]
+    story = told(Started(steps=9), *steps, Crashed(error="x"), Started(steps=9, step=2))
+    assert story.curves["loss"] == ([1, 2], [1.0, 2.0])
+    assert story.last is None
+
+
+def test_progress_says_step_and_time_left() -> None:
+    story = told(Started(steps=20_000), Step(step=4120, values={}, seconds_left=3720.0))
+    assert progress_text(story) == "step 4,120 / 20,000 · 1 h 02 min left"
+    story.add(Finished(step=20_000))
+    assert progress_text(story) == "step 20,000 / 20,000"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (59.4, "59 s"), (61, "1 min"), (3600, "1 h 00 min")],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_best_is_a_validation_or_how_much_better_than_chance() -> None:
+    assert best_text(told()) == ""
+    health = Health(step=1, light="green", sentence="", values={"times_chance": 9.04})
+    assert best_text(told(health)) == "9.0× chance"
+    worse = Epoch(step=2, values={"dice": 0.5})
+    best = Epoch(step=1, values={"loss": 1.0, "dice": 0.91}, best=True)
+    assert best_text(told(best, worse)) == "dice 0.91"

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from napari.utils.key_bindings import KeyBinding
+
+from scanlearn.gui.layers import origin_of
+from scanlearn.gui.opening import read_entry
+from scanlearn.gui.widgets import WIDTH
+from scanlearn.gui.workbench import Workbench
+from scanlearn.scans.find import find_scans
+
+pytestmark = pytest.mark.viewer
+
+
+def test_docks_fit_the_narrow_width_and_keys_work(
+    open_dock: Any, scans_folder: Any
+) -> None:
+    bench = open_dock(Workbench)
+    assert bench.tabs.count() == 5
+    for index in range(5):
+        assert bench.tabs.widget(index).minimumSizeHint().width() <= WIDTH
+    viewer = bench.scans.viewer
+    data, settings, _ = read_entry(find_scans(scans_folder)[0])
+    viewer.add_image(data, **settings)
+    press(viewer, "Ctrl+Alt+3")
+    assert bench.tabs.tabText(bench.tabs.currentIndex()) == "Fine-tune"
+    press(viewer, "Ctrl+Alt+L")
+    assert origin_of(viewer.layers[-1]).same_scan(origin_of(viewer.layers[0]))
+
+
+def press(viewer: Any, key: str) -> None:
+    viewer.keymap[KeyBinding.from_str(key)](viewer)
