@@ -32,7 +32,7 @@ def real_data() -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a sample folder: four phantoms with 6 x 4 x 4 mm voxels and their truth."""
+    """Return a sample folder: four coarse phantoms (6 x 4 x 4 mm) and their truth."""
     folder = tmp_path_factory.mktemp("tiny") / "sample"
     return write_sample(folder, scans=4, seed=0, spacing_mm=(6.0, 4.0, 4.0))
 

@@ -246,8 +246,8 @@ def _report(
         "",
         f"{_PATIENTS} chest-CT phantoms were made, prepared at {_SPACING_MM:g} mm, and "
         f"an encoder was pre-trained on them for {_PRETRAIN_STEPS} steps without "
-        f"labels. {_PAINTED_SLICES} slices of {_PAINTED_SCANS} scans were painted, a U-Net on "
-        f"that encoder was fine-tuned for {_FINETUNE_STEPS} steps, and "
+        f"labels. {_PAINTED_SLICES} slices of {_PAINTED_SCANS} scans were painted, a "
+        f"U-Net on that encoder was fine-tuned for {_FINETUNE_STEPS} steps, and "
         f"{target.name} was segmented, which nobody had painted.",
         "",
         "| step | seconds |",

@@ -35,9 +35,6 @@ _COARSER = 1.5
 
 _MOST_VOXELS = 2**31
 
-#: A cubic spline reaches over four samples; ITK reads beyond an axis that has fewer.
-_FEWEST_FOR_SPLINES = 4
-
 #: A file with no more different values than this, all whole and from 0 up, is a mask.
 _MOST_CLASSES = 24
 
@@ -217,7 +214,7 @@ def _resampled(scan: Scan, grid: Grid) -> NDArray[np.generic]:
         voxels,
         scan.grid,
         grid,
-        order=3 if min(scan.grid.shape) >= _FEWEST_FOR_SPLINES else 1,
+        order=3,
         outside=-1024.0 if hu else float(low),
         antialias=bool(ratio >= _COARSER),
     )
@@ -261,9 +258,8 @@ def _radiograph(scan: Scan, size: int) -> tuple[NDArray[np.generic], Grid]:
     affine[:3, 3] = scan.grid.to_patient(corner)
     grid = Grid((1, shape[0], shape[1]), affine)
     low = float(voxels.min())
-    order = 3 if min(scan.grid.shape[1:]) >= _FEWEST_FOR_SPLINES else 1
     sampled = resample(
-        voxels, scan.grid, grid, order=order, outside=low, antialias=factor > 1
+        voxels, scan.grid, grid, order=3, outside=low, antialias=factor > 1
     )
     return sampled, grid
 

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from scanlearn.config.base import Frozen
 
@@ -34,6 +34,12 @@ class EngineConfig(Frozen):
     validate_every: int = Field(
         default=100, ge=1, description="Steps between validations and health checks"
     )
+
+    @field_validator("precision", mode="before")
+    @classmethod
+    def _no_is_a_word(cls, value: object) -> object:
+        # YAML reads a bare "no" as false.
+        return "no" if value is False else value
 
 
 class OptimiserConfig(Frozen):

@@ -31,7 +31,9 @@ class Checkpoints:
         """Write a state of tensors, numbers, strings, lists and dicts."""
         part, new = self.folder / f".{name}.part", self.folder / f".{name}.new"
         shutil.rmtree(part, ignore_errors=True)
-        shutil.rmtree(new, ignore_errors=True)
+        if new.exists():
+            # Left by someone killed in between: it may be the only complete one.
+            self._settle(name)
         part.mkdir()
         torch.save(state, part / _STATE)
         os.rename(part, new)

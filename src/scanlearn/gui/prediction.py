@@ -48,7 +48,26 @@ class Prediction:
 
 def read_predictions(folder: Path) -> list[Prediction]:
     """Read what a predict job wrote: one result a scan."""
-    return [_read(file) for file in sorted(folder.glob("*_prediction.json"))]
+    return [read_prediction(file) for file in sorted(folder.glob("*_prediction.json"))]
+
+
+def read_prediction(file: Path) -> Prediction:
+    """Read the summary of one result, ``NAME_prediction.json``.
+
+    Raises
+    ------
+    BadScan
+        If it is no such summary.
+    """
+    try:
+        about = json.loads(file.read_text(encoding="utf-8"))
+        return _prediction(file, about)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadScan(
+            f"{file} is no prediction: {error}",
+            expected="a NAME_prediction.json that 'scanlearn predict' wrote",
+            next_step="Name one of those, or predict again",
+        ) from error
 
 
 def prediction_layers(
@@ -83,6 +102,15 @@ def prediction_layers(
     )
 
 
+def onto(voxels: NDArray[Any], grid: Grid, shown: Grid, *, order: int) -> NDArray[Any]:
+    """Return voxels of a source grid on the grid that is displayed."""
+    from scanlearn.scans.resample import resample
+
+    if grid.matches(shown):
+        return voxels
+    return np.ascontiguousarray(resample(voxels, grid, shown, order=order, outside=0))
+
+
 def save_prediction(prediction: Prediction, folder: Path) -> list[Path]:
     """Copy the files of a prediction, and compare the copies byte by byte.
 
@@ -110,7 +138,7 @@ def _layers(
     prediction: Prediction, labels: NDArray[Any], origin: Origin, shown: Grid
 ) -> list[LayerData]:
     names = {found.value: found.name for found in prediction.classes}
-    on_shown = _onto(labels, origin.grid, shown, order=0)
+    on_shown = onto(labels, origin.grid, shown, order=0)
     layers = [
         _probability(prediction, index, found, origin, shown)
         for index, found in enumerate(prediction.classes, start=1)
@@ -129,20 +157,11 @@ def _probability(
     image: Any = nib.load(prediction.probabilities)
     channel = np.asarray(image.dataobj[..., index], dtype=np.float32)
     grid = grid_from_ras(channel.shape, image.affine)
-    voxels = _onto(channel, grid, shown, order=1)
+    voxels = onto(channel, grid, shown, order=1)
     return probability_layer(voxels, shown, origin, value=found.value, name=found.name)
 
 
-def _onto(voxels: NDArray[Any], grid: Grid, shown: Grid, *, order: int) -> NDArray[Any]:
-    from scanlearn.scans.resample import resample
-
-    if grid.matches(shown):
-        return voxels
-    return np.ascontiguousarray(resample(voxels, grid, shown, order=order, outside=0))
-
-
-def _read(file: Path) -> Prediction:
-    about = json.loads(file.read_text(encoding="utf-8"))
+def _prediction(file: Path, about: dict[str, Any]) -> Prediction:
     classes = tuple(
         FoundClass(int(c["value"]), str(c["name"]), float(c["ml"]))
         for c in about["classes"]

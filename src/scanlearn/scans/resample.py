@@ -29,6 +29,9 @@ _PARALLEL_TOLERANCE = 1e-4
 #: Positions are rounded to this many decimals: whole voxels stay whole.
 _DECIMALS = 7
 
+#: Samples along an axis that a cubic B-spline needs.
+_SPLINE_SAMPLES = 4
+
 #: Voxels of a slab: small enough for its passes to stay in the processor's cache.
 _SLAB_VOXELS = 1 << 20
 
@@ -188,6 +191,8 @@ def _general(
     )
     if sigmas.any():
         samples = ndimage.gaussian_filter(samples, sigmas, mode="mirror")
+    if order == 3 and min(voxels.shape) < _SPLINE_SAMPLES:
+        return _cast(_short(samples, matrix, shape, outside, work), voxels.dtype)
     # An ITK index counts the axes of its array from last to first.
     transform = SimpleITK.AffineTransform(3)
     transform.SetMatrix(matrix[2::-1, 2::-1].ravel().tolist())
@@ -204,6 +209,24 @@ def _general(
         SimpleITK.sitkFloat32 if work == np.float32 else SimpleITK.sitkFloat64,
     )
     return _cast(SimpleITK.GetArrayFromImage(image), voxels.dtype)
+
+
+def _short(
+    samples: NDArray[Any],
+    matrix: NDArray[np.float64],
+    shape: tuple[int, int, int],
+    outside: float,
+    work: np.dtype[np.floating],
+) -> NDArray[np.floating]:
+    """Resample a volume of few slices by cubic splines: ITK's read beyond its ends."""
+    values: NDArray[np.floating] = ndimage.affine_transform(
+        samples, matrix[:3, :3], matrix[:3, 3], shape, work, order=3, mode="mirror"
+    )
+    index = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1)
+    x = index @ matrix[:3, :3].T + matrix[:3, 3]
+    inside = np.all((x >= -0.5) & (x < np.array(samples.shape) - 0.5), axis=-1)
+    values[~inside] = outside
+    return values
 
 
 def _interpolator(order: int) -> int:

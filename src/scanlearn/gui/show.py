@@ -1,0 +1,200 @@
+"""``python -m scanlearn.gui.show``: a scan with what a model found, in napari."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+import time
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+from scanlearn.errors import BadScan, ScanlearnError
+from scanlearn.gui.layers import LayerData, Origin, grid_of, labels_layer, origin_of
+from scanlearn.gui.legend import Legend
+from scanlearn.gui.opening import read_entry
+from scanlearn.gui.orientation import show_orientation
+from scanlearn.gui.prediction import (
+    Prediction,
+    onto,
+    prediction_layers,
+    read_prediction,
+)
+from scanlearn.gui.widgets import heading, hint
+from scanlearn.scans.geometry import Grid
+
+#: Window of a picture, in screen points.
+PICTURE_SIZE = (1500, 950)
+
+#: A window draws itself completely some events after it is first shown.
+_SETTLE_SECONDS = 1.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Show the scan until its window is closed, or save a picture of it and end."""
+    asked = _parser().parse_args(arguments)
+    import napari
+
+    viewer = napari.Viewer(show=True)
+    try:
+        show_prediction(
+            viewer, asked.scan, prediction=asked.prediction, truth=asked.truth
+        )
+        if asked.picture is None:
+            napari.run()
+        else:
+            take_picture(viewer, asked.picture)
+    except ScanlearnError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    finally:
+        _close(viewer)
+    return 0
+
+
+def show_prediction(
+    viewer: Any, scan: Path, *, prediction: Path, truth: Path | None = None
+) -> None:
+    """Lay a prediction, and the ground truth where it is known, over a scan.
+
+    Parameters
+    ----------
+    viewer
+        A napari viewer without other layers.
+    scan
+        The scan that was predicted on: a DICOM folder or a file.
+    prediction
+        The summary that ``scanlearn predict`` wrote.
+    truth
+        A label map of the same classes in any grid.
+
+    Raises
+    ------
+    ScanlearnError
+        If a file cannot be read, or the prediction lies on another grid.
+    """
+    data, settings, _ = _read_scan(scan)
+    image = viewer.add_image(data, **settings)
+    origin, shown = origin_of(image), grid_of(image)
+    assert origin is not None
+    found, layers = prediction_layers([read_prediction(prediction)], origin, shown)
+    *probabilities, overlay = layers
+    for voxels, about, _ in probabilities[:1]:
+        viewer.add_image(voxels, **about)
+    predicted = viewer.add_labels(overlay[0], **overlay[1])
+    if truth is not None:
+        voxels, about, _ = _truth_layer(truth, found, origin, shown)
+        viewer.add_labels(voxels, **about).contour = 2
+    viewer.layers.selection.active = predicted
+    show_orientation(viewer)
+    _show_fullest_slice(viewer, predicted)
+    viewer.title = f"{found.run} on {scan.name}"
+    viewer.window.add_dock_widget(
+        ResultPanel(found, with_truth=truth is not None), name="Result", area="right"
+    )
+
+
+class ResultPanel(QWidget):
+    """The legend of what is shown."""
+
+    def __init__(
+        self, found: Prediction, *, with_truth: bool, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.legend = Legend()
+        self.legend.show_classes(found.classes)
+        meaning = "Filled: prediction."
+        if with_truth:
+            meaning += " Line: ground truth."
+        disclaimer = QLabel("Not for clinical use")
+        disclaimer.setStyleSheet("font-weight: 600")
+        layout = QVBoxLayout(self)
+        for widget in (heading(found.run), self.legend, hint(meaning), disclaimer):
+            layout.addWidget(widget)
+        layout.addStretch(1)
+        self.setMinimumWidth(240)
+
+
+def take_picture(viewer: Any, path: Path) -> None:
+    """Save a picture of the whole window; the file appears complete or not at all."""
+    import imageio.v3 as imageio
+    from qtpy.QtWidgets import QApplication
+
+    viewer.window.resize(*PICTURE_SIZE)
+    end = time.monotonic() + _SETTLE_SECONDS
+    while time.monotonic() < end:
+        QApplication.processEvents()
+    viewer.reset_view()
+    QApplication.processEvents()
+    pixels = viewer.screenshot(canvas_only=False, flash=False)
+    png = io.BytesIO()
+    imageio.imwrite(png, np.asarray(pixels)[..., :3], extension=".png")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    draft.write_bytes(png.getvalue())
+    os.replace(draft, path)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m scanlearn.gui.show")
+    parser.description = "Show a scan in napari with what a model found on it."
+    parser.add_argument("scan", type=Path, help="DICOM folder or file of the scan")
+    parser.add_argument(
+        "--prediction",
+        type=Path,
+        required=True,
+        help="the NAME_prediction.json that 'scanlearn predict' wrote",
+    )
+    parser.add_argument("--truth", type=Path, help="label map to compare with")
+    parser.add_argument("--picture", type=Path, help="save a PNG and end")
+    return parser
+
+
+def _read_scan(path: Path) -> LayerData:
+    from scanlearn.scans.find import find_scans
+
+    entries = find_scans(path)
+    good = [entry for entry in entries if not entry.error]
+    if not good:
+        raise BadScan(entries[0].error, next_step="Choose another file")
+    return read_entry(good[0])
+
+
+def _truth_layer(
+    path: Path, found: Prediction, origin: Origin, shown: Grid
+) -> LayerData:
+    from scanlearn.scans.labels import read_label_map
+
+    labels, grid = read_label_map(path)
+    classes = {one.value: one.name for one in found.classes}
+    return labels_layer(
+        onto(labels, grid, shown, order=0),
+        shown,
+        origin,
+        name="ground truth",
+        classes=classes,
+        opacity=1.0,
+    )
+
+
+def _show_fullest_slice(viewer: Any, labels: Any) -> None:
+    """Go to the axial slice with most of what was found."""
+    fullest = int(np.argmax(np.count_nonzero(labels.data, axis=(1, 2))))
+    viewer.dims.set_point(0, labels.data_to_world((fullest, 0, 0))[0])
+
+
+def _close(viewer: Any) -> None:
+    try:
+        viewer.close()
+    except RuntimeError:
+        return  # the user closed the window herself
+
+
+if __name__ == "__main__":
+    sys.exit(main())
