@@ -32,16 +32,25 @@ def train_run(run: RunFolder) -> Iterator[Event]:
     Every failure becomes a ``crashed`` event: whoever watches learns of it there.
     """
     config = run.config()
-    accelerator = make_accelerator(config.engine)
+    try:
+        accelerator = make_accelerator(config.engine)
+    except ScanlearnError as error:
+        yield from _written(run, iter([_crashed(error)]))
+        return
     if not accelerator.is_main_process:
         # The other processes of a distributed training train along in silence.
         for _ in _train(run, config, accelerator):
             pass
         return
+    yield from _written(run, _told(_train(run, config, accelerator)))
+
+
+def _written(run: RunFolder, events: Iterator[Event]) -> Iterator[Event]:
+    """Make this process the run's worker and its events the run's story."""
     run.claim({})
     log = EventLog(run)
     try:
-        for event in _told(_train(run, config, accelerator)):
+        for event in events:
             log.write(event)
             yield event
     finally:
@@ -72,11 +81,16 @@ def _told(events: Iterator[Event]) -> Iterator[Event]:
     try:
         yield from events
     except ScanlearnError as error:
-        yield Crashed(error=str(error), mendable=True, details=traceback.format_exc())
+        yield _crashed(error)
     except Exception as error:  # noqa: BLE001 - the last door: it must be told
         yield Crashed(
             error=f"{type(error).__name__}: {error}", details=traceback.format_exc()
         )
+
+
+def _crashed(error: ScanlearnError) -> Crashed:
+    """Tell, inside its ``except``, of an error that the user can mend."""
+    return Crashed(error=str(error), mendable=True, details=traceback.format_exc())
 
 
 class _Flag:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 
 from scanlearn.app import train_run
+from scanlearn.errors import ScanlearnError
 from scanlearn.runs.events import Crashed
 from scanlearn.runs.folder import RunFolder
 
@@ -18,8 +19,16 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1:
         sys.stderr.write("usage: python -m scanlearn.worker RUN\n")
         return 2
+    try:
+        return _train(RunFolder(arguments[0]))
+    except ScanlearnError as error:  # no run, or one that has a worker already
+        sys.stderr.write(f"{error}\n")
+        return 2
+
+
+def _train(run: RunFolder) -> int:
     status = 0
-    for event in train_run(RunFolder(arguments[0])):
+    for event in train_run(run):
         if isinstance(event, Crashed):
             sys.stderr.write(f"{event.details}\n")
             status = 2 if event.mendable else 1

@@ -21,6 +21,8 @@ from scanlearn.runs.folder import EventLog, RunFolder
 
 STEPS = int(os.environ.get("SMALL_WORKER_STEPS", "30"))
 
+CRASHES = os.environ.get("SMALL_WORKER_CRASHES", "")
+
 
 def main() -> None:
     run = RunFolder(sys.argv[1])
@@ -43,7 +45,9 @@ def _train(run: RunFolder, log: EventLog) -> Event:
         if step == 5:
             log.write(Health(step=step, light="green", sentence="It learns."))
             log.write(Epoch(step=step, values={"dice": 0.5}, best=True))
-        if step == 8 and os.environ.get("SMALL_WORKER_CRASHES"):
+        if step == 8 and CRASHES == "mendable":
+            return Crashed(error="Memory ran out. Lower 'batch'.", mendable=True)
+        if step == 8 and CRASHES:
             return Crashed(error="Memory ran out", details="a long report")
         if run.stop_file.exists():
             return Stopped(step=step, reason="asked for")

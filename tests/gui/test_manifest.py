@@ -31,6 +31,7 @@ def test_every_contribution_can_be_imported() -> None:
 def test_docks_open_without_torch() -> None:
     code = (
         "import scanlearn.gui.workbench, scanlearn.gui.readers, scanlearn.gui.writers;"
+        "import scanlearn.gui.show, scanlearn.gui.samples;"
         "import scanlearn.launching, scanlearn.cohort.labels, sys;"
         "assert 'torch' not in sys.modules"
     )

@@ -115,6 +115,9 @@ def test_windows_and_views(
     assert letters(viewer) == ["S", "I", "A", "P"]
     viewer.dims.ndisplay = 3
     assert viewer.scene.camera.orientation == ("away", "down", "right")
+    assert viewer.layers[0].contrast_limits == [100.0, 800.0]  # bones, not skin
+    viewer.dims.ndisplay = 2
+    assert viewer.layers[0].contrast_limits == [-160.0, 240.0]
     viewer.layers.clear()
     assert letters(viewer) == ["", "", "", ""]
 

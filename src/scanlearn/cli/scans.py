@@ -74,26 +74,26 @@ def info(
 def _entry(entry: ScanEntry) -> dict[str, Any]:
     """Describe a scan; its intensity range needs the voxels, so they are read."""
     lowest = highest = None
-    problems = entry.problems
-    error = entry.error
+    acquisition, problems, error = entry.acquisition, entry.problems, entry.error
     if not error:
         try:
             scan = read_scan(entry, on_uneven="resample")
             lowest, highest = float(scan.voxels.min()), float(scan.voxels.max())
-            problems = scan.problems
+            # The voxels may tell more than the header, such as a CT in NIfTI.
+            acquisition, problems = scan.acquisition, scan.problems
         except BadScan as problem:
             error = str(problem)
     return {
         "path": str(entry.path),
         "kind": entry.kind,
-        "modality": entry.acquisition.modality,
-        "description": entry.acquisition.description,
+        "modality": acquisition.modality,
+        "description": acquisition.description,
         "series_uid": entry.series_uid,
         "files": len(entry.files),
         "shape": list(entry.shape),
         "spacing_mm": [round(mm, 6) for mm in entry.spacing_mm],
         "orientation": entry.orientation,
-        "units": entry.acquisition.units,
+        "units": acquisition.units,
         "intensity_range": None if lowest is None else [lowest, highest],
         "warnings": [p.text for p in problems if p.severity != "note"],
         "error": error,

@@ -41,7 +41,8 @@ def predict(
         written = predict_scans(
             folder, source, out, series=series, overlap=overlap, tell=tell
         )
-        tell(Finished(step=len(written)))
+        if as_events:
+            tell(Finished(step=len(written)))
     if as_json:
         print_json([str(path) for path in written])
     elif not as_events:

@@ -75,10 +75,19 @@ class WorkingCohorts:
                 expected="at least one prepared scan that is not excluded",
                 next_step="Look at its catalogue.csv",
             )
+        for scan in self.scans:
+            if not np.allclose(scan.grid.spacing_mm, self.spacing_mm, _SAME_SPACING):
+                raise BadCohort(
+                    f"The voxels of {scan.key} are {_mm(scan)}, those of "
+                    f"{self.scans[0].key} {_mm(self.scans[0])}",
+                    expected="one voxel size for a training",
+                    next_step="Set spacing_mm to a whole multiple of all of them, or "
+                    "prepare them again with the same --spacing",
+                )
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
-        """Voxel size that trainings see (of the first scan)."""
+        """Voxel size that trainings see."""
         return self.scans[0].grid.spacing_mm
 
     def patients(self) -> dict[str, list[int]]:
@@ -105,6 +114,10 @@ class WorkingCohorts:
         size = np.asarray(shape, dtype=int)
         box = cohort.read_box(scan.key, np.asarray(start) * factor, size * factor)
         return pooled_mean(box, factor)
+
+
+def _mm(scan: WorkingScan) -> str:
+    return " x ".join(f"{mm:g}" for mm in scan.grid.spacing_mm) + " mm"
 
 
 def pooled_mean(voxels: NDArray[np.generic], factor: int) -> NDArray[np.float32]:

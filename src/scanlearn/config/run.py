@@ -93,7 +93,13 @@ def parse_settings(settings: list[str]) -> dict[str, Any]:
         if parts[0] not in RunConfig.model_fields:
             section = "engine" if parts[0] in EngineConfig.model_fields else "recipe"
             parts.insert(0, section)
-        value: Any = yaml.safe_load(text)
+        try:
+            value: Any = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise BadConfig(
+                f"The value of '{setting}' cannot be read",
+                expected="a value as in YAML, such as 8, 0.5, true, null or [1, 2]",
+            ) from None
         for part in reversed(parts):
             value = {part: value}
         result = merge(result, value)

@@ -52,11 +52,12 @@ class Checkpoints:
             return None
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
-        except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
-            raise BadRun(
-                f"The checkpoint {path} cannot be read: {error}",
-                next_step="Delete its folder to go on without it",
-            ) from None
+        except RuntimeError as error:
+            raise _unreadable(path, str(error).partition("\n")[0]) from None
+        except (pickle.UnpicklingError, EOFError):
+            # torch's own words advise to load it without any check.
+            reason = "it is damaged, or holds more than tensors and plain values"
+            raise _unreadable(path, reason) from None
         return dict(state)
 
     def _settle(self, name: str) -> None:
@@ -67,3 +68,10 @@ class Checkpoints:
             os.rename(self.folder / name, old)
         os.rename(self.folder / f".{name}.new", self.folder / name)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _unreadable(path: Path, reason: str) -> BadRun:
+    return BadRun(
+        f"The checkpoint {path} cannot be read: {reason}",
+        next_step="Delete its folder to go on without it",
+    )

@@ -13,7 +13,7 @@ from scanlearn.gui.widgets import button, combo, fill
 
 
 class CohortBox(QWidget):
-    """Lists prepared cohorts with their number of scans; Browse… opens another."""
+    """Lists prepared cohorts with their number of scans; Open… opens another."""
 
     chosen = Signal(object)
     failed = Signal(object)
@@ -22,7 +22,9 @@ class CohortBox(QWidget):
         super().__init__(parent)
         self.state = shared_state()
         self.list = combo("Prepared scans to learn from")
-        self.browse_button = button("Browse…", self.browse, "Open a cohort's folder")
+        self.browse_button = button(
+            "Open…", self.browse, "Open a cohort kept elsewhere"
+        )
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.list, 1)

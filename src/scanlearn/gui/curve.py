@@ -62,10 +62,15 @@ class Curve(pg.PlotWidget):
         steps, values = story.curves[name]
         # A single point has no line: validations are few, so they are marked.
         few = len(steps) < 30
-        line.setData(steps, values, symbol="o" if few else None)
-        line.setSymbolSize(4)
-        line.setSymbolBrush(colour)
-        line.setSymbolPen(None)
+        # At once: every single setter would draw the line anew.
+        line.setData(
+            steps,
+            values,
+            symbol="o" if few else None,
+            symbolSize=4,
+            symbolBrush=colour,
+            symbolPen=None,
+        )
         axis.setLabel(name.replace("_", " "), color=colour)
 
     def _align(self) -> None:

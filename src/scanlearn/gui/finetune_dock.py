@@ -228,7 +228,7 @@ class FinetuneDock(QWidget):
 
     def _missing(self) -> str:
         if self.cohorts.cohort is None:
-            return "Prepare a cohort under Scans first, or open one with Browse…"
+            return "Prepare a cohort under Scans first, or open one"
         if not self.labels.sources:
             return "Add labels first: 'Use this layer' or 'Browse…'"
         if self._starting:

@@ -77,10 +77,11 @@ class JobRow(QWidget):
         if self._job is None:
             return
         self._events += events
+        steps = [event for event in events if isinstance(event, Step)]
+        if steps:  # only the newest: a bar repaints itself at once
+            self._show(self.label.text(), steps[-1].step, _total(steps[-1]))
         for event in events:
-            if isinstance(event, Step):
-                self._show(self.label.text(), event.step, _total(event))
-            elif isinstance(event, Message):
+            if isinstance(event, Message):
                 self.label.setText(event.text)
             elif isinstance(event, Crashed):
                 self._fail(_failure(self._title, event))
@@ -117,7 +118,14 @@ class JobError(Exception):
 
 
 def _failure(title: str, event: Crashed) -> Failure:
-    return Failure(JobError(event.error), f"{title}\n\n{event.details}")
+    text = event.error
+    if not event.mendable:
+        text = (
+            f"{title} ended: {event.error.rstrip('.')}. Your scans and labels are "
+            "untouched. Try again; if it happens again, send the details to the "
+            "developers."
+        )
+    return Failure(JobError(text), f"{title}\n\n{event.details}")
 
 
 def _total(event: Step) -> int:

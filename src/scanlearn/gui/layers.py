@@ -148,6 +148,24 @@ def origin_of(layer: Any) -> Origin | None:
     return found if isinstance(found, Origin) else None
 
 
+def is_ct(layer: Any) -> bool:
+    """Whether a layer is the image of a CT, not an overlay of one."""
+    origin = origin_of(layer)
+    return (
+        origin is not None
+        and origin.modality == "CT"
+        and hasattr(layer, "gamma")
+        and not layer.metadata.get(OVERLAY, False)
+    )
+
+
+def set_contrast(layer: Any, low: float, high: float) -> None:
+    """Set the values shown as black and white, and let the slider reach them."""
+    first, last = layer.contrast_limits_range
+    layer.contrast_limits_range = (min(first, low), max(last, high))
+    layer.contrast_limits = (low, high)
+
+
 def grid_of(layer: Any) -> Grid:
     """Return the grid of any three-dimensional layer in patient space."""
     return grid_of_transform(layer.data.shape, layer.data_to_world)

@@ -25,7 +25,13 @@ METHODS = {
         "DrasCLR",
         "one organ, subtle local disease",
         DrasclrConfig,
-        ("engine.steps", "engine.minutes", "recipe.batch", "engine.seed"),
+        (
+            "engine.steps",
+            "engine.minutes",
+            "recipe.spacing_mm",
+            "recipe.batch",
+            "engine.seed",
+        ),
     ),
 }
 

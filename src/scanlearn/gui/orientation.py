@@ -7,6 +7,7 @@ from typing import Any
 from napari.components.overlays import TextOverlay
 
 from scanlearn.gui.layers import origin_of
+from scanlearn.gui.volume_view import VolumeView
 from scanlearn.scans.geometry import PATIENT_LETTERS
 
 #: Edge of the canvas -> key of its overlay.
@@ -22,20 +23,21 @@ _HEAD_AXIS = 0
 
 
 def show_orientation(viewer: Any) -> None:
-    """Keep letters and head-up views in a viewer from now on; calling twice is fine."""
+    """Keep letters, head-up views and a usable 3D view; calling twice is fine."""
     overlays = viewer.canvas.overlays
     if "scanlearn_top_center" in overlays:
         _refresh(viewer)
         return
     for edge in _EDGES:
         overlays[f"scanlearn_{edge}"] = TextOverlay(
-            position=edge, font_size=13, box=False
+            position=edge, font_size=13, box=True
         )
     # Held by the viewer's own events, so it lives exactly as long as the viewer.
     viewer.dims.events.order.connect(lambda: _refresh(viewer))
     viewer.dims.events.ndisplay.connect(lambda: _turn_to_front(viewer))
     viewer.layers.events.inserted.connect(lambda: _refresh(viewer))
     viewer.layers.events.removed.connect(lambda: _refresh(viewer))
+    VolumeView(viewer)
     overlays["scale_bar"].visible = True
     _refresh(viewer)
 

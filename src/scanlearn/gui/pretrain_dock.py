@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 
 from qtpy.QtWidgets import QButtonGroup, QRadioButton, QVBoxLayout, QWidget
 
+from scanlearn.errors import BadConfig
 from scanlearn.gui.background import Failure, Report, in_background
 from scanlearn.gui.cohort_box import CohortBox
 from scanlearn.gui.methods import METHODS
@@ -58,6 +59,8 @@ class PretrainDock(QWidget):
         self.notice = Notice()
         self.slot = RunSlot("pretrain")
         self._starting = False
+        self._checked: tuple[Path | None, float | None] = (None, None)
+        self._misfit = ""
         self._lay_out()
         self.cohorts.chosen.connect(self._refresh)
         self.cohorts.failed.connect(self.notice.show_error)
@@ -136,7 +139,43 @@ class PretrainDock(QWidget):
     def _method_chosen(self) -> None:
         self.form.show_recipe(self.method, METHODS[self.method])
 
+    def _check_fit(self) -> None:
+        """See in the background whether the cohort's voxels fit the voxel size."""
+        if "recipe.spacing_mm" not in self.form.fields:
+            return
+        wanted = (self.cohorts.cohort, self.form.value("recipe.spacing_mm"))
+        if wanted == self._checked:
+            return
+        self._checked = wanted
+        in_background(
+            self,
+            partial(check_fit, *wanted),
+            done=lambda _: self._show_fit(wanted, None),
+            failed=lambda failure: self._show_fit(wanted, failure),
+        )
+
+    def _show_fit(
+        self, asked: tuple[Path | None, float | None], failure: Failure | None
+    ) -> None:
+        if asked != self._checked:
+            return  # another cohort or voxel size was chosen meanwhile
+        before, self._misfit = self._misfit, str(failure.error) if failure else ""
+        if failure is not None:
+            self.notice.say(
+                self._misfit, details=failure.details, action=self._fit_action(failure)
+            )
+        elif before:
+            self.notice.clear()
+        self._refresh()
+
+    def _fit_action(self, failure: Failure) -> tuple[str, Callable[[], object]] | None:
+        if not isinstance(failure.error, BadConfig):
+            return None
+        key = "recipe.spacing_mm"
+        return "Use the cohort's voxel size", lambda: self.form.set_value(key, None)
+
     def _refresh(self) -> None:
+        self._check_fit()
         scans = self.cohorts.scans()
         gate(self.start_button, self._missing(scans))
         self.plan.setVisible(self.cohorts.cohort is not None)
@@ -150,9 +189,11 @@ class PretrainDock(QWidget):
 
     def _missing(self, scans: int) -> str:
         if self.cohorts.cohort is None:
-            return "Prepare a cohort under Scans first, or open one with Browse…"
+            return "Prepare a cohort under Scans first, or open one"
         if scans < FEWEST_SCANS:
             return f"The cohort holds {scans} scan; at least {FEWEST_SCANS} are needed"
+        if self._misfit:
+            return self._misfit
         if self._starting:
             return "Starting…"
         if self.slot.running:
@@ -173,3 +214,17 @@ def start_pretraining(plan: Pretraining, _report: Report) -> RunFolder:
     run = new_pretraining(config, plan.path)
     launch(run)
     return run
+
+
+def check_fit(cohort: Path | None, spacing_mm: float | None, _report: Report) -> None:
+    """Look whether a training can use a cohort's scans at a voxel size; slow.
+
+    Raises
+    ------
+    ScanlearnError
+        If it cannot: the voxel sizes do not fit, or no scan is usable.
+    """
+    from scanlearn.cohort.working import WorkingCohorts
+
+    if cohort is not None:
+        WorkingCohorts([cohort], spacing_mm)

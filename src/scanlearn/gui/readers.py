@@ -28,8 +28,19 @@ def read_paths(path: str | Sequence[str]) -> list[LayerData]:
     """Read scans and masks as layers; a folder of many scans gives the first few."""
     paths = [path] if isinstance(path, str) else list(path)
     layers = [layer for each in paths for layer in _read(Path(each))]
-    _show_letters()
+    show_letters()
     return layers
+
+
+def show_letters() -> None:
+    """Show the patient letters in the viewer that layers are read for."""
+    import napari
+
+    from scanlearn.gui.orientation import show_orientation
+
+    viewer = napari.current_viewer()
+    if viewer is not None:
+        show_orientation(viewer)
 
 
 def _is_ours(path: str) -> bool:
@@ -71,13 +82,3 @@ def _read(path: Path) -> list[LayerData]:
             "Open the folder in the Scans dock to choose among all of them."
         )
     return [read_entry(entry) for entry in good[:MOST_AT_ONCE]]
-
-
-def _show_letters() -> None:
-    import napari
-
-    from scanlearn.gui.orientation import show_orientation
-
-    viewer = napari.current_viewer()
-    if viewer is not None:
-        show_orientation(viewer)

@@ -174,7 +174,8 @@ class RunCard(QFrame):
             )
         elif story.steps:
             self.sentence.setText(story.message or f"Started on {story.device}")
-        self.bar.setRange(0, story.steps)
+        # Without a number of steps Qt shows a bar that never rests.
+        self.bar.setRange(0, story.steps or (story.last is not None))
         self.bar.setValue(story.step)
         if self.stop_button.isEnabled():
             self.progress.setText(progress_text(story))
@@ -194,10 +195,15 @@ class RunCard(QFrame):
         self._show_last_words()
         self.ended.emit(self.run)
 
-    def _next_step(self) -> str:
-        if self.story.saved is None:
-            return "Nothing was saved before; see the log under ⋯."
-        return f"Resume, under Runs, goes on from step {self.story.saved:,}."
+    def _crash_text(self, last: Crashed) -> str:
+        saved = self.story.saved
+        resume = f"Resume, under Runs, goes on from step {saved:,}." if saved else ""
+        if last.mendable:
+            # The worker's own words end with what to do.
+            return f"{last.error} {resume}".strip()
+        otherwise = "Nothing was saved before; see the log under ⋯."
+        error = last.error.rstrip(".")
+        return f"The training ended: {error}. {resume or otherwise}"
 
     def _show_last_words(self) -> None:
         story, last = self.story, self.story.last
@@ -213,6 +219,5 @@ class RunCard(QFrame):
             self.progress.setText(progress_text(story))
             self.light.show_light("red")
             self.notice.say(
-                f"The training ended: {last.error.rstrip('.')}. {self._next_step()}",
-                details=last.details or self.run.crash_report(),
+                self._crash_text(last), details=last.details or self.run.crash_report()
             )

@@ -23,6 +23,11 @@ def sample_folder() -> Path:
     return cohorts_folder().parent / "sample-scans"
 
 
+def sample_scans_folder() -> Path:
+    """Return where the scan of napari's *Open Sample* is written."""
+    return cohorts_folder().parent / "sample-viewer"
+
+
 def _folder(variable: str, setting: str, default: str) -> Path:
     text = os.environ.get(variable) or _setting(setting) or default
     return Path(text).expanduser().absolute()

@@ -18,7 +18,16 @@ from scanlearn.gui.methods import PRESETS_ABOUT, Recipe
 from scanlearn.gui.widgets import combo, fill, hint, labelled
 
 #: What a setting is called where its name does not say its unit.
-_LABELS = {"minutes": "Time limit (min)", "batch": "Batch (scans a step)"}
+_LABELS = {
+    "minutes": "Time limit (min)",
+    "batch": "Batch (scans a step)",
+    "spacing_mm": "Voxel size (mm)",
+}
+
+#: What nought means in settings that may be left out.
+_NOT_GIVEN = {"minutes": "no limit", "spacing_mm": "the cohort's"}
+
+_STEPS = {"spacing_mm": 0.5}
 
 _LARGEST = 10_000_000
 
@@ -82,6 +91,10 @@ class SettingsForm(QWidget):
         """Return the value of one setting, such as ``"engine.steps"``."""
         return _from_widget(self.fields[key])
 
+    def set_value(self, key: str, value: Any) -> None:
+        """Change one setting."""
+        _into_widget(self.fields[key], value)
+
     def _build(self, recipe: Recipe) -> None:
         self.fields = {
             key: _widget(key, _field(key, recipe)) for key in recipe.settings
@@ -127,11 +140,13 @@ def _widget(key: str, field: FieldInfo) -> ValueWidget[Any]:
     kind = kind or field.annotation
     if kind in (int, float):
         options |= _limits(field, kind)
+    if name in _STEPS:
+        options["step"] = _STEPS[name]
     made = create_widget(annotation=kind, name=name, options=options)
     assert isinstance(made, ValueWidget)
     if type(None) in get_args(field.annotation):
         # Nought stands for "not given", which a spin box cannot show by itself.
-        made.native.setSpecialValueText("no limit")
+        made.native.setSpecialValueText(_NOT_GIVEN[name])
     return made
 
 

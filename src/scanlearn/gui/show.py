@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import io
-import os
 import sys
 import time
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +24,7 @@ from scanlearn.gui.prediction import (
     read_prediction,
 )
 from scanlearn.gui.widgets import heading, hint
+from scanlearn.scans.beside import written_beside
 from scanlearn.scans.geometry import Grid
 
 #: Window of a picture, in screen points.
@@ -133,12 +131,8 @@ def take_picture(viewer: Any, path: Path) -> None:
     viewer.reset_view()
     QApplication.processEvents()
     pixels = viewer.screenshot(canvas_only=False, flash=False)
-    png = io.BytesIO()
-    imageio.imwrite(png, np.asarray(pixels)[..., :3], extension=".png")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    draft.write_bytes(png.getvalue())
-    os.replace(draft, path)
+    with written_beside(path) as draft:
+        imageio.imwrite(draft, np.asarray(pixels)[..., :3])
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -6,7 +6,7 @@ from typing import Any
 
 from qtpy.QtWidgets import QComboBox, QWidget
 
-from scanlearn.gui.layers import origin_of
+from scanlearn.gui.layers import is_ct, set_contrast
 from scanlearn.gui.orientation import VIEWS, show_view
 from scanlearn.gui.widgets import combo, fill, row
 
@@ -35,9 +35,5 @@ def view_bar(viewer: Any) -> tuple[QWidget, QComboBox, QComboBox]:
 def set_window(viewer: Any, centre: float, width: float) -> None:
     """Set the brightness of every CT layer."""
     for layer in viewer.layers:
-        origin = origin_of(layer)
-        if origin is not None and origin.modality == "CT" and hasattr(layer, "gamma"):
-            low, high = centre - width / 2, centre + width / 2
-            first, last = layer.contrast_limits_range
-            layer.contrast_limits_range = (min(first, low), max(last, high))
-            layer.contrast_limits = (low, high)
+        if is_ct(layer):
+            set_contrast(layer, centre - width / 2, centre + width / 2)

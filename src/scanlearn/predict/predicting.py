@@ -47,13 +47,13 @@ def predict_scans(
     tell
         Given an event for every step and remark.
     """
+    segmenter = Segmenter(run.path)
     entries = [e for e in find_scans(source) if not series or e.series_uid == series]
     if not entries:
         raise BadScan(
             f"{source} has no series {series}",
             next_step="'scanlearn info' lists the series of a folder",
         )
-    segmenter = Segmenter(run.path)
     written = []
     for entry, name in zip(entries, _names(entries), strict=True):
         try:

@@ -77,8 +77,21 @@ def load_encoder(run: Path) -> tuple[LocationEncoder, EncoderCard]:
     """Load a run's encoder with its weights, on the CPU, in evaluation mode."""
     card = read_card(run)
     encoder = card.build()
-    encoder.load_state_dict(load_weights(run / "checkpoints" / WEIGHTS))
+    fill(encoder, run, weights=WEIGHTS, card=CARD)
     return encoder.eval(), card
+
+
+def fill(network: nn.Module, run: Path, *, weights: str, card: str) -> None:
+    """Give a network the weights of a file in a run's ``checkpoints/``."""
+    found = load_weights(run / "checkpoints" / weights)
+    try:
+        network.load_state_dict(found)
+    except RuntimeError:
+        raise BadRun(
+            f"{run} has weights ({weights}) of another network than {card} describes",
+            expected="both files from the same training",
+            next_step="Resume the run so that it saves them again",
+        ) from None
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from scanlearn.runs.events import LAST_WORDS, Crashed, Event, parse_event
 from scanlearn.runs.follow import HEARTBEAT_SECONDS
+from scanlearn.runs.launch import give_way
 
 _END = None
 
@@ -33,6 +34,7 @@ class Job:
             encoding="utf-8",
             errors="replace",
         )
+        give_way(self._process.pid)
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         threading.Thread(target=self._read, daemon=True).start()
 

@@ -12,6 +12,9 @@ import psutil
 from scanlearn.errors import BadRun
 from scanlearn.runs.folder import RunFolder
 
+#: How much a worker's priority lies below that of whoever starts it (POSIX).
+_NICER = 5
+
 
 def launch(run: RunFolder) -> subprocess.Popen[bytes]:
     """Train a run in a new process and return at once.
@@ -34,9 +37,22 @@ def launch(run: RunFolder) -> subprocess.Popen[bytes]:
             env=os.environ | {"PYTHONUNBUFFERED": "1"},
             **_detached(),
         )
+    give_way(worker.pid)
     # Noted here, so that whoever looks next sees a live run while torch is imported.
     run.note_owner(psutil.Process(worker.pid))
     return worker
+
+
+def give_way(pid: int) -> None:
+    """Lower the priority of a process just started, so that windows stay usable."""
+    try:
+        process = psutil.Process(pid)
+        if sys.platform == "win32":
+            process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
+        else:
+            process.nice(min(process.nice() + _NICER, 19))
+    except psutil.Error:
+        return  # it has ended already, or belongs to another user
 
 
 def _detached() -> dict[str, Any]:

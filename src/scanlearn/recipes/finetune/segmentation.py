@@ -90,10 +90,12 @@ class Segmentation(Recipe):
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return the decoder, and the encoder at its own rate."""
-        inside = set(self.unet.encoder.parameters())
+        # A resumed optimiser knows its parameters by their order alone.
+        encoder = list(self.unet.encoder.parameters())
+        inside = set(encoder)
         decoder = [p for p in self.unet.parameters() if p not in inside]
         rate = self.config.encoder_rate if self.pretrained else 1.0
-        return [{"params": decoder}, {"params": list(inside), "rate": rate}]
+        return [{"params": decoder}, {"params": encoder, "rate": rate}]
 
     def batches(
         self, first_step: int, engine: EngineConfig, accelerator: Accelerator

@@ -12,7 +12,7 @@ from scanlearn.config.segmentation import ClassConfig
 from scanlearn.errors import BadRun
 from scanlearn.nets.location_encoder import LocationEncoder
 from scanlearn.nets.location_unet import LocationUNet
-from scanlearn.recipes.encoder_file import load_weights, save_weights
+from scanlearn.recipes.encoder_file import fill, save_weights
 from scanlearn.runs.folder import write_beside
 
 WEIGHTS = "model.safetensors"
@@ -67,5 +67,5 @@ def load_segmenter(run: Path) -> tuple[LocationUNet, SegmenterCard]:
     except ValidationError as error:
         raise BadRun(f"{path} cannot be understood: {error}") from None
     network = card.build()
-    network.load_state_dict(load_weights(run / "checkpoints" / WEIGHTS))
+    fill(network, run, weights=WEIGHTS, card=CARD)
     return network.eval(), card

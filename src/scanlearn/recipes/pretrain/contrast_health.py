@@ -31,11 +31,11 @@ class ContrastHealth:
     Parameters
     ----------
     batch
-        Patients a landmark: chance of retrieval is ``1 / batch``.
+        Patients a landmark in this process: chance of retrieval is ``1 / batch``.
     """
 
     def __init__(self, *, batch: int) -> None:
-        self._chance = 1 / batch
+        self.batch = batch
         self._means: dict[str, float] = {}
 
     def add(
@@ -63,7 +63,7 @@ class ContrastHealth:
         """Return the light, one sentence and the numbers behind it."""
         if not self._means:
             return None
-        times = self._means["retrieval"] / self._chance
+        times = self._means["retrieval"] * self.batch
         values = {**self._means, "times_chance": times, "queue_fill": queue_fill}
         light, sentence = self._judge(step, times)
         return Health(
@@ -81,7 +81,7 @@ class ContrastHealth:
             )
         told = f"Patches of one place are told apart {times:.1f}x better than chance"
         # With few patients a batch, three times chance may be out of reach.
-        good = min(_GOOD, 1 + 0.6 * (1 / self._chance - 1))
+        good = min(_GOOD, 1 + 0.6 * (self.batch - 1))
         if times >= good:
             return "green", f"{told}."
         if step < _PATIENCE:

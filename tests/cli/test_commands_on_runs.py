@@ -1,0 +1,288 @@
+"""Commands that train, predict and manage runs, with real workers where they matter."""
+
+from __future__ import annotations
+
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from scanlearn.launching import new_pretraining, pretraining_config
+from scanlearn.recipes.encoder_file import load_encoder
+from scanlearn.runs.folder import RunFolder
+
+SMALL = [
+    *("--preset", "quick", "-s", "spacing_mm=null"),
+    *("-s", "engine.threads=1", "-s", "engine.precision=no", "-s", "batch=4"),
+]
+SMALL_DRASCLR = [
+    *SMALL,
+    *("-s", "landmarks.at_most=6", "-s", "landmarks.patch_mm=64"),
+    *("-s", "encoder.width=2", "-s", "encoder.dim=8", "-s", "encoder.experts=2"),
+]
+
+
+@pytest.fixture
+def untrained(tiny_cohort, tmp_path):
+    """Return a run that nobody has started."""
+    config = pretraining_config([tiny_cohort], method="drasclr", preset_name="quick")
+    changes = config.recipe.model_copy(update={"spacing_mm": None})
+    config = config.model_copy(update={"recipe": changes})
+    return new_pretraining(config, tmp_path / "runs" / "new")
+
+
+def test_a_pretraining_of_no_minutes_is_the_baseline(scanlearn, tiny_cohort, tmp_path):
+    out = tmp_path / "runs" / "baseline"
+    answer = scanlearn(
+        *("pretrain", tiny_cohort, *SMALL_DRASCLR, "--minutes", 0),
+        *("--out", out, "--json"),
+    )
+    assert answer.status == 0, answer.err
+    assert answer.document == {"run": str(out), "state": "finished"}
+    _, card = load_encoder(out)
+    assert card.step == 0
+
+    listed = scanlearn("runs", tmp_path / "runs", "--json")
+    assert listed.status == 0
+    (row,) = listed.document
+    assert row == {
+        "run": str(out),
+        "recipe": "drasclr",
+        "state": "finished",
+        "step": 0,
+        "steps": 1500,
+    }
+    assert "finished" in scanlearn("runs", tmp_path / "runs").out
+    assert "is finished" in scanlearn("resume", out).told()
+    assert "is not running" in scanlearn("stop", out).told()
+    assert "no trained segmenter" in _predict(scanlearn, out, tmp_path).told()
+
+
+def _predict(scanlearn, run, tmp_path):
+    return scanlearn("predict", run, tmp_path, "--out", tmp_path / "predictions")
+
+
+def test_a_training_is_followed_to_its_end(scanlearn, tiny_cohort, tmp_path):
+    out = tmp_path / "run"
+    steps = ["-s", "engine.steps=6", "-s", "engine.log_every=1"]
+    answer = scanlearn("pretrain", tiny_cohort, *SMALL_DRASCLR, *steps, "--out", out)
+    assert answer.status == 0, answer.err
+    assert answer.out.strip() == str(out)
+    assert "6/6" in answer.err
+    run = RunFolder(out)
+    assert run.config().engine.precision == "no"
+    assert [e.step for e in run.events() if e.kind == "step"] == [1, 2, 3, 4, 5, 6]
+
+
+def test_labels_are_learned_and_predicted(
+    scanlearn, tiny_cohort, tiny_sample, tmp_path
+):
+    run = tmp_path / "lungs"
+    labels = tiny_sample / "labels" / "lungs"
+    answer = scanlearn(
+        *("finetune", tiny_cohort, "--task", "segmentation", "--labels", labels),
+        *("--from-scratch", *SMALL, "-s", "width=2", "-s", "engine.steps=2"),
+        *("--out", run, "--json"),
+    )
+    assert answer.status == 0, answer.err
+    assert answer.document["state"] == "finished"
+    source = tiny_sample / "scans" / "nifti" / "PHANTOM-0002.nii.gz"
+    out = tmp_path / "out"
+    answer = scanlearn("predict", run, source, "--out", out, "--json")
+    assert answer.status == 0, answer.err
+    assert answer.document == [str(out / "PHANTOM-0002_prediction.json")]
+    mine = nib.load(out / "PHANTOM-0002_labels.nii.gz")
+    assert np.allclose(mine.affine, nib.load(source).affine)
+    assert mine.shape == nib.load(source).shape
+
+    answer = scanlearn("predict", run, source, "--out", out, "--events")
+    told = [json.loads(line)["kind"] for line in answer.out.splitlines()]
+    assert set(told) <= {"step", "message", "finished"}
+    assert told[-1] == "finished"
+
+    letter = tmp_path / "letter.nii.gz"
+    letter.write_text("no image")
+    none = tmp_path / "none"
+    line = scanlearn("predict", run, letter, "--out", none).told()
+    assert "letter.nii.gz" in line
+    answer = scanlearn("predict", run, letter, "--out", none, "--events")
+    assert answer.status == 2
+    crashed = json.loads(answer.out.splitlines()[-1])
+    assert (crashed["kind"], crashed["mendable"]) == ("crashed", True)
+    assert not none.exists()
+
+
+@pytest.mark.parametrize("command", ["resume", "stop", "predict"])
+def test_a_folder_that_is_no_run_is_told(scanlearn, tmp_path, command):
+    for folder in (tmp_path, tmp_path / "none"):
+        extra = [tmp_path, "--out", tmp_path / "out"] if command == "predict" else []
+        line = scanlearn(command, folder, *extra).told()
+        assert str(folder) in line
+        assert "scanlearn runs" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_was_never_started_cannot_be_stopped(scanlearn, untrained):
+    assert "it is new" in scanlearn("stop", untrained.path).told()
+    assert not untrained.stop_file.exists()
+
+
+def test_a_worker_that_vanished_cannot_be_stopped(scanlearn, untrained):
+    dead = {"pid": 2**22 + 1, "process_started": 0.0}
+    untrained.claim({})
+    facts = untrained.process() | dead
+    (untrained.path / "run.json").write_text(json.dumps(facts))
+    assert "it is lost" in scanlearn("stop", untrained.path).told()
+
+
+def test_no_runs_are_no_error(scanlearn, tmp_path):
+    assert scanlearn("runs", tmp_path, "--json").document == []
+    assert f"no runs in {tmp_path}" in scanlearn("runs", tmp_path).out
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("no_such=1", "no_such"),
+        ("engine.no_such=1", "engine.no_such"),
+        ("batch=one", "batch"),
+        ("engine.steps=-1", "engine.steps"),
+        ("batch", "'batch' is no setting"),
+        ("engine.device=tpu", "engine.device"),
+        ("spacing_mm=3", "multiple"),
+        ("batch=[1", "batch"),
+    ],
+)
+def test_a_wrong_setting_is_told_and_leaves_no_run(
+    scanlearn, tiny_cohort, tmp_path, setting, told
+):
+    out = tmp_path / "runs" / "run"
+    line = scanlearn(
+        *("pretrain", tiny_cohort, "--preset", "quick", "-s", "spacing_mm=null"),
+        *("-s", setting, "--out", out),
+    ).told()
+    assert told in line
+    assert not out.exists()
+    assert not list(tmp_path.rglob("config.yaml"))
+
+
+def test_settings_of_a_file_are_read(scanlearn, tiny_cohort, tmp_path):
+    path = tmp_path / "settings.yaml"
+    path.write_text("recipe: {batch: 0}\n")
+    arguments = ["pretrain", tiny_cohort, "--preset", "quick", "--config"]
+    assert "recipe.batch" in scanlearn(*arguments, path).told()
+    path.write_text("- a list\n")
+    assert "settings.yaml" in scanlearn(*arguments, path).told()
+    assert "none.yaml" in scanlearn(*arguments, tmp_path / "none.yaml").told()
+
+
+def test_a_folder_that_is_no_cohort_is_told(scanlearn, tmp_path):
+    for arguments in (
+        ["pretrain", tmp_path],
+        [
+            *("finetune", tmp_path, "--task", "segmentation", "--labels", tmp_path),
+            "--from-scratch",
+        ],
+    ):
+        line = scanlearn(*arguments, "--out", tmp_path / "run").told()
+        assert str(tmp_path) in line
+        assert "scanlearn prepare" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def finetune(scanlearn, tiny_cohort, tmp_path):
+    """Return a function that fine-tunes from scratch on a folder of labels."""
+
+    def run(labels, *extra):
+        return scanlearn(
+            *("finetune", tiny_cohort, "--task", "segmentation", "--labels", labels),
+            *(extra or ["--from-scratch"]),
+            *("--out", tmp_path / "runs" / "run"),
+        )
+
+    return run
+
+
+def _labels(tiny_sample, folder, change):
+    folder.mkdir()
+    source = nib.load(tiny_sample / "labels" / "lungs" / "PHANTOM-0002_labels.nii.gz")
+    values, affine = change(np.asarray(source.dataobj).copy(), source.affine.copy())
+    nib.save(nib.Nifti1Image(values, affine), folder / "PHANTOM-0002_labels.nii.gz")
+    return folder
+
+
+def _moved(values, affine):
+    affine[:3, 3] += 40
+    return values, affine
+
+
+def _few(values, affine):
+    few = np.zeros_like(values)
+    few[tuple(np.argwhere(values == 1)[0])] = 1
+    return few, affine
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (_moved, "PHANTOM-0002_labels"),
+        (lambda values, affine: (values[:-3], affine), "PHANTOM-0002_labels"),
+        (lambda values, affine: (np.zeros_like(values), affine), "empty"),
+        (_few, "only 1 voxels"),
+    ],
+    ids=["moved", "cropped", "empty", "too few"],
+)
+def test_labels_that_do_not_fit_are_told_and_leave_no_run(
+    finetune, tiny_sample, tmp_path, change, told
+):
+    labels = _labels(tiny_sample, tmp_path / "labels", change)
+    assert told in finetune(labels).told()
+    assert [path.name for path in tmp_path.iterdir()] == ["labels"]
+
+
+def test_labels_of_strangers_are_told(finetune, tmp_path):
+    (tmp_path / "labels").mkdir()
+    image = nib.Nifti1Image(np.ones((4, 4, 4), np.uint8), np.eye(4))
+    nib.save(image, tmp_path / "labels" / "someone.nii.gz")
+    assert str(tmp_path / "labels") in finetune(tmp_path / "labels").told()
+    assert "none" in finetune(tmp_path / "none").told()
+
+
+def test_where_to_start_from_must_be_said_once(
+    finetune, tiny_sample, tmp_path, untrained
+):
+    labels = tiny_sample / "labels" / "lungs"
+    line = finetune(labels, "--preset", "quick").told()
+    assert "--from" in line
+    assert "--from-scratch" in line
+    both = ["--from", untrained.path, "--from-scratch"]
+    assert "both given" in finetune(labels, *both).told()
+    line = finetune(labels, "--from", untrained.path).told()
+    assert "no trained encoder" in line
+    assert "no run" in finetune(labels, "--from", tmp_path).told()
+    assert not (tmp_path / "runs" / "run").exists()
+
+
+def test_an_existing_run_is_not_overwritten(scanlearn, untrained, tiny_cohort):
+    before = sorted(untrained.path.rglob("*"))
+    line = scanlearn(
+        "pretrain", tiny_cohort, *SMALL_DRASCLR, "--out", untrained.path
+    ).told()
+    assert "exists already" in line
+    assert sorted(untrained.path.rglob("*")) == before
+
+
+def test_an_internal_error_is_not_the_users(scanlearn, monkeypatch):
+    def broken():
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("scanlearn.engine.devices.describe_device", broken)
+    answer = scanlearn("device")
+    assert answer.status == 1
+    assert "internal error" in answer.err
+    answer = scanlearn("device", "--events")
+    assert answer.status == 1
+    crashed = json.loads(answer.out)
+    assert (crashed["kind"], crashed["mendable"]) == ("crashed", False)

@@ -1,0 +1,235 @@
+"""Commands about scans and cohorts, on real files."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+
+import nibabel as nib
+import numpy as np
+import pytest
+import SimpleITK
+
+from scanlearn import __version__
+from scanlearn.cli.application import application
+from scanlearn.cohort.catalogue import Cohort
+
+COMMANDS = sorted(
+    command.name or command.callback.__name__
+    for command in application.registered_commands
+)
+
+
+def test_the_commands_of_the_contract_are_there():
+    assert {
+        "demo",
+        "sample",
+        "info",
+        "check",
+        "convert",
+        "prepare",
+        "pretrain",
+        "finetune",
+        "predict",
+        "runs",
+        "resume",
+        "stop",
+        "device",
+    } <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(scanlearn, command):
+    answer = scanlearn(command, "--help")
+    assert answer.status == 0
+    assert f"Example: scanlearn {command}" in answer.out
+
+
+def test_the_program_runs_as_a_process_of_its_own():
+    command = [sys.executable, "-m", "scanlearn", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"napari-scanlearn {__version__}\n"
+    assert done.stderr == ""
+
+
+def test_unknown_commands_and_options_are_wrong_input(scanlearn):
+    for arguments in (["no-such-command"], ["info"], ["info", "x", "--no-such"]):
+        answer = scanlearn(*arguments)
+        assert answer.status == 2
+        assert "Traceback" not in answer.err
+
+
+def test_info_tells_what_is_in_a_folder(scanlearn, tiny_sample):
+    answer = scanlearn("info", tiny_sample / "scans", "--json")
+    assert answer.status == 0
+    entries = {one["path"].split("PHANTOM-")[1][:4]: one for one in answer.document}
+    assert sorted(entries) == ["0001", "0002", "0003", "0004"]
+    assert {entry["kind"] for entry in entries.values()} == {"dicom", "nifti"}
+    for entry in entries.values():
+        assert sorted(entry["spacing_mm"]) == [4.0, 4.0, 6.0]
+        assert entry["units"] == "HU"
+        assert entry["intensity_range"][0] >= -1024
+        assert entry["intensity_range"][1] > 200
+        assert entry["error"] == ""
+    dicom = entries["0001"]
+    series = tiny_sample / "scans" / "dicom" / "PHANTOM-0001"
+    read = SimpleITK.ReadImage(
+        SimpleITK.ImageSeriesReader.GetGDCMSeriesFileNames(str(series))
+    )
+    values = SimpleITK.GetArrayViewFromImage(read)
+    assert dicom["intensity_range"] == [values.min(), values.max()]
+    assert sorted(dicom["shape"]) == sorted(values.shape)
+    assert dicom["files"] == len(list(series.iterdir()))
+    assert dicom["modality"] == "CT"
+
+
+def test_info_for_people(scanlearn, tiny_sample):
+    answer = scanlearn("info", tiny_sample / "scans")
+    assert answer.status == 0
+    assert answer.out.count("PHANTOM-000") == 4
+    assert "mm" in answer.out
+
+
+def test_check_gives_one_document(scanlearn, tiny_sample):
+    answer = scanlearn("check", tiny_sample / "scans", "--json")
+    assert answer.status == 0
+    text = str(answer.document)
+    assert all(f"PHANTOM-000{n}" in text for n in (1, 2, 3, 4))
+    assert "6.0 mm apart" in text
+
+
+def test_a_converted_series_agrees_with_another_reader(
+    scanlearn, tiny_sample, tmp_path
+):
+    series = tiny_sample / "scans" / "dicom" / "PHANTOM-0003"
+    out = tmp_path / "new" / "scan.nii.gz"
+    answer = scanlearn("convert", series, out)
+    assert answer.status == 0
+    assert answer.out.strip() == str(out)
+    names = SimpleITK.ImageSeriesReader.GetGDCMSeriesFileNames(str(series))
+    theirs = SimpleITK.ReadImage(names)
+    mine = nib.load(out)
+    voxels = np.asarray(mine.dataobj)
+    assert voxels.size == theirs.GetNumberOfPixels()
+    to_index = np.linalg.inv(mine.affine)
+    rng = np.random.default_rng(0)
+    for _ in range(400):
+        index = [int(rng.integers(n)) for n in theirs.GetSize()]
+        x, y, z = theirs.TransformIndexToPhysicalPoint(index)
+        at = to_index @ (-x, -y, z, 1.0)
+        whole = np.rint(at[:3]).astype(int)
+        assert np.abs(at[:3] - whole).max() < 1e-3
+        assert voxels[tuple(whole)] == theirs[index]
+
+
+def test_convert_keeps_voxels_and_geometry_of_nifti(scanlearn, tiny_sample, tmp_path):
+    source = tiny_sample / "scans" / "nifti" / "PHANTOM-0004.nii.gz"
+    assert scanlearn("convert", source, tmp_path / "again.nii").status == 0
+    mine, theirs = nib.load(tmp_path / "again.nii"), nib.load(source)
+    assert np.array_equal(np.asarray(mine.dataobj), np.asarray(theirs.dataobj))
+    assert np.allclose(mine.affine, theirs.affine)
+
+
+def test_prepare_makes_and_extends_a_cohort(scanlearn, tiny_sample, tmp_path):
+    scans = tmp_path / "scans"
+    scans.mkdir()
+    for number in (2, 4):
+        name = f"PHANTOM-000{number}.nii.gz"
+        shutil.copy(tiny_sample / "scans" / "nifti" / name, scans / name)
+        answer = scanlearn(
+            *("prepare", scans, tmp_path / "cohort"),
+            *("--spacing", 8, "--workers", 0, "--json"),
+        )
+        assert answer.status == 0
+        document = answer.document
+        assert len(document["prepared"]) == 1
+        assert document["failed"] == []
+    assert len(document["kept"]) == 1
+    assert document["cohort"] == str(tmp_path / "cohort")
+    assert len(Cohort(tmp_path / "cohort").records()) == 2
+    for record in Cohort(tmp_path / "cohort").records():
+        assert record.spacing_mm == (8.0, 8.0, 8.0)
+
+
+def test_device_says_what_a_training_would_run_on(scanlearn):
+    answer = scanlearn("device", "--json")
+    assert answer.status == 0
+    assert list(answer.document) == ["device"]
+    assert answer.document["device"].startswith(("CPU", "CUDA", "Apple GPU"))
+
+
+def test_sample_refuses_a_folder_with_files(scanlearn, tmp_path):
+    (tmp_path / "mine.txt").write_text("x")
+    assert "is not empty" in scanlearn("sample", tmp_path).told()
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+@pytest.fixture
+def bad(tmp_path, tiny_sample):
+    """Return a folder of inputs that are wrong, each in its own way."""
+    folder = tmp_path / "bad"
+    (folder / "empty").mkdir(parents=True)
+    (folder / "letter.txt").write_text("no image")
+    (folder / "letter.nii.gz").write_text("no image")
+    whole = tiny_sample / "scans" / "nifti" / "PHANTOM-0002.nii.gz"
+    (folder / "torn.nii.gz").write_bytes(whole.read_bytes()[:3000])
+    series = tiny_sample / "scans" / "dicom" / "PHANTOM-0001"
+    (folder / "torn").mkdir()
+    slices = sorted(series.iterdir())
+    (folder / "torn" / "slice.dcm").write_bytes(slices[0].read_bytes()[:-3000])
+    (folder / "headless.dcm").write_bytes(slices[0].read_bytes()[:200])
+    return folder
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "letter.txt",
+        "letter.nii.gz",
+        "torn.nii.gz",
+        "torn",
+        "headless.dcm",
+        "empty",
+        "no",
+    ],
+)
+@pytest.mark.parametrize("command", ["convert", "prepare"])
+def test_what_is_no_scan_is_told_in_one_line(scanlearn, bad, tmp_path, command, name):
+    out = tmp_path / ("out.nii.gz" if command == "convert" else "cohort")
+    extra = ["--workers", "0"] if command == "prepare" else []
+    line = scanlearn(command, bad / name, out, *extra).told()
+    assert name in line
+    assert len(line) < 600
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"bad"}
+
+
+@pytest.mark.parametrize("command", ["info", "check"])
+@pytest.mark.parametrize("name", ["letter.txt", "empty", "no"])
+def test_nothing_to_look_at_is_told(scanlearn, bad, command, name):
+    assert name in scanlearn(command, bad / name, "--json").told()
+
+
+def test_info_lists_what_cannot_be_read_beside_what_can(scanlearn, bad, tiny_sample):
+    whole = tiny_sample / "scans" / "nifti" / "PHANTOM-0002.nii.gz"
+    shutil.copy(whole, bad / "good.nii.gz")
+    answer = scanlearn("info", bad, "--json")
+    assert answer.status == 0
+    errors = {entry["path"].split("/")[-1]: entry["error"] for entry in answer.document}
+    assert errors["good.nii.gz"] == ""
+    assert errors["torn.nii.gz"]
+    assert errors["letter.nii.gz"]
+
+
+def test_a_wrong_suffix_is_told_and_nothing_written(scanlearn, tiny_sample, tmp_path):
+    source = tiny_sample / "scans" / "nifti" / "PHANTOM-0002.nii.gz"
+    assert "out.png" in scanlearn("convert", source, tmp_path / "out.png").told()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_several_scans_names_them(scanlearn, tiny_sample, tmp_path):
+    folder = tiny_sample / "scans" / "nifti"
+    line = scanlearn("convert", folder, tmp_path / "out.nii.gz").told()
+    assert "holds 2 scans" in line
+    assert "PHANTOM-0002" in line

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from scanlearn.config.engine import OptimiserConfig
+from scanlearn.engine.optimisers import make_optimiser, make_schedule, rate_at
+
+
+def rates(config, steps):
+    return [rate_at(step, config, steps=steps) for step in range(steps + 1)]
+
+
+def test_the_rate_rises_linearly_then_falls_as_a_cosine():
+    config = OptimiserConfig(warmup=0.2)
+    found = rates(config, 20)
+    assert found[:4] == pytest.approx([1 / 5, 2 / 5, 3 / 5, 4 / 5])
+    for step in range(4, 21):
+        expected = 0.5 * (1 + math.cos(math.pi * (step - 4) / 16))
+        assert found[step] == pytest.approx(expected)
+    assert found[4] == 1.0
+    assert found[20] == pytest.approx(0.0)
+
+
+def test_a_constant_rate_stays_after_its_warm_up():
+    found = rates(OptimiserConfig(warmup=0.5, schedule="constant"), 8)
+    assert found[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert set(found[5:]) == {1.0}
+
+
+@given(
+    steps=st.integers(0, 500),
+    warmup=st.floats(0, 0.99),
+    schedule=st.sampled_from(["cosine", "constant"]),
+)
+def test_rates_are_fractions_with_one_peak(steps, warmup, schedule):
+    found = rates(OptimiserConfig(warmup=warmup, schedule=schedule), steps)
+    assert all(0 <= rate <= 1 for rate in found)
+    peak = found.index(max(found))
+    assert found[: peak + 1] == sorted(found[: peak + 1])
+    assert found[peak:] == sorted(found[peak:], reverse=True)
+
+
+def test_sgd_follows_its_formula():
+    config = OptimiserConfig(
+        name="sgd", learning_rate=0.1, momentum=0.8, weight_decay=0.01
+    )
+    weight = nn.Parameter(torch.tensor([1.0, -2.0], dtype=torch.float64))
+    optimiser = make_optimiser([{"params": [weight], "rate": 0.5}], config)
+    schedule = make_schedule(optimiser, config, steps=10)
+    expected = weight.detach().clone()
+    velocity = torch.zeros(2, dtype=torch.float64)
+    for step in range(10):
+        optimiser.zero_grad()
+        (weight**2).sum().backward()
+        gradient = 2 * expected + 0.01 * expected
+        velocity = gradient if step == 0 else 0.8 * velocity + gradient
+        expected = expected - 0.05 * rate_at(step, config, steps=10) * velocity
+        optimiser.step()
+        schedule.step()
+        assert torch.allclose(weight, expected, atol=1e-12)
+
+
+def test_adamw_takes_its_settings_and_a_rate_a_group():
+    config = OptimiserConfig(learning_rate=0.02, weight_decay=0.3)
+    slow, fast = nn.Linear(2, 2), nn.Linear(2, 2)
+    groups = [{"params": list(slow.parameters()), "rate": 0.1}]
+    groups += [{"params": list(fast.parameters())}]
+    optimiser = make_optimiser(groups, config)
+    assert isinstance(optimiser, torch.optim.AdamW)
+    assert [g["lr"] for g in optimiser.param_groups] == pytest.approx([0.002, 0.02])
+    assert {g["weight_decay"] for g in optimiser.param_groups} == {0.3}
+
+
+def test_what_is_not_trained_is_left_out():
+    layer = nn.Linear(2, 2)
+    layer.bias.requires_grad_(requires_grad=False)
+    optimiser = make_optimiser(
+        [{"params": list(layer.parameters())}], OptimiserConfig()
+    )
+    assert [g["params"] for g in optimiser.param_groups] == [[layer.weight]]

@@ -1,0 +1,326 @@
+"""DrasCLR as a recipe: teacher, views, negatives, and that it learns."""
+
+from __future__ import annotations
+
+import copy
+import math
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from scanlearn.cohort.catalogue import Cohort
+from scanlearn.config.drasclr import DrasclrConfig
+from scanlearn.config.run import RunConfig, merge
+from scanlearn.engine.optimisers import make_optimiser
+from scanlearn.engine.recipe import Batch
+from scanlearn.errors import BadCohort
+from scanlearn.nets.recalibrate import recalibrate_batch_norm
+from scanlearn.recipes.encoder_file import load_encoder
+from scanlearn.recipes.pretrain.drasclr import Drasclr, queue_length
+
+#: Small enough for milliseconds a step on one core.
+SMALL: dict[str, Any] = {
+    "name": "drasclr",
+    "encoder": {"width": 2, "dim": 16, "experts": 2},
+    "head_dim": 8,
+    "landmarks": {"step_mm": 40, "at_most": 4},
+    "batch": 8,
+    "queue": 0,
+    "in_batch": True,
+    "momentum": 0.9,
+}
+STILL = {
+    "shift_mm": 0,
+    "rotate_degrees": 0,
+    "scale": 0,
+    "noise_probability": 0,
+    "gamma_probability": 0,
+}
+
+
+def make(cohort: Path, **changes: Any) -> Drasclr:
+    torch.manual_seed(0)
+    config = RunConfig.model_validate(
+        {"kind": "pretrain", "cohorts": [cohort], "recipe": merge(SMALL, changes)}
+    )
+    return Drasclr(config).train()
+
+
+def batches(recipe: Drasclr, *, rank: int = 0, world: int = 1) -> Iterator[Batch]:
+    cpu = torch.device("cpu")
+    process = SimpleNamespace(process_index=rank, num_processes=world, device=cpu)
+    engine = RunConfig.model_fields["engine"].default
+    return recipe.batches(0, engine, process)
+
+
+def train(recipe: Drasclr, steps: int) -> list[tuple[float, float]]:
+    """Train as the engine does; returns loss and retrieval of each step."""
+    source = batches(recipe)
+    optimiser = make_optimiser(recipe.parameter_groups(), recipe.optimiser)
+    told = []
+    for step in range(steps):
+        recipe.before_step(step, steps)
+        result = recipe(next(source))
+        optimiser.zero_grad()
+        result.loss.backward()
+        optimiser.step()
+        recipe.after_step(result.carry)
+        told.append((float(result.loss.detach()), float(result.values["retrieval"])))
+    return told
+
+
+def copies(module: torch.nn.Module) -> list[torch.Tensor]:
+    return [p.detach().clone() for p in module.parameters()]
+
+
+def test_the_teacher_follows_exactly(tiny_cohort) -> None:
+    recipe = make(tiny_cohort)
+    student = torch.nn.ModuleList([recipe.encoder, recipe.head])
+    expected = [p.double() for p in copies(recipe.teacher)]
+    assert all(
+        torch.equal(mine, theirs)
+        for mine, theirs in zip(copies(student), copies(recipe.teacher), strict=True)
+    )
+    source = batches(recipe)
+    optimiser = torch.optim.SGD(student.parameters(), lr=0.5)
+    for step in range(3):
+        recipe.before_step(step, 3)
+        now = copies(student)  # the teacher follows before the student steps
+        recipe(next(source)).loss.backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        expected = [0.9 * t + 0.1 * s for t, s in zip(expected, now, strict=True)]
+    moved = 0.0
+    for teacher, known, own in zip(
+        recipe.teacher.parameters(), expected, student.parameters(), strict=True
+    ):
+        torch.testing.assert_close(teacher.double(), known, rtol=0, atol=1e-6)
+        moved = max(moved, float((teacher - own).abs().max().detach()))
+    assert moved > 1e-3
+
+
+def test_gradient_reaches_the_student_alone(tiny_cohort) -> None:
+    recipe = make(tiny_cohort, queue=4)
+    result = recipe(next(batches(recipe)))
+    result.loss.backward()
+    assert not result.carry["keys"].requires_grad
+    assert not recipe.queues.keys.requires_grad
+    assert all(p.grad is None for p in recipe.teacher.parameters())
+    (group,) = recipe.parameter_groups()
+    teacher = {id(p) for p in recipe.teacher.parameters()}
+    assert not teacher & {id(p) for p in group["params"]}
+    assert all(p.grad is not None for p in group["params"])
+    assert any(p.grad.abs().max() > 0 for p in group["params"])
+
+
+def test_keys_come_back_in_the_order_of_their_patches(tiny_cohort) -> None:
+    recipe = make(tiny_cohort)
+    x, where = torch.randn(10, 1, 16, 16, 16), recipe.locations[:2]
+    recipe.eval()  # fixed statistics: a key does not depend on its half
+    for step in range(3):
+        recipe.before_step(step, 3)
+        encoder, head = recipe.teacher
+        with torch.no_grad():
+            direct = F.normalize(head(encoder(x, where)), dim=-1).view(2, 5, -1)
+        torch.testing.assert_close(recipe.keys(x, where), direct, rtol=0, atol=1e-5)
+
+
+def test_keys_are_made_in_halves_with_their_own_statistics(tiny_cohort) -> None:
+    recipe = make(tiny_cohort)
+    x, where = torch.randn(6, 1, 16, 16, 16), recipe.locations[:1]
+    recipe.before_step(0, 1)
+    plain = recipe.keys(x, where)[0]
+    changed = []
+    for number in range(6):
+        other = x.clone()
+        other[number] += 3
+        keys = recipe.keys(other, where)[0]
+        far = (keys - plain).abs().amax(dim=1) > 1e-4
+        changed.append(frozenset(torch.nonzero(far).flatten().tolist()))
+        assert number in changed[-1]
+    assert {len(half) for half in changed} == {3}
+    assert len(set(changed)) == 2
+
+
+@pytest.mark.parametrize("batch", [2, 3, 4, 5, 9])
+def test_any_batch_the_configuration_allows_can_be_trained(tiny_cohort, batch) -> None:
+    recipe = make(tiny_cohort, batch=batch, queue=6)
+    plan = recipe.plan
+    assert plan.batch == min(batch, 4)
+    assert plan.groups == max(1, batch // 4)
+    for loss, _ in train(recipe, 2):
+        assert math.isfinite(loss)
+
+
+def test_views_repeat_for_the_same_step_alone(tiny_cohort) -> None:
+    recipe = make(tiny_cohort)
+    voxels = next(batches(recipe))["voxels"]
+
+    def view(step: int, name: str = "query") -> torch.Tensor:
+        recipe.before_step(step, 9)
+        return recipe.view(voxels, name)
+
+    one = view(3)
+    assert one.shape == (8, 1, recipe.patch, recipe.patch, recipe.patch)
+    assert torch.equal(one, view(3))
+    assert not torch.equal(one, view(4))
+    assert not torch.equal(one, view(3, "key"))
+    batches(recipe, rank=1, world=2)
+    assert not torch.equal(one, view(3))
+
+
+def test_batches_of_one_step_have_views_of_their_own(tiny_cohort, monkeypatch) -> None:
+    recipe = make(tiny_cohort)
+    batch, seen = next(batches(recipe)), []
+    view = recipe.view
+
+    def watched(voxels: torch.Tensor, name: str) -> torch.Tensor:
+        seen.append(view(voxels, name))
+        return seen[-1]
+
+    monkeypatch.setattr(recipe, "view", watched)
+    for step in (5, 5, 6):
+        recipe.before_step(step, 9)
+        recipe(batch)
+        recipe(batch)
+    query, second, again = seen[0], seen[2], seen[4]
+    assert not torch.equal(query, second)
+    assert torch.equal(query, again)  # a resumed step sees what it would have
+
+
+def test_views_without_change_are_the_patch_without_its_context(tiny_cohort) -> None:
+    recipe = make(tiny_cohort, views={**STILL, "shift_mm": 8})
+    recipe.affine = copy.copy(recipe.affine)
+    object.__setattr__(recipe.affine, "shift_voxels", 0.0)
+    assert (recipe.patch, recipe.context) == (16, 20)
+    voxels = next(batches(recipe))["voxels"]
+    expected = voxels.flatten(0, 1)[..., 2:18, 2:18, 2:18] / 632 - 1
+    torch.testing.assert_close(recipe.view(voxels, "key"), expected, rtol=0, atol=1e-4)
+
+
+def test_keys_of_every_step_are_enqueued_at_their_landmarks(tiny_cohort) -> None:
+    recipe = make(tiny_cohort, batch=2, queue=2, in_batch=False)
+    assert recipe.queues.length == 2
+    source = batches(recipe)
+    for step in range(3):
+        recipe.before_step(step, 3)
+        batch = next(source)
+        result = recipe(batch)
+        recipe.after_step(result.carry)
+        held = recipe.queues.at(batch["landmarks"])
+        assert torch.equal(held.patients, batch["patients"])
+        assert torch.equal(held.keys, result.carry["keys"])
+        torch.testing.assert_close(held.keys.norm(dim=-1), torch.ones(1, 2))
+    assert 0 < recipe.queues.fill < 1
+
+
+@pytest.mark.parametrize(
+    ("batch", "queue", "in_batch", "patients", "length"),
+    [
+        (128, 4096, False, 9179, 4096),  # the release
+        (32, 1024, True, 300, 224),  # 0.8 of the cohort, in whole batches
+        (32, 1024, True, 1500, 1024),
+        (16, 64, True, 8, 0),  # too few patients: the batch must serve
+        (16, 64, False, 8, 8),  # it may not: at least one batch
+        (4, 64, True, 8, 4),
+        (16, 0, True, 800, 0),
+        (30, 100, False, 800, 90),
+    ],
+)
+def test_queues_fit_the_cohort(batch, queue, in_batch, patients, length) -> None:
+    config = DrasclrConfig(batch=batch, queue=queue, in_batch=in_batch)
+    assert queue_length(config, patients=patients) == length
+
+
+def test_a_visit_lasts_until_its_queue_was_filled_anew(tiny_cohort) -> None:
+    recipe = make(tiny_cohort, batch=2, queue=100)  # 4 patients: a queue of 2
+    assert (recipe.queues.length, recipe.plan.visit) == (2, 2)
+    assert make(tiny_cohort, visit=7).plan.visit == 7
+
+
+def test_chance_is_that_of_one_process(tiny_cohort) -> None:
+    recipe = make(tiny_cohort)
+    batch = next(batches(recipe, rank=1, world=2))
+    assert batch["patients"].shape == (2, 2)
+    recipe(batch)
+    health = recipe.health(1)
+    assert health is not None
+    assert health.values["times_chance"] == pytest.approx(
+        2 * health.values["retrieval"]
+    )
+
+
+def test_one_patient_cannot_be_told_apart(tiny_cohort, tmp_path) -> None:
+    cohort = Cohort(shutil.copytree(tiny_cohort, tmp_path / "cohort"))
+    for key in cohort.keys()[1:]:
+        cohort.exclude(key, "test")
+    with pytest.raises(BadCohort, match="1 patient"):
+        make(cohort.path)
+
+
+def test_it_learns_four_patients_by_heart(tiny_cohort) -> None:
+    recipe = make(tiny_cohort, views=STILL, batch=16, optimiser={"learning_rate": 3e-3})
+    told = train(recipe, 70)
+    losses, retrieval = (torch.tensor(row) for row in zip(*told, strict=True))
+    # Unchanged patches are retrieved from the start; the loss must fall as well.
+    assert losses[-10:].mean() < losses[:5].mean() / 3
+    assert losses[-10:].mean() < math.log(4) / 4
+    assert retrieval[-10:].mean() >= 3 / 4  # three times the chance of 1 in 4
+    assert recipe.health(70).light == "green"
+
+
+def test_an_exported_encoder_gives_the_same_features(tiny_cohort, tmp_path) -> None:
+    recipe = make(tiny_cohort, batch=16)
+    train(recipe, 3)
+    before = {name: x.clone() for name, x in recipe.state_dict().items()}
+    (tmp_path / "checkpoints").mkdir()
+    recipe.export(tmp_path / "checkpoints", step=3)
+    for name, x in recipe.state_dict().items():
+        assert torch.equal(x, before[name]), name
+
+    encoder, card = load_encoder(tmp_path)
+    assert not encoder.training
+    assert (card.step, card.patch_voxels, card.units) == (3, 16, "HU")
+    assert card.spacing_mm == (4.0, 4.0, 4.0)
+    assert len(card.atlas["landmarks"]) == len(recipe.locations)
+    own = copy.deepcopy(recipe.encoder)
+    clean = list(recipe._clean_batches())
+    recalibrate_batch_norm(own, clean)
+    own.eval()
+    outputs = []
+    encoder.layers[-1].norm.register_forward_hook(
+        lambda _module, _inputs, out: outputs.append(out.flatten(1).clone())
+    )
+    with torch.no_grad():
+        for x, where in clean:
+            assert torch.equal(encoder(x, where), own(x, where))
+    # Before the last ELU the features of clean patches are standardised.
+    last = torch.cat(outputs)
+    assert last.mean(dim=0).abs().max() < 0.2
+    assert (last.var(dim=0) - 1).abs().max() < 0.2
+
+
+def test_memory_and_weights_continue_a_training(tiny_cohort) -> None:
+    changes = {"batch": 2, "queue": 2}
+    recipe, other = make(tiny_cohort, **changes), make(tiny_cohort, **changes)
+    train(recipe, 4)
+    other.load_state_dict(recipe.state_dict())
+    other.remember(copy.deepcopy(recipe.memory()))
+    assert other.health(4).values == recipe.health(4).values
+    batch = next(batches(recipe))
+    batches(other)
+    losses = []
+    for one in (recipe, other):
+        one.before_step(4, 9)
+        result = one(batch)
+        one.after_step(result.carry)
+        losses.append(result.loss.detach())
+    assert torch.equal(losses[0], losses[1])
+    for name, x in recipe.memory()["queues"].items():
+        assert torch.equal(other.memory()["queues"][name], x)

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from scanlearn.config.segmentation import ClassConfig
+from scanlearn.errors import BadRun
+from scanlearn.recipes.finetune.segmenter_file import (
+    SegmenterCard,
+    load_segmenter,
+    save_segmenter,
+)
+
+
+@pytest.fixture
+def card():
+    return SegmenterCard(
+        width=2,
+        dim=8,
+        experts=2,
+        tile=32,
+        stored_spacing_mm=(1.0, 1.0, 1.0),
+        factor=2,
+        units="HU",
+        frame="lungs",
+        classes=(ClassConfig(value=5, name="lobe"),),
+        step=7,
+    )
+
+
+@pytest.fixture
+def saved(tmp_path, card):
+    (tmp_path / "checkpoints").mkdir()
+    torch.manual_seed(0)
+    network = card.build()
+    save_segmenter(tmp_path / "checkpoints", network, card)
+    return network
+
+
+def test_a_segmenter_comes_back_as_it_was(saved, card, tmp_path):
+    network, found = load_segmenter(tmp_path)
+    assert found == card
+    assert not network.training
+    mine, theirs = network.state_dict(), saved.state_dict()
+    assert mine.keys() == theirs.keys()
+    assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+    names = {path.name for path in (tmp_path / "checkpoints").iterdir()}
+    assert names == {"model.json", "model.safetensors"}
+
+
+def test_a_run_without_a_segmenter_is_told(tmp_path):
+    with pytest.raises(BadRun, match=r"model\.json is missing.*finetune"):
+        load_segmenter(tmp_path)
+
+
+@pytest.mark.usefixtures("saved")
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: "{",
+        lambda text: text.replace('"location-unet"', '"another"'),
+        lambda text: json.dumps(json.loads(text) | {"format": 2}),
+        lambda text: json.dumps(json.loads(text) | {"width": "wide"}),
+    ],
+)
+def test_a_card_that_is_not_understood_is_told(tmp_path, damage):
+    path = tmp_path / "checkpoints" / "model.json"
+    path.write_text(damage(path.read_text()))
+    with pytest.raises(BadRun, match=r"model\.json"):
+        load_segmenter(tmp_path)
+
+
+@pytest.mark.usefixtures("saved")
+def test_missing_or_damaged_weights_are_told(tmp_path):
+    path = tmp_path / "checkpoints" / "model.safetensors"
+    whole = path.read_bytes()
+    for damaged in (b"", whole[:100], whole[:-50]):
+        path.write_bytes(damaged)
+        with pytest.raises(BadRun, match=r"model\.safetensors.*Resume"):
+            load_segmenter(tmp_path)
+    path.unlink()
+    with pytest.raises(BadRun, match=r"model\.safetensors"):
+        load_segmenter(tmp_path)
+
+
+@pytest.mark.usefixtures("saved")
+def test_weights_of_another_network_are_told(tmp_path):
+    path = tmp_path / "checkpoints" / "model.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"width": 4}))
+    with pytest.raises(BadRun, match=r"model\.safetensors"):
+        load_segmenter(tmp_path)
