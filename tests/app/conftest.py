@@ -52,7 +52,7 @@ SMALL_DRASCLR = {
     "momentum": 0.9,
 }
 SMALL_ENGINE = {
-    "steps": 16,
+    "steps": 32,
     "device": "cpu",
     "precision": "no",
     "threads": 1,

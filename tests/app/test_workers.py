@@ -63,7 +63,8 @@ def resumed(pretraining):
 def test_a_killed_training_is_resumed_to_the_same_weights(resumed, pretraining):
     assert resumed.state() == "finished"
     starts = [event.step for event in resumed.events() if event.kind == "started"]
-    assert starts in ([0, 5], [0, 10], [0, 15])
+    assert starts[0] == 0
+    assert starts[1] in range(5, resumed.config().engine.steps, 5)
 
     whole = pretraining("whole")
     assert isinstance(list(train_run(whole))[-1], Finished)

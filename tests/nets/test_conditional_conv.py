@@ -86,3 +86,21 @@ def test_each_expert_starts_as_an_ordinary_convolution(cin, cout, experts) -> No
         assert kernel.abs().max() > 0.98 * bound
         assert float(kernel.std()) == pytest.approx(bound / math.sqrt(3), rel=0.05)
     assert conv.bias.abs().max() <= bound
+
+
+@pytest.mark.parametrize("groups", [1, 2, 6])
+@pytest.mark.parametrize("side", [1, 2, 3, 4])
+def test_bf16_on_a_cpu_never_reads_memory_that_nobody_wrote(side, groups) -> None:
+    conv = ConditionalConv3d(16, 16, experts=2)
+    for _ in range(6):
+        # Freed memory full of NaN is what an uninitialised read would find.
+        poison = [torch.full((n,), float("nan")) for n in (3000, 30_000, 300_000)]
+        del poison
+        x = torch.randn(groups * 4, 16, side, side, side, requires_grad=True)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            out = conv(x, torch.zeros(groups, 3))
+        out.float().square().sum().backward()
+        assert x.grad is not None
+        assert x.grad.isfinite().all()
+        assert all(p.grad.isfinite().all() for p in conv.parameters())
+        conv.zero_grad()

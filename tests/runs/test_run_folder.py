@@ -149,3 +149,13 @@ def test_a_free_name_is_found(tmp_path):
     second = new_run_path(tmp_path, "drasclr_chest")
     assert first.name.endswith("_drasclr_chest")
     assert second.name == f"{first.name}_2"
+
+
+def test_a_stop_meant_for_an_earlier_worker_does_not_stop_this_one(run):
+    run.request_stop()
+    os.utime(run.stop_file, (1, 1))
+    run.claim({})
+    assert not run.stop_file.exists()
+    run.request_stop()
+    run.claim({})
+    assert run.stop_file.exists()

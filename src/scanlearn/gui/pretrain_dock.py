@@ -25,8 +25,8 @@ from scanlearn.runs import RunFolder, launch
 from scanlearn.runs.folder import new_run_path
 
 _ABOUT = (
-    "Learn what your scans look like, without a single label. Fine-tuning then needs "
-    "fewer of them."
+    "Learn what your scans look like, without a single label. It can help where labels "
+    "are few; compare with from scratch."
 )
 
 #: Fewer patients leave nothing to tell apart.

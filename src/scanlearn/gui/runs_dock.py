@@ -14,7 +14,7 @@ from scanlearn.gui.notice import Notice
 from scanlearn.gui.run_card import RunCard
 from scanlearn.gui.run_list import RunRow
 from scanlearn.gui.runs_table import RunsTable
-from scanlearn.gui.settings import runs_folder
+from scanlearn.gui.settings import runs_folder, under_home
 from scanlearn.gui.state import shared_state
 from scanlearn.gui.widgets import button, gate, hint, page, primary, row
 from scanlearn.runs import RunFolder, launch
@@ -63,7 +63,7 @@ class RunsDock(QWidget):
 
     def _lay_out(self) -> None:
         layout = page(self)
-        layout.addWidget(hint(f"Runs in {runs_folder()}"))
+        layout.addWidget(hint(f"Runs in {under_home(runs_folder())}"))
         layout.addWidget(self.welcome)
         layout.addWidget(self.table)
         layout.addWidget(

@@ -28,6 +28,12 @@ def sample_scans_folder() -> Path:
     return cohorts_folder().parent / "sample-viewer"
 
 
+def under_home(path: Path) -> str:
+    """Return a path as people read it: ``~/scanlearn/runs``."""
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
+
+
 def _folder(variable: str, setting: str, default: str) -> Path:
     text = os.environ.get(variable) or _setting(setting) or default
     return Path(text).expanduser().absolute()

@@ -23,6 +23,7 @@ from scanlearn.gui.prediction import (
     prediction_layers,
     read_prediction,
 )
+from scanlearn.gui.run_list import undated
 from scanlearn.gui.widgets import heading, hint
 from scanlearn.scans.beside import written_beside
 from scanlearn.scans.geometry import Grid
@@ -113,7 +114,12 @@ class ResultPanel(QWidget):
         disclaimer = QLabel("Not for clinical use")
         disclaimer.setStyleSheet("font-weight: 600")
         layout = QVBoxLayout(self)
-        for widget in (heading(found.run), self.legend, hint(meaning), disclaimer):
+        for widget in (
+            heading(undated(found.run)),
+            self.legend,
+            hint(meaning),
+            disclaimer,
+        ):
             layout.addWidget(widget)
         layout.addStretch(1)
         self.setMinimumWidth(240)

@@ -14,6 +14,10 @@ _LOOP_AT_MOST = 4
 #: Locations in one grouped convolution; larger groups gain nothing on a CPU.
 _GROUP = 16
 
+#: On a CPU, bf16 convolutions of maps of 2^3 voxels have gradients of uninitialised
+#: memory (oneDNN 3.12, as in torch 2.13; maps of 1, 3 and more voxels are right).
+_TOO_SMALL_FOR_BF16 = 2
+
 
 class ConditionalConv3d(nn.Module):
     """A 3x3x3 convolution that mixes expert kernels by location.
@@ -83,4 +87,8 @@ class ConditionalConv3d(nn.Module):
         return out.flatten(0, 1)
 
     def _conv(self, x: Tensor, weight: Tensor, bias: Tensor, groups: int = 1) -> Tensor:
+        if x.device.type == "cpu" and min(x.shape[2:]) <= _TOO_SMALL_FOR_BF16:
+            with torch.autocast("cpu", enabled=False):
+                x, weight, bias = x.float(), weight.float(), bias.float()
+                return F.conv3d(x, weight, bias, self.stride, padding=1, groups=groups)
         return F.conv3d(x, weight, bias, self.stride, padding=1, groups=groups)

@@ -150,6 +150,9 @@ class RunFolder:
                 f"{self.name} is being trained by process {self.process()['pid']}",
                 next_step="Watch it, or stop it first",
             )
+        stop = self.stop_file
+        if stop.exists() and stop.stat().st_mtime < here.create_time():
+            stop.unlink()  # it was meant for an earlier worker
         self.note_owner(here, facts)
 
     def note_owner(

@@ -42,6 +42,8 @@ class ContrastHealth:
         self, queries: Tensor, keys: Tensor, logits: Tensor, accuracy: Tensor
     ) -> None:
         """Take in one step: queries and keys (G, B, D), logits (G, B, 1 + N)."""
+        if not queries.isfinite().all():
+            return  # the loop stops at such a loss and says so
         rest = logits[..., 1:]
         seen = rest.isfinite()
         count = seen.sum(dim=-1)
