@@ -13,16 +13,13 @@ PACKAGES := xvfb xauth libgl1 libgl1-mesa-dri libegl1 libglib2.0-0 libdbus-1-3 \
 	libxcb-shape0
 XVFB := xvfb-run -a -s "-screen 0 1600x1000x24"
 
-# Tests of native threads on every core would only fight each other.
-export OMP_NUM_THREADS ?= 1
-
 .PHONY: demo test check clean system
 
 demo: $(READY)
 	$(BIN)/scanlearn demo --out $(DEMO)
 
 test: $(READY) check
-	$(XVFB) $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(XVFB) $(BIN)/python -m pytest
 
 check: $(READY)
 	$(BIN)/ruff check src tests benchmarks

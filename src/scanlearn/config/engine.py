@@ -22,7 +22,7 @@ class EngineConfig(Frozen):
         default="auto", description="Mixed precision; auto is bf16 where it pays"
     )
     threads: int | None = Field(
-        default=None, ge=1, description="CPU threads; all but one when not given"
+        default=None, ge=1, description="CPU threads; all cores but one, if not given"
     )
     workers: int = Field(default=0, ge=0, description="Loader processes beside it")
     accumulate: int = Field(default=1, ge=1, description="Batches an optimiser step")
