@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import ValidationError
 
-from scanlearn.cohort.files import write_text
 from scanlearn.cohort.layout import (
     Layout,
     Settings,
@@ -24,6 +23,7 @@ from scanlearn.cohort.layout import (
 from scanlearn.cohort.record import ScanRecord
 from scanlearn.cohort.store import STORES
 from scanlearn.errors import BadCohort
+from scanlearn.files import write_text
 from scanlearn.scans.geometry import Grid
 
 __all__ = ["Cohort", "ScanRecord"]

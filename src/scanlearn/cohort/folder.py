@@ -10,11 +10,11 @@ from contextlib import contextmanager
 
 import psutil
 
-from scanlearn.cohort.files import PART
 from scanlearn.cohort.layout import Layout, Settings, read_settings, write_settings
 from scanlearn.cohort.plan import median_spacing
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import BadCohort, ScanlearnError
+from scanlearn.files import UNFINISHED
 from scanlearn.scans.scan import ScanEntry
 
 
@@ -68,7 +68,7 @@ def held_folder(layout: Layout, settings: Settings, *, is_new: bool) -> Iterator
     layout.private.chmod(0o700)
     with _lock(layout):
         # Left by a preparation that was killed.
-        for part in layout.root.rglob(f".*{PART}"):
+        for part in layout.root.rglob(UNFINISHED):
             part.unlink(missing_ok=True)
         write_settings(layout, settings)
         try:

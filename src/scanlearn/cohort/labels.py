@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.files import write_text
 from scanlearn.cohort.label_files import LabelFile, match_labels
 from scanlearn.cohort.paint import (
     IGNORED,
@@ -26,6 +25,7 @@ from scanlearn.cohort.paint import (
 )
 from scanlearn.cohort.record import ScanRecord
 from scanlearn.errors import BadLabels
+from scanlearn.files import write_text
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.labels import read_label_map, read_label_names
 from scanlearn.scans.write_nifti import write_nifti

@@ -10,9 +10,9 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
-from scanlearn.cohort.files import whole, write_text
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import BadCohort
+from scanlearn.files import write_text, written_beside
 
 FORMAT = 1
 
@@ -158,7 +158,10 @@ def write_rows(
     path: Path, header: Iterable[object], rows: Iterable[Iterable[object]]
 ) -> None:
     """Write a CSV, whole or not at all."""
-    with whole(path) as part, part.open("w", newline="", encoding="utf-8") as stream:
+    with (
+        written_beside(path) as part,
+        part.open("w", newline="", encoding="utf-8") as stream,
+    ):
         writer = csv.writer(stream)
         writer.writerow(header)
         writer.writerows(rows)

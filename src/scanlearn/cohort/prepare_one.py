@@ -12,7 +12,6 @@ from scanlearn.anatomy.lungs import LungMask, lung_mask
 from scanlearn.anatomy.morphology import bounding_box
 from scanlearn.cohort.catalogue import write_record
 from scanlearn.cohort.check_rules import own_problems
-from scanlearn.cohort.files import whole
 from scanlearn.cohort.intensity import Units, normalised
 from scanlearn.cohort.keys import read_salt
 from scanlearn.cohort.plan import Job, Spacing
@@ -22,6 +21,7 @@ from scanlearn.cohort.record import ScanRecord, matrix_of
 from scanlearn.cohort.store import STORES
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import BadScan
+from scanlearn.files import written_beside
 from scanlearn.scans.geometry import Grid, canonical_grid, to_canonical_axes
 from scanlearn.scans.read import read_scan
 from scanlearn.scans.resample import resample
@@ -265,5 +265,5 @@ def _radiograph(scan: Scan, size: int) -> tuple[NDArray[np.generic], Grid]:
 
 
 def _write_lungs(job: Job, lungs: LungMask) -> None:
-    with whole(job.layout.lungs(job.key)) as part, part.open("wb") as stream:
+    with written_beside(job.layout.lungs(job.key)) as part, part.open("wb") as stream:
         np.savez_compressed(stream, mask=lungs.mask, affine=lungs.grid.affine)

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from scanlearn.cohort.files import whole
 from scanlearn.errors import BadCohort
+from scanlearn.files import written_beside
 
 
 class Store(Protocol):
@@ -37,7 +37,7 @@ class NpyStore:
 
     def write(self, path: Path, voxels: NDArray[np.generic]) -> None:
         """Write an array, whole or not at all."""
-        with whole(path) as part, part.open("wb") as stream:
+        with written_beside(path) as part, part.open("wb") as stream:
             np.save(stream, np.ascontiguousarray(voxels), allow_pickle=False)
 
     def open(self, path: Path) -> NDArray[np.generic]:
@@ -64,7 +64,7 @@ class Blosc2Store:
         settings = blosc2.CParams(
             codec=blosc2.Codec.LZ4, filters=[blosc2.Filter.BITSHUFFLE], clevel=5
         )
-        with whole(path) as part:
+        with written_beside(path) as part:
             blosc2.asarray(
                 np.ascontiguousarray(voxels),
                 chunks=chunks,

@@ -13,6 +13,7 @@ import numpy as np
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from scanlearn.errors import BadScan, ScanlearnError
+from scanlearn.files import written_beside
 from scanlearn.gui.layers import LayerData, Origin, grid_of, labels_layer, origin_of
 from scanlearn.gui.legend import Legend
 from scanlearn.gui.opening import read_entry
@@ -25,7 +26,6 @@ from scanlearn.gui.prediction import (
 )
 from scanlearn.gui.run_list import undated
 from scanlearn.gui.widgets import heading, hint
-from scanlearn.scans.beside import written_beside
 from scanlearn.scans.geometry import Grid
 
 #: Window of a picture, in screen points.

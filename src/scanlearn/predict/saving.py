@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from scanlearn.config.palette import class_colour
+from scanlearn.files import write_text, written_beside
 from scanlearn.predict.segmenting import PROBABILITY_STEPS, SegmentedScan
-from scanlearn.runs.folder import write_beside
 from scanlearn.scans.write_nifti import write_nifti, write_nifti_channels
 
 DISCLAIMER = "Not for clinical use"
@@ -52,15 +51,16 @@ def save_segmentation(
         "classes": classes,
         "disclaimer": DISCLAIMER,
     }
-    write_beside(summary, json.dumps(document, indent=2))
+    write_text(summary, json.dumps(document, indent=2))
     return summary
 
 
 def _write_volumes(path: Path, classes: list[dict[str, Any]]) -> None:
-    draft = path.with_name(f".{path.name}.part")
-    with draft.open("w", newline="", encoding="utf-8") as file:
+    with (
+        written_beside(path) as draft,
+        draft.open("w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.writer(file)
         writer.writerow(["class", "value", "volume_ml"])
         for one in classes:
             writer.writerow([one["name"], one["value"], one["ml"]])
-    os.replace(draft, path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,8 +12,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from scanlearn.errors import BadRun
+from scanlearn.files import write_text, written_beside
 from scanlearn.nets.location_encoder import LocationEncoder
-from scanlearn.runs.folder import write_beside
 
 WEIGHTS = "encoder.safetensors"
 CARD = "encoder.json"
@@ -47,15 +46,14 @@ class EncoderCard(BaseModel):
 def save_encoder(folder: Path, encoder: nn.Module, card: EncoderCard) -> None:
     """Write both files beside their places and rename them."""
     save_weights(folder / WEIGHTS, encoder.state_dict())
-    write_beside(folder / CARD, card.model_dump_json(indent=1))
+    write_text(folder / CARD, card.model_dump_json(indent=1))
 
 
 def save_weights(path: Path, weights: dict[str, Tensor]) -> None:
     """Write tensors as safetensors, beside first."""
-    draft = path.with_name(f".{path.name}.part")
     plain = {name: x.detach().cpu().contiguous() for name, x in weights.items()}
-    save_file(plain, draft)
-    os.replace(draft, path)
+    with written_beside(path) as draft:
+        save_file(plain, draft)
 
 
 def read_card(run: Path) -> EncoderCard:

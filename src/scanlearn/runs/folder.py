@@ -21,6 +21,7 @@ import psutil
 
 from scanlearn.config.run import RunConfig, load_yaml, parse_run_config, to_yaml
 from scanlearn.errors import BadRun
+from scanlearn.files import write_text
 from scanlearn.runs.events import (
     LAST_WORDS,
     Crashed,
@@ -164,9 +165,7 @@ class RunFolder:
             "process_started": worker.create_time(),
             "host": socket.gethostname(),
         }
-        write_beside(
-            self.path / "run.json", json.dumps(owner | (facts or {}), indent=2)
-        )
+        write_text(self.path / "run.json", json.dumps(owner | (facts or {}), indent=2))
 
     def is_alive(self) -> bool:
         """Whether a worker process is on it.
@@ -277,10 +276,3 @@ def new_run_path(folder: Path, what: str) -> Path:
         n += 1
         path = folder / f"{stem}_{n}"
     return path
-
-
-def write_beside(path: Path, text: str) -> None:
-    """Write a file completely under another name, then rename it into place."""
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    draft.write_text(text, encoding="utf-8")
-    os.replace(draft, path)

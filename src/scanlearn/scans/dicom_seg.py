@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import scanlearn
 from scanlearn.errors import BadLabels
-from scanlearn.scans.beside import written_beside
+from scanlearn.files import written_beside
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.label_arrays import LabelArray, as_labels
 from scanlearn.scans.planes import planes_of

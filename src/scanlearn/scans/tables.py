@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from scanlearn.errors import BadLabels
-from scanlearn.scans.beside import written_beside
+from scanlearn.files import written_beside
 
 Task = Literal["segmentation", "detection", "texture", "classification", "outcome"]
 

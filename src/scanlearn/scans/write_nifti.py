@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanlearn.errors import BadScan
-from scanlearn.scans.beside import written_beside
+from scanlearn.files import written_beside
 from scanlearn.scans.geometry import Grid, grid_from_ras, ras_affine
 
 #: NIfTI code of coordinates that are those of the scanner.

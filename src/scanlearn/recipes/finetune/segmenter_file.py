@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from scanlearn.anatomy.frames import FrameKind
 from scanlearn.config.segmentation import ClassConfig
 from scanlearn.errors import BadRun
+from scanlearn.files import write_text
 from scanlearn.nets.location_encoder import LocationEncoder
 from scanlearn.nets.location_unet import LocationUNet
 from scanlearn.recipes.encoder_file import fill, save_weights
-from scanlearn.runs.folder import write_beside
 
 WEIGHTS = "model.safetensors"
 CARD = "model.json"
@@ -50,7 +50,7 @@ class SegmenterCard(BaseModel):
 def save_segmenter(folder: Path, network: LocationUNet, card: SegmenterCard) -> None:
     """Write both files into a run's ``checkpoints/``."""
     save_weights(folder / WEIGHTS, network.state_dict())
-    write_beside(folder / CARD, card.model_dump_json(indent=1))
+    write_text(folder / CARD, card.model_dump_json(indent=1))
 
 
 def load_segmenter(run: Path) -> tuple[LocationUNet, SegmenterCard]:

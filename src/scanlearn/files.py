@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+#: Pattern of unfinished files, left behind only by a process that was killed.
+UNFINISHED = ".*.part.*"
+
 
 @contextmanager
 def written_beside(path: Path) -> Iterator[Path]:
@@ -22,3 +25,9 @@ def written_beside(path: Path) -> Iterator[Path]:
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    with written_beside(path) as beside:
+        beside.write_text(text, encoding="utf-8")
