@@ -8,7 +8,6 @@ from scanlearn.engine import pace as pace_module
 from scanlearn.engine.devices import (
     choose_device,
     choose_precision,
-    default_threads,
     describe_device,
     make_accelerator,
 )
@@ -85,7 +84,3 @@ def test_a_time_limit_ends_the_training(clock):
 @pytest.mark.usefixtures("clock")
 def test_no_minutes_are_over_at_once():
     assert Pace(first_step=0, steps=5, minutes=0).is_over()
-
-
-def test_one_core_is_left_for_the_viewer_where_there_are_more_than_two():
-    assert [default_threads(n) for n in (1, 2, 3, 8)] == [1, 2, 2, 7]

@@ -111,13 +111,23 @@ def _on_dask(
     # Two for each thread keep every one busy; more would only hold memory.
     for _ in range(2 * max(1, sum(client.nthreads().values()))):
         submit()
+    suspects: list[Item] = []
     for future in done:
         item = running.pop(future)
-        error = future.exception()
-        result = None if error is not None else future.result()
+        if isinstance(future.exception(), _distributed().KilledWorker):
+            # Whatever waited in the dead process is blamed too: try these alone.
+            suspects.append(item)
+        else:
+            yield _outcome(item, future)
         future.release()
         submit()
-        yield Outcome(item, result, error)
+    for item in suspects:
+        yield _outcome(item, client.submit(function, item, pure=False))
+
+
+def _outcome(item: Item, future: Any) -> Outcome[Item, Any]:
+    error = future.exception()
+    return Outcome(item, None if error is not None else future.result(), error)
 
 
 @contextmanager

@@ -18,21 +18,13 @@ def make_accelerator(config: EngineConfig) -> Accelerator:
     Under ``accelerate launch`` or ``torchrun`` this joins the other processes.
     """
     device = choose_device(config.device)
-    torch.set_num_threads(config.threads or default_threads(os.cpu_count() or 1))
+    torch.set_num_threads(config.threads or max(1, (os.cpu_count() or 1) - 1))
     return Accelerator(
         cpu=device == "cpu",
         mixed_precision=choose_precision(config.precision, device),
         gradient_accumulation_steps=config.accumulate,
         step_scheduler_with_optimizer=False,
     )
-
-
-def default_threads(cores: int) -> int:
-    """Return how many threads a training takes: one core is left for the viewer.
-
-    Of two cores both are taken: a worker runs at a lower priority than napari.
-    """
-    return min(cores, max(2, cores - 1))
 
 
 def choose_device(wanted: str) -> str:
