@@ -130,7 +130,8 @@ def test_it_learns_a_single_scan_by_heart(make, accelerator):
     optimiser = torch.optim.AdamW(recipe.parameters(), lr=0.05)
     (batch,) = batches(recipe, accelerator, 1)
     losses = []
-    for _ in range(18):
+    # Enough for a factor of three here; machines differ in their roundings.
+    for _ in range(30):
         loss = recipe(batch).loss
         optimiser.zero_grad()
         loss.backward()
