@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from scanlearn.anatomy.frames import Frame, FrameKind
+from scanlearn.anatomy.neighbours import Neighbours, nearest_landmarks
 from scanlearn.scans.geometry import Grid
 
 #: Cell of the mean mask; landmarks are 26 mm apart, so finer gains nothing.
@@ -42,6 +43,14 @@ class Atlas:
     size_mm: tuple[float, float, float]
     landmarks: NDArray[np.float32]
     fraction: NDArray[np.float32]
+
+    def neighbours(self, count: int) -> Neighbours:
+        """Return the candidates for the ``count`` nearest landmarks of each landmark.
+
+        Distances are those in the atlas, in millimetres.
+        """
+        places = self.landmarks.astype(np.float64) * np.array(self.size_mm) / 2
+        return nearest_landmarks(places, count)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
