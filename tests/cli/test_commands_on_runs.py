@@ -58,6 +58,15 @@ def test_a_pretraining_of_no_minutes_is_the_baseline(scanlearn, tiny_cohort, tmp
     assert "is not running" in scanlearn("stop", out).told()
     assert "no trained segmenter" in _predict(scanlearn, out, tmp_path).told()
 
+    file = tmp_path / "vectors.npz"
+    answer = scanlearn("embed", out, tiny_cohort, "--out", file, "--json")
+    assert answer.document == {"out": str(file), "n": 4, "d": 8}
+    assert np.load(file)["vectors"].shape == (4, 8)
+    slices = scanlearn("embed", out, tiny_cohort, "--out", file, "--level", "slice")
+    assert "no slice level" in slices.told()
+    answer = scanlearn("embed", out, tiny_cohort, "--out", file, "--events")
+    assert json.loads(answer.out.splitlines()[-1])["kind"] == "finished"
+
 
 def _predict(scanlearn, run, tmp_path):
     return scanlearn("predict", run, tmp_path, "--out", tmp_path / "predictions")

@@ -21,7 +21,7 @@ from scanlearn.cohort.layout import (
     write_rows,
 )
 from scanlearn.cohort.record import ScanRecord
-from scanlearn.cohort.store import STORES
+from scanlearn.cohort.store import STORES, filled_box
 from scanlearn.errors import BadCohort
 from scanlearn.files import write_text
 from scanlearn.scans.geometry import Grid
@@ -155,17 +155,7 @@ class Cohort:
         """
         voxels = self.voxels(key)
         fill = self.record(key).intensity.outside if outside is None else outside
-        first = np.asarray(start, dtype=np.intp)
-        sizes = np.asarray(shape, dtype=np.intp)
-        low = np.clip(first, 0, voxels.shape)
-        high = np.clip(first + sizes, low, voxels.shape)
-        inner = voxels[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
-        if (high - low == sizes).all():
-            return np.array(inner)
-        box = np.full(sizes, fill, dtype=voxels.dtype)
-        place = zip(low - first, high - first, strict=True)
-        box[tuple(slice(a, max(a, b)) for a, b in place)] = inner
-        return box
+        return filled_box(voxels, start, shape, fill)
 
     def exclude(self, key: str, reason: str) -> None:
         """Leave a scan out, with the reason written into the catalogue."""

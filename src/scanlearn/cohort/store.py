@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from scanlearn.errors import BadCohort
 from scanlearn.files import written_beside
@@ -81,6 +81,31 @@ class Blosc2Store:
 
 
 STORES: dict[str, Store] = {"npy": NpyStore(), "blosc2": Blosc2Store()}
+
+
+def filled_box(
+    voxels: NDArray[np.generic], start: ArrayLike, shape: ArrayLike, outside: float
+) -> NDArray[np.generic]:
+    """Copy a box of an array; what lies beyond the array is filled with ``outside``.
+
+    Parameters
+    ----------
+    voxels
+        An array, or an opened one of a store.
+    start, shape
+        First index (may be negative) and size of the box.
+    """
+    first = np.asarray(start, dtype=np.intp)
+    sizes = np.asarray(shape, dtype=np.intp)
+    low = np.clip(first, 0, voxels.shape)
+    high = np.clip(first + sizes, low, voxels.shape)
+    inner = voxels[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
+    if (high - low == sizes).all():
+        return np.array(inner)
+    box = np.full(sizes, outside, dtype=voxels.dtype)
+    place = zip(low - first, high - first, strict=True)
+    box[tuple(slice(a, max(a, b)) for a, b in place)] = inner
+    return box
 
 
 def _blosc2() -> Any:

@@ -55,7 +55,7 @@ def predict_scans(
             next_step="'scanlearn info' lists the series of a folder",
         )
     written = []
-    for entry, name in zip(entries, _names(entries), strict=True):
+    for entry, name in zip(entries, result_names(entries), strict=True):
         try:
             result = _predict_one(segmenter, entry, overlap, tell)
             written.append(save_segmentation(result, out, name, run=run.name))
@@ -80,7 +80,7 @@ def _predict_one(
     )
 
 
-def _names(entries: list[ScanEntry]) -> list[str]:
+def result_names(entries: list[ScanEntry]) -> list[str]:
     """Name results like their sources; equal names are numbered."""
     names: list[str] = []
     for entry in entries:

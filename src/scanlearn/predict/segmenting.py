@@ -12,15 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scanlearn.anatomy.frames import Frame
-from scanlearn.cohort.intensity import normalised as as_stored
-from scanlearn.cohort.prepare_one import ready_scan, stored_units
-from scanlearn.cohort.working import pooled_mean
-from scanlearn.config.prepare import PrepareConfig
 from scanlearn.config.segmentation import ClassConfig
 from scanlearn.engine.devices import choose_device, mixed_precision
-from scanlearn.errors import BadScan
 from scanlearn.nets.location_unet import LocationUNet
 from scanlearn.nets.sliding_windows import sliding_windows
+from scanlearn.predict.ready_volume import ready_volume
 from scanlearn.recipes.finetune.label_tiles import tile_box
 from scanlearn.recipes.finetune.segmenter_file import SegmenterCard, load_segmenter
 from scanlearn.scans.geometry import Grid
@@ -102,27 +98,15 @@ class Segmenter:
         return SegmentedScan(labels, probabilities, scan.grid, self.card.classes)
 
     def _network_input(self, scan: Scan) -> tuple[Tensor, Grid, Frame]:
-        """Prepare a scan in memory exactly as its training cohort was prepared."""
-        units = stored_units(scan)
-        if units != self.card.units or scan.is_radiograph:
-            raise BadScan(
-                f"The scan's intensities are {units}, the model was trained on "
-                f"{self.card.units}",
-                expected="a scan of the same modality as the training scans",
-                next_step="Choose another scan or another model",
-            )
-        ready = ready_scan(scan, PrepareConfig(spacing_mm=self.card.stored_spacing_mm))
-        if ready.frame.kind != self.card.frame:
-            raise BadScan(
-                f"The model's locations refer to the {self.card.frame}, but in this "
-                f"scan only the {ready.frame.kind} was found",
-                expected=f"a scan that shows the {self.card.frame}",
-                next_step="Look at the scan: is it of the same body part?",
-            )
-        stored, _ = as_stored(ready.voxels, units)
-        pooled = torch.from_numpy(pooled_mean(stored, self.card.factor))
-        volume = normalised(shifted(pooled, units)).to(self.device)
-        return volume, ready.grid.pooled(self.card.factor), ready.frame
+        ready = ready_volume(
+            scan,
+            units=self.card.units,
+            kind=self.card.frame,
+            stored_spacing_mm=self.card.stored_spacing_mm,
+            factor=self.card.factor,
+        )
+        volume = normalised(shifted(torch.from_numpy(ready.voxels), self.card.units))
+        return volume.to(self.device), ready.grid, ready.frame
 
     def _boxes(self, starts: NDArray[np.int_], grid: Grid, frame: Frame) -> Tensor:
         boxes = [tile_box(grid, frame, start, self.card.tile) for start in starts]

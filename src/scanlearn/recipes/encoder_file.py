@@ -33,10 +33,18 @@ class EncoderCard(BaseModel):
     #: Side of the patches it was trained on, and the working voxel size.
     patch_voxels: int
     spacing_mm: tuple[float, float, float]
+    #: How many voxels of its cohort made a working voxel along each axis.
+    pooling: int = 1
     units: Literal["HU", "zscore", "unit"]
     #: What the locations refer to (``scanlearn.anatomy.landmarks.Atlas``).
     atlas: dict[str, Any]
     step: int
+
+    @property
+    def stored_spacing_mm(self) -> tuple[float, float, float]:
+        """Voxel size of the cohort it was trained on."""
+        s, p, l = self.spacing_mm  # noqa: E741 - the axes are S, P, L
+        return s / self.pooling, p / self.pooling, l / self.pooling
 
     def build(self) -> LocationEncoder:
         """Make the network, untrained."""

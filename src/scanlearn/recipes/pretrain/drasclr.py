@@ -236,6 +236,7 @@ class Drasclr(Recipe):
             experts=config.experts,
             patch_voxels=self.patch,
             spacing_mm=self.cohorts.spacing_mm,
+            pooling=self.cohorts.scans[0].factor,
             units=self.cohorts.scans[0].units,
             atlas=self.atlas.to_dict(),
             step=step,

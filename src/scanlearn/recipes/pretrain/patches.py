@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from scanlearn.anatomy.frames import Frame
 from scanlearn.anatomy.landmarks import Atlas, make_atlas
 from scanlearn.cohort.working import WorkingCohorts, WorkingScan
 from scanlearn.config.drasclr import LandmarkConfig
@@ -58,7 +60,21 @@ class PatchData(Dataset[Patch]):
         return Patch(intensity, request.landmark, self._patient_of[request.scan])
 
 
-def patch_start(scan: WorkingScan, location: ArrayLike, side: int) -> NDArray[np.int_]:
+class Placed(Protocol):
+    """Whatever has voxels somewhere in a patient."""
+
+    @property
+    def grid(self) -> Grid:
+        """Where its voxels are."""
+        ...
+
+    @property
+    def frame(self) -> Frame:
+        """What its locations refer to."""
+        ...
+
+
+def patch_start(scan: Placed, location: ArrayLike, side: int) -> NDArray[np.int_]:
     """Return the first index of a box of ``side`` voxels centred on a location."""
     centre = scan.grid.to_index(scan.frame.to_patient(location))
     return np.rint(centre - (side - 1) / 2).astype(int)

@@ -1,0 +1,91 @@
+"""A scan in memory, prepared exactly as the cohort of a training was prepared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scanlearn.anatomy.frames import Frame, FrameKind
+from scanlearn.anatomy.lungs import LungMask
+from scanlearn.cohort.intensity import normalised as as_stored
+from scanlearn.cohort.prepare_one import ready_scan, stored_units
+from scanlearn.cohort.working import pooled_mean
+from scanlearn.config.prepare import PrepareConfig
+from scanlearn.errors import BadScan
+from scanlearn.scans.geometry import Grid
+from scanlearn.scans.scan import Scan
+
+
+@dataclass(frozen=True, eq=False)
+class ReadyVolume:
+    """What a network is given of a scan.
+
+    Parameters
+    ----------
+    voxels, grid
+        Stored intensities, float32, on the working grid.
+    frame
+        What locations refer to.
+    lungs
+        Lung mask of a CT.
+    outside
+        Stored intensity beyond the field of view.
+    """
+
+    voxels: NDArray[np.float32]
+    grid: Grid
+    frame: Frame
+    lungs: LungMask | None
+    outside: float
+
+
+def ready_volume(
+    scan: Scan,
+    *,
+    units: Literal["HU", "zscore", "unit"],
+    kind: FrameKind,
+    stored_spacing_mm: tuple[float, float, float],
+    factor: int,
+) -> ReadyVolume:
+    """Prepare a scan for a network.
+
+    Parameters
+    ----------
+    scan
+        As it was read.
+    units, kind
+        What the network was trained on: intensities, and what locations refer to.
+    stored_spacing_mm, factor
+        Voxel size of its cohort, and how many of these made a working voxel.
+
+    Raises
+    ------
+    BadScan
+        If the scan is of another kind.
+    """
+    found = stored_units(scan)
+    if found != units or scan.is_radiograph:
+        raise BadScan(
+            f"The scan's intensities are {found}, the model was trained on {units}",
+            expected="a scan of the same modality as the training scans",
+            next_step="Choose another scan or another model",
+        )
+    ready = ready_scan(scan, PrepareConfig(spacing_mm=stored_spacing_mm))
+    if ready.frame.kind != kind:
+        raise BadScan(
+            f"The model's locations refer to the {kind}, but in this scan only the "
+            f"{ready.frame.kind} was found",
+            expected=f"a scan that shows the {kind}",
+            next_step="Look at the scan: is it of the same body part?",
+        )
+    stored, intensity = as_stored(ready.voxels, units)
+    return ReadyVolume(
+        voxels=pooled_mean(stored, factor),
+        grid=ready.grid.pooled(factor),
+        frame=ready.frame,
+        lungs=ready.lungs,
+        outside=intensity.outside,
+    )

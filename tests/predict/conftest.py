@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from scanlearn.config.run import merge
+from scanlearn.launching import new_pretraining, pretraining_config
+from scanlearn.recipes.registry import make_recipe
+from scanlearn.runs.folder import RunFolder
+
+SMALL = {
+    "spacing_mm": None,
+    "encoder": {"width": 2, "dim": 8, "experts": 2},
+    "head_dim": 8,
+    "landmarks": {"at_most": 5, "patch_mm": 64.0},
+    "batch": 4,
+}
+
+
+@pytest.fixture(scope="session")
+def untrained(
+    tiny_cohort: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., RunFolder]:
+    """Return a function that writes an untrained encoder of the four phantoms."""
+    runs = tmp_path_factory.mktemp("untrained")
+
+    def make(name: str, **recipe: object) -> RunFolder:
+        config = pretraining_config(
+            [tiny_cohort],
+            method="drasclr",
+            preset_name="quick",
+            changes={"recipe": merge(SMALL, recipe)},
+        )
+        run = new_pretraining(config, runs / name)
+        torch.manual_seed(0)
+        make_recipe(config, run).export(run.checkpoints, step=0)
+        return run
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def encoder_run(untrained: Callable[..., RunFolder]) -> RunFolder:
+    """Return a run with the release's architecture, untrained; not to be changed."""
+    return untrained("release")
