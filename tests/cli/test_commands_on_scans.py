@@ -14,6 +14,7 @@ import SimpleITK
 from scanlearn import __version__
 from scanlearn.cli.application import application
 from scanlearn.cohort.catalogue import Cohort
+from scanlearn.scans.read import read_scan
 
 COMMANDS = sorted(
     command.name or command.callback.__name__
@@ -36,6 +37,7 @@ def test_the_commands_of_the_contract_are_there():
         "resume",
         "stop",
         "device",
+        "export",
     } <= set(COMMANDS)
 
 
@@ -129,6 +131,37 @@ def test_convert_keeps_voxels_and_geometry_of_nifti(scanlearn, tiny_sample, tmp_
     mine, theirs = nib.load(tmp_path / "again.nii"), nib.load(source)
     assert np.array_equal(np.asarray(mine.dataobj), np.asarray(theirs.dataobj))
     assert np.allclose(mine.affine, theirs.affine)
+
+
+def test_convert_and_export_as_ome_zarr(scanlearn, tiny_sample, tiny_cohort, tmp_path):
+    source = next((tiny_sample / "scans" / "dicom").iterdir())
+    made = tmp_path / "one.ome.zarr"
+    assert scanlearn("convert", source, made).status == 0
+    (told,) = scanlearn("info", made, "--json").document
+    original = read_scan(source)
+    assert (told["kind"], told["modality"], told["units"]) == ("zarr", "CT", "HU")
+    assert told["orientation"] == "SPL"
+    assert told["shape"] == list(original.grid.shape)
+    assert told["intensity_range"] == [original.voxels.min(), original.voxels.max()]
+
+    # A cohort of the image is a cohort of the series, voxel for voxel.
+    for name, path in (("dicom", source), ("zarr", made)):
+        prepared = ("prepare", path, tmp_path / name, "--spacing", 4, "--workers", 0)
+        assert scanlearn(*prepared).status == 0
+    one, two = Cohort(tmp_path / "dicom"), Cohort(tmp_path / "zarr")
+    (first,), (second,) = one.keys(), two.keys()
+    np.testing.assert_array_equal(one.voxels(first), two.voxels(second))
+    again = scanlearn("prepare", made, tmp_path / "zarr", "--json").document
+    assert again["kept"] == [second]
+
+    listed = scanlearn("export", tiny_cohort, tmp_path / "out", "--json").document
+    cohort = Cohort(tiny_cohort)
+    assert len(listed) == len(cohort) == 4
+    for key in cohort.keys():  # noqa: SIM118
+        scan = read_scan(tmp_path / "out" / f"{key}.ome.zarr")
+        np.testing.assert_array_equal(scan.voxels, cohort.voxels(key))
+        assert scan.grid.matches(cohort.grid(key), tolerance_mm=1e-9)
+        assert scan.acquisition.units == "HU"
 
 
 def test_prepare_makes_and_extends_a_cohort(scanlearn, tiny_sample, tmp_path):

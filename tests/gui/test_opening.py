@@ -47,6 +47,25 @@ def test_dicom_voxels_lie_where_simpleitk_puts_them(scans_folder: Path) -> None:
         assert image[there] == data[tuple(index)]
 
 
+def test_ome_zarr_opens_where_its_source_lies(
+    scans_folder: Path, tmp_path: Path, make_napari_viewer
+) -> None:
+    from scanlearn.scans.ome_zarr import write_ome_zarr
+    from scanlearn.scans.read import read_scan
+
+    source = next(scans_folder.rglob("*.dcm")).parent
+    path = tmp_path / "copy.ome.zarr"
+    write_ome_zarr(path, read_scan(source))
+    viewer = make_napari_viewer()
+    (one,) = viewer.open(str(path), plugin="napari-scanlearn")
+    ((data, settings, _),) = read(source)
+    np.testing.assert_array_equal(one.data, data)
+    np.testing.assert_allclose(
+        one.affine.affine_matrix, Image(data, **settings).affine.affine_matrix
+    )
+    assert {str(unit) for unit in one.units} == {"millimeter"}
+
+
 def test_a_ct_opens_in_the_lung_window_with_a_pseudonym(scans_folder: Path) -> None:
     folder = next(scans_folder.rglob("*.dcm")).parent
     _, settings, _ = read(folder)[0]

@@ -1,4 +1,4 @@
-"""The command that makes cohorts."""
+"""Commands that make cohorts and take them elsewhere: prepare, export."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,6 +13,8 @@ from scanlearn.cli.output import (
     print_text,
     progress_bar,
 )
+from scanlearn.cohort.catalogue import Cohort
+from scanlearn.cohort.export import export_ome_zarr
 from scanlearn.cohort.prepare import PrepareReport
 from scanlearn.cohort.prepare import prepare as prepare_scans
 from scanlearn.config.prepare import PrepareConfig
@@ -20,8 +22,9 @@ from scanlearn.runs.events import Finished, Message, Step
 
 
 def register(application: typer.Typer) -> None:
-    """Add the command."""
+    """Add the commands."""
     application.command()(prepare)
+    application.command()(export)
 
 
 def prepare(
@@ -92,6 +95,28 @@ def prepare(
         f"{report.cohort}: {len(report.prepared)} prepared, {len(report.kept)} kept, "
         f"{len(report.failed)} failed"
     )
+
+
+def export(
+    cohort: Annotated[Path, typer.Argument(help="The cohort.")],
+    out: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write into.")],
+    as_json: AsJson = False,
+) -> None:
+    """Write a cohort's scans as OME-Zarr, for other programs.
+
+    Example: scanlearn export ~/cohorts/chest chest-ome-zarr
+    """
+    with progress_bar() as bar:
+        task = bar.add_task("exporting", total=None, curve="")
+        written = export_ome_zarr(
+            Cohort(cohort),
+            out,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    if as_json:
+        print_json([str(path) for path in written])
+        return
+    print_text(f"{out}: {len(written)} scans")
 
 
 def _tell(done: int, total: int, message: str) -> None:

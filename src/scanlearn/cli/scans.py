@@ -11,6 +11,7 @@ from scanlearn.cohort import checks
 from scanlearn.errors import BadScan
 from scanlearn.phantom.sample import write_sample
 from scanlearn.scans.find import find_scans
+from scanlearn.scans.ome_zarr import ZARR_SUFFIX, write_ome_zarr
 from scanlearn.scans.read import read_scan
 from scanlearn.scans.scan import ScanEntry
 from scanlearn.scans.write_nifti import write_nifti
@@ -130,18 +131,25 @@ def check(
 
 def convert(
     scan: Annotated[Path, typer.Argument(help="A file or folder.")],
-    out: Annotated[Path, typer.Argument(metavar="OUT.nii.gz")],
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="Ends in .nii.gz or .ome.zarr.")
+    ],
     series: Annotated[str, typer.Option(help="Which series of a folder.")] = "",
     volume: Annotated[
         int | None, typer.Option(min=0, help="Which volume of a 4D file.")
     ] = None,
 ) -> None:
-    """Write a scan's exact voxels and geometry as NIfTI, in its source grid.
+    """Write a scan's exact voxels and geometry as NIfTI or OME-Zarr.
+
+    NIfTI keeps the axes of the source; OME-Zarr has them turned to head, back, left.
 
     Example: scanlearn convert ~/dicom/patient-7 patient-7.nii.gz
     """
     read = read_scan(scan, series=series, volume=volume)
     for problem in read.problems:
         console.print(f"{problem.severity}: {problem.text}", markup=False)
-    write_nifti(out, read.voxels, read.grid)
+    if out.suffix.lower() == ZARR_SUFFIX:
+        write_ome_zarr(out, read)
+    else:
+        write_nifti(out, read.voxels, read.grid)
     print_text(str(out))

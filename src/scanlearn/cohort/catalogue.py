@@ -25,6 +25,7 @@ from scanlearn.cohort.store import STORES, filled_box
 from scanlearn.errors import BadCohort
 from scanlearn.files import write_text
 from scanlearn.scans.geometry import Grid
+from scanlearn.scans.scan import Acquisition, Scan, Units
 
 __all__ = ["Cohort", "ScanRecord"]
 
@@ -114,6 +115,15 @@ class Cohort:
         if len(self._opened) > _MOST_OPEN:
             self._opened.popitem(last=False)
         return array
+
+    def scan(self, key: str) -> Scan:
+        """Return a scan as it is stored; its voxels are read when they are used."""
+        record = self.record(key)
+        units: Units = "HU" if record.intensity.units == "HU" else "arbitrary"
+        acquisition = Acquisition(
+            modality=record.modality, units=units, body_part=record.body_part
+        )
+        return Scan(np.asarray(self.voxels(key)), record.grid, acquisition)
 
     def grid(self, key: str) -> Grid:
         """Return where a scan's stored voxels are."""

@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 _ENDINGS = re.compile(
-    r"\.(nii|hdr|img|dcm|dicom|ima|nrrd|nhdr|mha|mhd|png|jpe?g|tiff?|npy)(\.gz)?$",
+    r"\.(nii|hdr|img|dcm|dicom|ima|nrrd|nhdr|mha|mhd|png|jpe?g|tiff?|npy"
+    r"|(ome\.)?zarr)(\.gz)?$",
     re.IGNORECASE,
 )
 _LABEL = re.compile(

@@ -155,9 +155,9 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
                 n_workers=workers,
                 threads_per_worker=1,
                 processes=True,
-                # Nothing may listen beyond this machine; no dashboard.
+                # Nothing may listen beyond this machine, and the usual port may be taken.
                 host="127.0.0.1",
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",
                 memory_limit=0,
                 silence_logs=50,
             ) as cluster,

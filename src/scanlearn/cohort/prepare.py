@@ -150,7 +150,7 @@ class _Tally:
         """Whether an entry need not be read: it cannot be, or is named like a mask."""
         if entry.error:
             self.failed.append(Failure(entry.path, entry.error))
-        elif entry.kind in ("nifti", "itk") and is_label_name(entry.path):
+        elif entry.kind in ("nifti", "itk", "zarr") and is_label_name(entry.path):
             self.label_maps.append(entry.path)
         else:
             return False

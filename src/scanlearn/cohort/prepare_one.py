@@ -172,7 +172,7 @@ def stored_units(scan: Scan) -> Units:
 
 def is_label_map(scan: Scan, kind: str) -> bool:
     """Whether a file holds classes, not an image: masks often lie beside scans."""
-    if kind not in ("nifti", "itk") or scan.acquisition.units == "HU":
+    if kind not in ("nifti", "itk", "zarr") or scan.acquisition.units == "HU":
         return False
     some = scan.voxels.reshape(-1)[:: (scan.voxels.size // 500_000) | 1]
     values = np.unique(some)

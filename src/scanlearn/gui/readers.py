@@ -1,4 +1,4 @@
-"""Drag and drop: DICOM folders, NIfTI, NRRD, MHA and DICOM files as layers."""
+"""Drag and drop: DICOM folders, OME-Zarr, NIfTI, NRRD, MHA and DICOM as layers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from napari.utils.notifications import show_warning
 
 from scanlearn.gui.layers import LayerData
 from scanlearn.gui.opening import is_mask, read_entry, read_mask
+from scanlearn.scans.ngff import is_ome_image
 
 #: More scans than this are listed in the Scans dock instead of being read at once.
 MOST_AT_ONCE = 4
@@ -47,6 +48,8 @@ def _is_ours(path: str) -> bool:
     if path.lower().endswith(_SUFFIXES):
         return True
     folder = Path(path)
+    if is_ome_image(folder):
+        return True
     return folder.is_dir() and any(map(_looks_like_dicom, _first_files(folder)))
 
 

@@ -11,11 +11,13 @@ from scanlearn.errors import BadScan
 from scanlearn.scans.dicom import dicom_entries
 from scanlearn.scans.dicom_headers import HeaderReader, SliceHeader, looks_like_dicom
 from scanlearn.scans.itk import ITK_SUFFIXES, itk_entry
+from scanlearn.scans.ngff import is_ome_image
 from scanlearn.scans.nifti import NIFTI_SUFFIXES, nifti_entry
+from scanlearn.scans.ome_zarr import ome_zarr_entry
 from scanlearn.scans.picture import PICTURE_SUFFIXES, picture_entry
 from scanlearn.scans.scan import Acquisition, ScanEntry
 
-Kind = Literal["dicom", "nifti", "itk", "picture", "array"]
+Kind = Literal["dicom", "nifti", "itk", "picture", "zarr", "array"]
 Progress = Callable[[int, int], None]
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
@@ -23,6 +25,7 @@ _ENTRY_OF: dict[str, Callable[[Path], ScanEntry]] = {
     "nifti": nifti_entry,
     "itk": itk_entry,
     "picture": picture_entry,
+    "zarr": ome_zarr_entry,
 }
 
 
@@ -60,7 +63,8 @@ def survey(
         path = path.parent
     if not path.exists():
         raise BadScan(f"{path} does not exist", next_step="Check the path")
-    files = [path] if path.is_file() else list(_files_under(path))
+    single = path.is_file() or is_ome_image(path)
+    files = [path] if single else list(_files_under(path))
     entries: list[ScanEntry] = []
     headers: list[SliceHeader] = []
     reader = HeaderReader()
@@ -78,7 +82,12 @@ def survey(
 
 
 def kind_of(path: Path) -> Kind | None:
-    """Return what kind of scan a file may hold, from its name or its first bytes."""
+    """Return what kind of scan a file may hold, from its name or its first bytes.
+
+    A folder has a kind only where it is one image, as in OME-Zarr.
+    """
+    if path.is_dir():
+        return "zarr" if is_ome_image(path) else None
     name = path.name.lower()
     if name == "dicomdir":
         return None
@@ -99,6 +108,10 @@ def kind_of(path: Path) -> Kind | None:
 
 def _files_under(folder: Path) -> Iterator[Path]:
     for root, folders, names in os.walk(folder):
+        if is_ome_image(Path(root)):
+            folders.clear()
+            yield Path(root)
+            continue
         folders[:] = sorted(f for f in folders if not f.startswith("."))
         for name in sorted(names):
             if not name.startswith("."):
@@ -137,7 +150,10 @@ def _failed(file: Path, kind: Kind, error: BadScan) -> ScanEntry:
 
 
 def _nothing(path: Path, files: list[Path]) -> BadScan:
-    expected = "DICOM, NIfTI, NRRD or MetaImage scans, or PNG, JPEG or TIFF radiographs"
+    expected = (
+        "DICOM, NIfTI, NRRD, MetaImage or OME-Zarr scans, or PNG, JPEG or TIFF "
+        "radiographs"
+    )
     if path.is_file():
         return BadScan(
             f"{path} is no image",

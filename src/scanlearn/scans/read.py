@@ -14,6 +14,7 @@ from scanlearn.scans.dicom_series import group_slices
 from scanlearn.scans.find import kind_of, survey
 from scanlearn.scans.itk import read_itk
 from scanlearn.scans.nifti import read_nifti
+from scanlearn.scans.ome_zarr import read_ome_zarr
 from scanlearn.scans.picture import read_picture
 from scanlearn.scans.scan import Problem, Scan, ScanEntry
 
@@ -50,7 +51,7 @@ def read_scan(
     if isinstance(source, ScanEntry):
         return _read_entry(source, volume=volume, on_uneven=on_uneven)
     path = Path(source)
-    kind = kind_of(path) if path.is_file() else None
+    kind = kind_of(path)
     if kind == "dicom":
         return read_dicom_files([path], series=series, on_uneven=on_uneven)
     if kind is not None:
@@ -115,4 +116,5 @@ _READERS: dict[str, Callable[[Path, int | None], Scan]] = {
     "nifti": lambda path, volume: read_nifti(path, volume=volume),
     "itk": lambda path, volume: read_itk(path, volume=volume),
     "picture": _read_picture,
+    "zarr": lambda path, volume: read_ome_zarr(path, volume=volume),
 }

@@ -106,7 +106,7 @@ class ScanEntry:
     """
 
     path: Path
-    kind: Literal["dicom", "nifti", "itk", "picture", "array"]
+    kind: Literal["dicom", "nifti", "itk", "picture", "zarr", "array"]
     files: tuple[Path, ...]
     acquisition: Acquisition
     shape: tuple[int, ...]
