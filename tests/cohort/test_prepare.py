@@ -149,6 +149,48 @@ def test_mr_takes_the_median_spacing_and_robust_scores(tmp_path: Path) -> None:
     assert Cohort(tmp_path / "cohort").record(key).spacing_mm == (3.0, 1.5, 1.0)
 
 
+def test_ct_and_masks_do_not_move_the_median_spacing_of_mr(tmp_path: Path) -> None:
+    for number, thick in enumerate((3.0, 3.0, 5.0)):
+        write_mr(tmp_path / "in" / f"{number}.nii", spacing=(1.0, 1.5, thick))
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        hu = rng.integers(-1000, 400, (20, 22, 24)).astype(np.int16)
+        hu[:10] = -1000
+        image = nib.Nifti1Image(hu, np.diag([4.0, 4.0, 4.0, 1.0]))
+        nib.save(image, tmp_path / "in" / f"ct{number}.nii")
+    lobes = rng.integers(0, 5, (9, 9, 9)).astype(np.uint8)
+    for number in range(4):
+        image = nib.Nifti1Image(lobes, np.diag([6.0, 6.0, 6.0, 1.0]))
+        nib.save(image, tmp_path / "in" / f"lobes{number}.nii")
+    report = prepare(tmp_path / "in", tmp_path / "cohort", HERE)
+    assert len(report.prepared) == 7
+    assert len(report.label_maps) == 4
+    assert not report.failed
+    spacings = {
+        (record.modality, record.spacing_mm)
+        for record in Cohort(tmp_path / "cohort").records()
+    }
+    assert spacings == {("CT", (1.0, 1.0, 1.0)), ("OT", (3.0, 1.5, 1.0))}
+
+
+def test_the_spacing_of_a_preset_may_also_be_named(
+    sample: Path, tmp_path: Path
+) -> None:
+    first, second = sorted((sample / "scans" / "nifti").iterdir())
+    prepare(first, tmp_path / "cohort", HERE)
+    before = Cohort(tmp_path / "cohort").fingerprint()
+    one = PrepareConfig(workers=0, spacing_mm=1.0)
+    assert prepare(first, tmp_path / "cohort", one).kept
+    assert Cohort(tmp_path / "cohort").fingerprint() == before
+    with pytest.raises(BadCohort, match="spacing_mm"):
+        prepare(first, tmp_path / "cohort", PrepareConfig(spacing_mm=2.0))
+
+    write_mr(tmp_path / "mr" / "a.nii")
+    prepare(tmp_path / "mr", tmp_path / "other", HERE)
+    with pytest.raises(BadCohort, match="spacing_mm"):
+        prepare(second, tmp_path / "other", one)
+
+
 def test_radiographs_get_one_size_and_run_from_0_to_1(tmp_path: Path) -> None:
     from PIL import Image
 

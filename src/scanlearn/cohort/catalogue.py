@@ -184,7 +184,8 @@ class Cohort:
     def fingerprint(self) -> str:
         """Return a hash of what trainings see: the usable scans and their settings."""
         settings = self.settings.config.model_dump_json(
-            exclude={"workers", "on_uneven"}
+            # A voxel size is in every grid, however it was asked for.
+            exclude={"workers", "on_uneven", "spacing_mm"}
         )
         digest = hashlib.sha256(settings.encode())
         for record in self.records():

@@ -8,10 +8,17 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import psutil
 
+from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.layout import Layout, Settings, read_settings, write_settings
-from scanlearn.cohort.plan import median_spacing
+from scanlearn.cohort.spacing import (
+    Spacing,
+    median_spacing,
+    modalities_known,
+    spacings_differ,
+)
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import BadCohort, ScanlearnError
 from scanlearn.files import UNFINISHED
@@ -44,11 +51,13 @@ def settings_for(
         If the ones given would make other voxels than the cohort has.
     """
     if is_new:
-        return Settings(config, median_spacing(entries))
+        return Settings(config, _mr_spacing(config, entries))
     settings = read_settings(layout)
     given = config.model_dump(exclude_defaults=True)
     merged = PrepareConfig.model_validate(settings.config.model_dump() | given)
-    if not merged.same_voxels(settings.config):
+    if not merged.same_voxels(settings.config) and not _same_spacing(
+        layout, merged, settings.config
+    ):
         before = settings.config.model_dump()
         differ = [f"{k} {before[k]}" for k, v in given.items() if before[k] != v]
         raise BadCohort(
@@ -56,8 +65,30 @@ def settings_for(
             expected="the settings of the cohort, for all its scans to be alike",
             next_step="Leave them out to extend it, or prepare into a new folder.",
         )
-    spacing = settings.mr_spacing_mm or median_spacing(entries)
+    spacing = settings.mr_spacing_mm or _mr_spacing(merged, entries)
     return Settings(merged, spacing)
+
+
+def _mr_spacing(config: PrepareConfig, entries: list[ScanEntry]) -> Spacing | None:
+    """Return the spacing that scans which are not CT get, where none is given."""
+    if config.spacing_mm is not None:
+        return None
+    return median_spacing(
+        modalities_known(entries, workers=config.workers)
+        if spacings_differ(entries)
+        else entries
+    )
+
+
+def _same_spacing(layout: Layout, wanted: PrepareConfig, had: PrepareConfig) -> bool:
+    """Whether a preset made the very voxels that the given spacing would make."""
+    if had.spacing_mm is not None or not wanted.model_copy(
+        update={"spacing_mm": None}
+    ).same_voxels(had):
+        return False
+    volumes = [r for r in Cohort(layout.root).records(excluded=True) if r.shape[0] > 1]
+    given = np.broadcast_to(np.asarray(wanted.spacing_mm, dtype=float), (3,))
+    return all(np.allclose(record.spacing_mm, given) for record in volumes)
 
 
 @contextmanager

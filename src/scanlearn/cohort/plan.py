@@ -7,18 +7,15 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-import numpy as np
-
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.keys import patient_key, scan_key
 from scanlearn.cohort.layout import Layout, Source
 from scanlearn.cohort.names import stem_of as stem_of
 from scanlearn.cohort.provenance import source_stamp
 from scanlearn.cohort.record import ScanRecord
+from scanlearn.cohort.spacing import Spacing
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.scans.scan import ScanEntry
-
-Spacing = tuple[float, float, float]
 
 #: Digits added to a key that another scan has already.
 _LONGER = 6
@@ -109,33 +106,6 @@ def source_of(entry: ScanEntry) -> Source:
     """Return where a scan came from. Private."""
     volume = "" if entry.volume is None else str(entry.volume)
     return Source(str(entry.path.absolute()), entry.series_uid, volume)
-
-
-def median_spacing(entries: Sequence[ScanEntry]) -> Spacing | None:
-    """Return the (S, P, L) median spacing of the volumes that are not CT."""
-    volumes = [
-        _canonical_spacing(entry)
-        for entry in entries
-        if entry.acquisition.units != "HU"
-        and len(entry.spacing_mm) == 3
-        and len(entry.shape) >= 3
-        and entry.shape[0] > 1
-    ]
-    if not volumes:
-        return None
-    middle = np.round(np.median(np.array(volumes), axis=0), 3)
-    return float(middle[0]), float(middle[1]), float(middle[2])
-
-
-def _canonical_spacing(entry: ScanEntry) -> Spacing:
-    """Return the spacing along head-foot, front-back and right-left."""
-    axes = {"S": 0, "I": 0, "P": 1, "A": 1, "L": 2, "R": 2}
-    turned = list(entry.spacing_mm)
-    order = [axes.get(letter, -1) for letter in entry.orientation]
-    if sorted(order) == [0, 1, 2]:
-        for axis, spacing in zip(order, entry.spacing_mm, strict=True):
-            turned[axis] = spacing
-    return turned[0], turned[1], turned[2]
 
 
 def _free_key(

@@ -155,7 +155,7 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
                 n_workers=workers,
                 threads_per_worker=1,
                 processes=True,
-                # Nothing may listen beyond this machine, and the usual port may be taken.
+                # Nothing listens beyond this machine; the usual port may be taken.
                 host="127.0.0.1",
                 dashboard_address="127.0.0.1:0",
                 memory_limit=0,

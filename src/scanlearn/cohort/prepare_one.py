@@ -14,15 +14,17 @@ from scanlearn.cohort.catalogue import write_record
 from scanlearn.cohort.check_rules import own_problems
 from scanlearn.cohort.intensity import Units, normalised
 from scanlearn.cohort.keys import read_salt
-from scanlearn.cohort.plan import Job, Spacing
+from scanlearn.cohort.plan import Job
 from scanlearn.cohort.privacy import scrubbed, scrubbed_problems, secrets_of
 from scanlearn.cohort.provenance import source_hash, voxel_hash
 from scanlearn.cohort.record import ScanRecord, matrix_of
+from scanlearn.cohort.spacing import UNTOLD, Spacing
 from scanlearn.cohort.store import STORES
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import BadScan
 from scanlearn.files import written_beside
 from scanlearn.scans.geometry import Grid, canonical_grid, to_canonical_axes
+from scanlearn.scans.label_arrays import looks_like_labels
 from scanlearn.scans.read import read_scan
 from scanlearn.scans.resample import resample
 from scanlearn.scans.scan import Problem, Scan
@@ -34,9 +36,6 @@ _CT_SPACING: Spacing = (1.0, 1.0, 1.0)
 _COARSER = 1.5
 
 _MOST_VOXELS = 2**31
-
-#: A file with no more different values than this, all whole and from 0 up, is a mask.
-_MOST_CLASSES = 24
 
 
 class NoScan(BadScan):
@@ -172,15 +171,8 @@ def stored_units(scan: Scan) -> Units:
 
 def is_label_map(scan: Scan, kind: str) -> bool:
     """Whether a file holds classes, not an image: masks often lie beside scans."""
-    if kind not in ("nifti", "itk", "zarr") or scan.acquisition.units == "HU":
-        return False
-    some = scan.voxels.reshape(-1)[:: (scan.voxels.size // 500_000) | 1]
-    values = np.unique(some)
-    return bool(
-        values.size <= _MOST_CLASSES
-        and scan.voxels.min() >= 0
-        and (values == np.rint(values)).all()
-    )
+    untold = kind in UNTOLD and scan.acquisition.units != "HU"
+    return untold and looks_like_labels(scan.voxels)
 
 
 def _spacing(

@@ -15,6 +15,19 @@ LabelArray = NDArray[np.uint8] | NDArray[np.uint16]
 
 _LARGEST = np.iinfo(np.uint16).max
 
+#: A file with no more different values than this, all whole and from 0 up, is a mask.
+_MOST_CLASSES = 24
+
+
+def looks_like_labels(values: NDArray[Any]) -> bool:
+    """Whether the values of a file that says nothing are classes, not an image."""
+    some = np.unique(values.reshape(-1)[:: (values.size // 500_000) | 1])
+    return bool(
+        some.size <= _MOST_CLASSES
+        and values.min() >= 0
+        and (some == np.rint(some)).all()
+    )
+
 
 def as_labels(values: NDArray[Any], name: str) -> LabelArray:
     """Return values as uint8, or uint16 where they need it.
