@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from scanlearn.cohort.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
@@ -52,3 +56,81 @@ def tiny_cohort(tiny_sample: Path, tmp_path_factory: pytest.TempPathFactory) -> 
             PrepareConfig(spacing_mm=4.0, workers=0),
         )
     return base / "cohort"
+
+
+@pytest.fixture(scope="session")
+def write_ct() -> Callable[..., Path]:
+    """Return a function that writes a small chest CT made by hand as DICOM.
+
+    ``write_ct(folder, patient, heights=..., tilt=..., lungs=..., noise=..., **tags)``:
+    air, a body and two lungs, 4 mm pixels; one slice at each height (mm), shifted to
+    the back by ``tilt`` mm for each mm of height. ``noise`` seeds the noise; by default
+    each patient has its own.
+    """
+    return _write_ct
+
+
+def _write_ct(
+    folder: Path,
+    patient: str,
+    *,
+    heights: np.ndarray | None = None,
+    tilt: float = 0.0,
+    lungs: bool = True,
+    noise: str = "",
+    **tags: object,
+) -> Path:
+    heights = np.arange(30) * 5.0 if heights is None else heights
+    rng = np.random.default_rng(list((noise or patient).encode()))
+    series = generate_uid()
+    folder.mkdir(parents=True)
+    for number, height in enumerate(heights):
+        meta = FileMetaDataset()
+        meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        meta.MediaStorageSOPClassUID = CTImageStorage
+        meta.MediaStorageSOPInstanceUID = generate_uid()
+        dataset = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+        stored = _chest_slice(height, lungs) + rng.normal(0, 8, (66, 66))
+        stored = np.rint(stored + 1024).astype(np.int16)
+        about = {
+            "SOPClassUID": CTImageStorage,
+            "SOPInstanceUID": meta.MediaStorageSOPInstanceUID,
+            "SeriesInstanceUID": series,
+            "PatientID": patient,
+            "Modality": "CT",
+            "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"],
+            "BodyPartExamined": "CHEST",
+            "ConvolutionKernel": "B40f",
+            "ImagePositionPatient": [-130.0, -130.0 + tilt * height, float(height)],
+            "ImageOrientationPatient": [1, 0, 0, 0, 1, 0],
+            "PixelSpacing": [4.0, 4.0],
+            "SliceThickness": 5.0,
+            "Rows": 66,
+            "Columns": 66,
+            "SamplesPerPixel": 1,
+            "PhotometricInterpretation": "MONOCHROME2",
+            "BitsAllocated": 16,
+            "BitsStored": 16,
+            "HighBit": 15,
+            "PixelRepresentation": 1,
+            "RescaleSlope": 1,
+            "RescaleIntercept": -1024,
+            "RescaleType": "HU",
+            "PixelData": stored.tobytes(),
+        }
+        for name, value in (about | tags).items():
+            if value is not None:
+                setattr(dataset, name, value)
+        dataset["PixelData"].VR = "OW"
+        dataset.save_as(folder / f"{number:03d}.dcm", enforce_file_format=True)
+    return folder
+
+
+def _chest_slice(height: float, lungs: bool) -> np.ndarray:
+    """Return Hounsfield units of one slice, 4 mm pixels."""
+    y, x = (np.mgrid[:66, :66] - 32.5) * 4.0
+    hu = np.where((x / 122) ** 2 + (y / 84) ** 2 < 1, 40.0, -1000.0)
+    if lungs and 10 < height < 135:
+        for side in (-54, 54):
+            hu[((x - side) / 40) ** 2 + (y / 58) ** 2 < 1] = -850
+    return hu

@@ -94,7 +94,7 @@ def test_info_for_people(scanlearn, tiny_sample):
 
 
 def test_check_gives_one_document(scanlearn, tiny_sample):
-    answer = scanlearn("check", tiny_sample / "scans", "--json")
+    answer = scanlearn("check", tiny_sample / "scans", "--json", "--workers", 0)
     assert answer.status == 0
     text = str(answer.document)
     assert all(f"PHANTOM-000{n}" in text for n in (1, 2, 3, 4))
@@ -266,3 +266,42 @@ def test_a_folder_of_several_scans_names_them(scanlearn, tiny_sample, tmp_path):
     line = scanlearn("convert", folder, tmp_path / "out.nii.gz").told()
     assert "holds 2 scans" in line
     assert "PHANTOM-0002" in line
+
+
+def test_uneven_slices_are_refused_until_one_chooses(scanlearn, write_ct, tmp_path):
+    heights = np.delete(np.arange(30) * 5.0, [11, 12])
+    scan = write_ct(tmp_path / "scans" / "a", "a", heights=heights)
+    row = scanlearn("check", scan, "--json").document[0]
+    assert row["severity"] == "error"
+    assert row["problems"][0]["code"] == "missing"
+    assert "--uneven resample" in row["problems"][0]["action"]
+    out = tmp_path / "a.nii.gz"
+    assert "2 slices are missing" in scanlearn("convert", scan, out).told()
+    answer = scanlearn("convert", scan, out, "--uneven", "resample")
+    assert answer.status == 0
+    assert "interpolated" in answer.err
+    assert sorted(nib.load(out).shape) == [30, 66, 66]
+    prepare = ("prepare", scan.parent, tmp_path / "cohort", "--workers", 0)
+    assert "2 slices are missing" in scanlearn(*prepare).told()
+    assert scanlearn(*prepare, "--uneven", "resample").status == 0
+
+
+def test_scans_are_left_out_and_taken_in_again(scanlearn, write_ct, tmp_path):
+    for name in ("a", "b"):
+        write_ct(tmp_path / "scans" / name, name)
+    table = tmp_path / "exclusions.csv"
+    table.write_text("source,reason\nscans/b,metal artefacts\n")
+    cohort = tmp_path / "cohort"
+    prepare = ("prepare", tmp_path / "scans", cohort, "--spacing", 8, "--workers", 0)
+    answer = scanlearn(*prepare, "--exclusions", table, "--json")
+    assert answer.status == 0
+    ((key, reason),) = answer.document["excluded"].items()
+    assert reason == "metal artefacts"
+    told = scanlearn("check", cohort, "--json").document
+    assert {row["scan"]: row["excluded"] for row in told}[key] == reason
+    assert "2 scans used, 0 excluded" in scanlearn("include", cohort, key).out
+    answer = scanlearn("exclude", cohort, key, "--reason", "too short")
+    assert "1 scans used, 1 excluded" in answer.out
+    assert Cohort(cohort).record(key).excluded == "too short"
+    assert f"excluded {key}: too short" in scanlearn("check", cohort).out
+    assert "no scan P-0" in scanlearn("include", cohort, "P-0").told()

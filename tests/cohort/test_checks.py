@@ -67,7 +67,10 @@ def found(scans: list[ScanFacts]) -> list[set[str]]:
 
 
 def test_scans_are_compared_with_the_rest() -> None:
-    rest = [replace(FACTS, patient=f"P-{n}") for n in range(5)]
+    rest = [
+        replace(FACTS, patient=f"P-{n}", slice_thickness_mm=2.0, shows_lungs=True)
+        for n in range(5)
+    ]
     assert found(rest) == [set()] * 5
     odd = {
         "other-kernel": replace(FACTS, patient="x", kernel="S"),
@@ -77,7 +80,10 @@ def test_scans_are_compared_with_the_rest() -> None:
         "slice-spacing-outlier": replace(
             FACTS, patient="x", spacing_mm=(5.0, 1.0, 1.0), shape=(40, 300, 300)
         ),
+        "slice-thickness-outlier": replace(FACTS, patient="x", slice_thickness_mm=9.0),
         "height-outlier": replace(FACTS, patient="x", shape=(30, 300, 300)),
+        "field-of-view-outlier": replace(FACTS, patient="x", shape=(100, 90, 90)),
+        "other-content": replace(FACTS, patient="x", shows_lungs=False),
         "same-patient": replace(FACTS, patient="P-3"),
     }
     for code, scan in odd.items():
@@ -85,6 +91,12 @@ def test_scans_are_compared_with_the_rest() -> None:
         assert among[-1] == {code}
         expected = {"same-patient"} if code == "same-patient" else set()
         assert among[3] == expected
+
+
+def test_without_a_majority_all_are_told() -> None:
+    kernels = ("B", "B", "S", "S", "")
+    scans = [replace(FACTS, patient=f"P-{n}", kernel=k) for n, k in enumerate(kernels)]
+    assert found(scans) == [{"mixed-kernel"}] * 4 + [set()]
 
 
 def test_duplicates_are_told_across_patients() -> None:
@@ -129,7 +141,7 @@ def test_a_cohort_is_checked_without_reading_again(cohort: Cohort) -> None:
     problems = check_cohort(cohort)
     assert set(problems) == set(cohort.keys())
     codes = {p.code for found in problems.values() for p in found}
-    assert "other-kernel" in codes  # the sample mixes kernels on purpose
+    assert "mixed-kernel" in codes  # the sample mixes kernels on purpose
     assert "duplicate" not in codes
     cohort.exclude(key, "test")
     assert set(check_cohort(cohort)) == set(problems)

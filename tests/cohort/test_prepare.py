@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import nibabel as nib
@@ -13,6 +14,12 @@ import SimpleITK as sitk  # noqa: N813
 import yaml
 
 from scanlearn.cohort.catalogue import Cohort
+from scanlearn.cohort.exclusions import (
+    read_exclusions,
+    reason_for,
+    write_exclusions,
+)
+from scanlearn.cohort.layout import Source
 from scanlearn.cohort.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import BadCohort, BadLabels, BadScan
@@ -342,3 +349,53 @@ def test_a_second_preparation_of_one_cohort_has_to_wait(
     lock.write_text(f"{host} 4194000 1")
     prepare(sample / "scans", cohort.path, HERE)
     assert not lock.exists()
+
+
+def test_exclusions_are_written_into_the_catalogue(
+    write_ct: Callable[..., Path], tmp_path: Path
+) -> None:
+    scans, cohort = tmp_path / "scans", tmp_path / "cohort"
+    for name in ("a", "b", "c"):
+        write_ct(scans / name, name)
+    table = tmp_path / "exclusions.csv"
+    table.write_text("source,series,volume,reason\nscans/b,,,metal artefacts\n")
+    config = PrepareConfig(spacing_mm=8.0, workers=0)
+    report = prepare(scans, cohort, config, exclusions=read_exclusions(table))
+    assert list(report.excluded.values()) == ["metal artefacts"]
+    (left_out,) = report.excluded
+    opened = Cohort(cohort)
+    used = opened.keys()
+    assert set(opened.keys(excluded=True)) == {left_out, *used}
+    assert left_out not in used
+    assert "metal artefacts" in (cohort / "catalogue.csv").read_text()
+    assert "scans/b" not in (cohort / "catalogue.csv").read_text()
+
+    # Extending it changes no mind, and another exclusion reads no voxel again.
+    other = used[0]
+    more = {opened.sources()[other]: "moved while breathing"}
+    report = prepare(scans, cohort, config, exclusions=more)
+    assert report.prepared == ()
+    assert set(report.excluded) == {left_out, other}
+    opened = Cohort(cohort)
+    opened.include(left_out)
+    assert prepare(scans, cohort, config).excluded == {other: "moved while breathing"}
+
+
+def test_exclusions_for_one_series_of_a_folder(tmp_path: Path) -> None:
+    exclusions = {Source("/scans/a", "1.2"): "scout", Source("/scans/b"): "phantom"}
+    table = tmp_path / "exclusions.csv"
+    write_exclusions(table, exclusions)
+    assert read_exclusions(table) == exclusions
+    assert reason_for(Source("/scans/a", "1.2"), exclusions) == "scout"
+    assert reason_for(Source("/scans/a", "1.3"), exclusions) == ""
+    assert reason_for(Source("/scans/b", "9"), exclusions) == "phantom"
+
+
+@pytest.mark.parametrize("line", ["scans/b,,,", ",,,no source", "scans/b"])
+def test_an_exclusion_without_source_or_reason_is_refused(
+    line: str, tmp_path: Path
+) -> None:
+    table = tmp_path / "exclusions.csv"
+    table.write_text(f"source,series,volume,reason\n{line}\n")
+    with pytest.raises(BadCohort, match="line 2"):
+        read_exclusions(table)

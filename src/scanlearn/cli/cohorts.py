@@ -1,30 +1,33 @@
-"""Commands that make cohorts and take them elsewhere: prepare, export."""
+"""Commands that make cohorts, leave scans out and take cohorts elsewhere."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from scanlearn.cli.options import AsEvents, AsJson
+from scanlearn.cli.options import AsEvents, AsJson, Uneven
 from scanlearn.cli.output import (
     console,
     print_event,
     print_json,
+    print_progress,
     print_text,
     progress_bar,
 )
 from scanlearn.cohort.catalogue import Cohort
+from scanlearn.cohort.exclusions import read_exclusions
 from scanlearn.cohort.export import export_ome_zarr
 from scanlearn.cohort.prepare import PrepareReport
 from scanlearn.cohort.prepare import prepare as prepare_scans
 from scanlearn.config.prepare import PrepareConfig
-from scanlearn.runs.events import Finished, Message, Step
+from scanlearn.runs.events import Finished, Message
 
 
 def register(application: typer.Typer) -> None:
     """Add the commands."""
-    application.command()(prepare)
-    application.command()(export)
+    for command in (prepare, export, exclude, include):
+        application.command()(command)
 
 
 def prepare(
@@ -37,10 +40,13 @@ def prepare(
         typer.Option(help="Voxel size in mm; 1 for CT if not given."),
     ] = None,
     crop: Annotated[Literal["none", "body", "lungs"], typer.Option()] = "none",
-    uneven: Annotated[
-        Literal["refuse", "resample"],
-        typer.Option(help="What to do with unevenly spaced slices."),
-    ] = "refuse",
+    uneven: Uneven = "refuse",
+    exclusions: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV", help="Scans to leave out: source,series,volume,reason."
+        ),
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes; 0 for this one.")
     ] = None,
@@ -57,9 +63,15 @@ def prepare(
     config = PrepareConfig(
         spacing_mm=spacing, crop=crop, on_uneven=uneven, workers=workers
     )
+    left_out = None if exclusions is None else read_exclusions(exclusions)
     if as_events:
         report = prepare_scans(
-            source, cohort, config, progress=_tell, scheduler=scheduler
+            source,
+            cohort,
+            config,
+            exclusions=left_out,
+            progress=print_progress,
+            scheduler=scheduler,
         )
         for text in _remarks(report):
             print_event(Message(text=text, severity="warning"))
@@ -71,6 +83,7 @@ def prepare(
             source,
             cohort,
             config,
+            exclusions=left_out,
             progress=lambda done, total, _: bar.update(
                 task, completed=done, total=total
             ),
@@ -88,12 +101,13 @@ def prepare(
                     {"source": str(f.source), "error": f.error} for f in report.failed
                 ],
                 "warnings": report.warnings,
+                "excluded": report.excluded,
             }
         )
         return
     print_text(
         f"{report.cohort}: {len(report.prepared)} prepared, {len(report.kept)} kept, "
-        f"{len(report.failed)} failed"
+        f"{len(report.failed)} failed, {len(report.excluded)} excluded"
     )
 
 
@@ -119,8 +133,37 @@ def export(
     print_text(f"{out}: {len(written)} scans")
 
 
-def _tell(done: int, total: int, message: str) -> None:
-    print_event(Step(step=done, values={"total": float(total)}))
+def exclude(
+    cohort: Annotated[Path, typer.Argument(help="A prepared cohort.")],
+    scans: Annotated[list[str], typer.Argument(metavar="SCAN…", help="Keys.")],
+    reason: Annotated[str, typer.Option(help="Why; written into the catalogue.")],
+) -> None:
+    """Leave scans of a cohort out of all trainings, with the reason.
+
+    Example: scanlearn exclude cohort P-3f9a0c1b2d-77c1aa --reason "metal artefacts"
+    """
+    _change(cohort, scans, lambda opened, key: opened.exclude(key, reason))
+
+
+def include(
+    cohort: Annotated[Path, typer.Argument(help="A prepared cohort.")],
+    scans: Annotated[list[str], typer.Argument(metavar="SCAN…", help="Keys.")],
+) -> None:
+    """Use scans of a cohort again that were left out.
+
+    Example: scanlearn include cohort P-3f9a0c1b2d-77c1aa
+    """
+    _change(cohort, scans, lambda opened, key: opened.include(key))
+
+
+def _change(path: Path, keys: list[str], change: Callable[[Cohort, str], None]) -> None:
+    cohort = Cohort(path)
+    for key in keys:
+        cohort.record(key)  # all are there before the first is changed
+    for key in keys:
+        change(cohort, key)
+    left_out = len(cohort.keys(excluded=True)) - len(cohort)
+    print_text(f"{path}: {len(cohort)} scans used, {left_out} excluded")
 
 
 def _remarks(report: PrepareReport) -> list[str]:

@@ -1,7 +1,7 @@
 """Options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -18,3 +18,10 @@ Settings = Annotated[
     ),
 ]
 OutDir = Annotated[Path, typer.Option("--out", help="Folder to write into.")]
+Uneven = Annotated[
+    Literal["refuse", "resample"],
+    typer.Option(
+        help="What to do with missing or unevenly spaced slices: refuse the scan, or "
+        "interpolate them, with a warning."
+    ),
+]

@@ -51,6 +51,11 @@ def print_event(event: Event) -> None:
     sys.stdout.flush()
 
 
+def print_progress(done: int, total: int, _message: str) -> None:
+    """Print how far a work is as one line, for a program that follows."""
+    print_event(Step(step=done, values={"total": float(total)}))
+
+
 def show(events: Iterable[Event | None], *, what: str) -> Event | None:
     """Show a run's events as they come; returns the last words."""
     last: Event | None = None

@@ -1,15 +1,28 @@
 """Commands about scans: sample, info, check, convert."""
 
+import json
+from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from scanlearn.cli.options import AsJson
-from scanlearn.cli.output import console, print_json, print_text, progress_bar
+from scanlearn.cli.options import AsEvents, AsJson, Uneven
+from scanlearn.cli.output import (
+    console,
+    print_event,
+    print_json,
+    print_progress,
+    print_text,
+    progress_bar,
+)
 from scanlearn.cohort import checks
+from scanlearn.cohort.catalogue import Cohort
 from scanlearn.errors import BadScan
+from scanlearn.files import write_text
 from scanlearn.phantom.sample import write_sample
+from scanlearn.runs.events import Finished
 from scanlearn.scans.find import find_scans
 from scanlearn.scans.ome_zarr import ZARR_SUFFIX, write_ome_zarr
 from scanlearn.scans.read import read_scan
@@ -102,31 +115,76 @@ def _entry(entry: ScanEntry) -> dict[str, Any]:
 
 
 def check(
-    folder: Annotated[Path, typer.Argument(help="A folder of scans.")],
+    folder: Annotated[Path, typer.Argument(help="A folder of scans, or a cohort.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Write the JSON document into this file.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Processes; 0 for this one.")
+    ] = None,
     as_json: AsJson = False,
+    as_events: AsEvents = False,
 ) -> None:
     """Check scans before anything is trained on them.
 
     Example: scanlearn check ~/dicom
     """
-    with progress_bar() as bar:
-        task = bar.add_task("checking", total=None, curve="")
-        rows = checks.check(
-            folder,
-            progress=lambda done, total, *_: bar.update(
-                task, completed=done, total=total
-            ),
-        )
-    if as_json:
-        print_json(checks.to_json(rows))
-        return
+    if (folder / "cohort.yaml").is_file():
+        rows = _rows_of_cohort(folder)
+    elif as_events:
+        found = checks.check(folder, progress=print_progress, workers=workers)
+        rows = checks.to_json(found)
+    else:
+        with progress_bar() as bar:
+            task = bar.add_task("checking", total=None, curve="")
+            found = checks.check(
+                folder,
+                progress=lambda done, total, _: bar.update(
+                    task, completed=done, total=total
+                ),
+                workers=workers,
+            )
+            rows = checks.to_json(found)
+    if out is not None:
+        write_text(out, json.dumps(rows))
+    if as_events:
+        print_event(Finished(step=len(rows)))
+    elif as_json:
+        print_json(rows)
+    else:
+        _print_checks(rows)
+
+
+def _rows_of_cohort(folder: Path) -> list[dict[str, Any]]:
+    cohort = Cohort(folder)
+    return [
+        {
+            "scan": key,
+            "severity": problems[0].severity if problems else "ok",
+            "problems": [asdict(problem) for problem in problems],
+            "excluded": cohort.record(key).excluded,
+        }
+        for key, problems in checks.check_cohort(cohort).items()
+    ]
+
+
+def _print_checks(rows: list[dict[str, Any]]) -> None:
     for row in rows:
-        for problem in row.problems:
-            print_text(f"{problem.severity:8} {row.source}: {problem.text}")
-            if problem.action:
-                print_text(f"         {problem.action}")
-    clean = sum(not row.problems for row in rows)
-    print_text(f"{len(rows)} scans, {clean} without remarks")
+        scan = row.get("scan") or row["source"]
+        if row.get("excluded"):
+            print_text(f"excluded {scan}: {row['excluded']}")
+        for problem in row["problems"]:
+            print_text(f"{problem['severity']:8} {scan}: {problem['text']}")
+            if problem["action"]:
+                print_text(f"         {problem['action']}")
+    counts = Counter(row["severity"] for row in rows)
+    told = [
+        f"{len(rows)} scan{'s' * (len(rows) != 1)}",
+        f"{counts['error']} with errors",
+        f"{counts['warning']} with warnings",
+        f"{counts['ok']} without remarks",
+    ]
+    print_text(" · ".join(told))
 
 
 def convert(
@@ -138,6 +196,7 @@ def convert(
     volume: Annotated[
         int | None, typer.Option(min=0, help="Which volume of a 4D file.")
     ] = None,
+    uneven: Uneven = "refuse",
 ) -> None:
     """Write a scan's exact voxels and geometry as NIfTI or OME-Zarr.
 
@@ -145,7 +204,7 @@ def convert(
 
     Example: scanlearn convert ~/dicom/patient-7 patient-7.nii.gz
     """
-    read = read_scan(scan, series=series, volume=volume)
+    read = read_scan(scan, series=series, volume=volume, on_uneven=uneven)
     for problem in read.problems:
         console.print(f"{problem.severity}: {problem.text}", markup=False)
     if out.suffix.lower() == ZARR_SUFFIX:

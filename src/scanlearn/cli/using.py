@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from scanlearn.cli.options import AsEvents, AsJson, OutDir
+from scanlearn.cli.options import AsEvents, AsJson, OutDir, Uneven
 from scanlearn.cli.output import console, print_json, print_text, telling
 from scanlearn.runs.events import Finished
 from scanlearn.runs.folder import RunFolder
@@ -26,6 +26,7 @@ def predict(
     overlap: Annotated[
         float, typer.Option(min=0, max=0.9, help="Of neighbouring windows.")
     ] = 0.25,
+    uneven: Uneven = "refuse",
     as_json: AsJson = False,
     as_events: AsEvents = False,
 ) -> None:
@@ -39,7 +40,13 @@ def predict(
 
     with telling("predicting", as_lines=as_events) as tell:
         written = predict_scans(
-            folder, source, out, series=series, overlap=overlap, tell=tell
+            folder,
+            source,
+            out,
+            series=series,
+            overlap=overlap,
+            on_uneven=uneven,
+            tell=tell,
         )
         if as_events:
             tell(Finished(step=len(written)))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 import numpy as np
 
-from scanlearn.scans.scan import Problem, Scan, Severity
+from scanlearn.scans.scan import SECTIONS, Problem, Scan, Severity
 
 #: Fewer scans than this have no "rest" that one of them could differ from.
 _FEWEST_FOR_OUTLIERS = 4
@@ -23,7 +23,11 @@ _LOOK = "Look at the scan; exclude it if it does not belong here."
 
 @dataclass(frozen=True)
 class ScanFacts:
-    """What the rules need to know of a scan; sizes are (S, P, L)."""
+    """What the rules need to know of a scan; sizes are (S, P, L).
+
+    ``shows_lungs`` and ``voxel_hash`` take the voxels; None and "" where only the
+    header was read.
+    """
 
     patient: str
     modality: str
@@ -33,44 +37,64 @@ class ScanFacts:
     body_part: str = ""
     contrast: bool = False
     slice_thickness_mm: float | None = None
+    shows_lungs: bool | None = None
     voxel_hash: str = ""
 
     @property
     def is_radiograph(self) -> bool:
         """Whether this is a projection image, not a volume."""
-        return self.shape[0] == 1
+        return self.shape[0] == 1 and self.modality not in SECTIONS
 
     @property
     def height_mm(self) -> float:
         """Length of the field of view from foot to head."""
         return self.shape[0] * self.spacing_mm[0]
 
+    @property
+    def width_mm(self) -> float:
+        """Length of the shorter side of the field of view across the body."""
+        return min(self.shape[i] * self.spacing_mm[i] for i in (1, 2))
+
 
 def own_problems(scan: Scan) -> tuple[Problem, ...]:
     """Check one scan for itself; ``scan`` has its axes in canonical order."""
-    found = _value_problems(scan)
+    about = scan.acquisition
+    facts = ScanFacts(
+        patient="",
+        modality=about.modality,
+        shape=scan.grid.shape,
+        spacing_mm=scan.grid.spacing_mm,
+        slice_thickness_mm=about.slice_thickness_mm,
+    )
+    found = [*_value_problems(scan), *size_problems(facts)]
+    is_tilted = any(problem.code == "tilt" for problem in scan.problems)
+    if not (scan.is_radiograph or scan.grid.is_aligned or is_tilted):
+        text = "The slices are oblique: the scan is resampled to straight axes."
+        found.append(Problem("oblique", "note", text))
+    return tuple(found)
+
+
+def size_problems(scan: ScanFacts) -> list[Problem]:
+    """Check the number, distance and extent of slices; the header is enough."""
     if scan.is_radiograph:
-        return tuple(found)
-    spacing, shape = scan.grid.spacing_mm, scan.grid.shape
-    if min(shape) < _FEW_SLICES:
-        text = f"Only {min(shape)} slices: too few for patches."
+        return []
+    found = []
+    spacing, fewest = scan.spacing_mm, min(scan.shape)
+    if fewest < _FEW_SLICES:
+        text = f"Only {fewest} slice{'s' * (fewest != 1)}: too few for patches."
         found.append(Problem("few-slices", "warning", text, _LOOK))
     if max(spacing) > _THICK_MM:
         text = f"Slices are {max(spacing):.1f} mm apart: small things are lost."
         action = "Prefer a thin reconstruction of the same examination."
         found.append(Problem("thick-slices", "warning", text, action))
-    thickness = scan.acquisition.slice_thickness_mm
+    thickness = scan.slice_thickness_mm
     if thickness and thickness < 0.7 * spacing[0]:
         text = f"Slices of {thickness:g} mm lie {spacing[0]:g} mm apart: gaps."
         found.append(Problem("slice-gaps", "warning", text, _LOOK))
-    field = min(shape[1] * spacing[1], shape[2] * spacing[2])
-    if scan.acquisition.modality == "CT" and field < _SMALL_FIELD_MM:
-        text = f"The field of view is only {field:.0f} mm wide."
+    if scan.modality == "CT" and scan.width_mm < _SMALL_FIELD_MM:
+        text = f"The field of view is only {scan.width_mm:.0f} mm wide."
         found.append(Problem("small-field", "note", text, _LOOK))
-    if not scan.grid.is_aligned:
-        text = "The slices are oblique: the scan is resampled to straight axes."
-        found.append(Problem("oblique", "note", text))
-    return tuple(found)
+    return found
 
 
 def _value_problems(scan: Scan) -> list[Problem]:
@@ -97,42 +121,61 @@ def cross_problems(scans: Sequence[ScanFacts]) -> list[list[Problem]]:
     found: list[list[Problem]] = [[] for _ in scans]
     _duplicates(scans, found)
     _several_of_patient(scans, found)
-    _minority(scans, found, "modality", lambda s: s.modality, severity="warning")
+    # "OT", other, is what files say that do not know.
+    _minority(
+        scans,
+        found,
+        "modality",
+        lambda s: "" if s.modality == "OT" else s.modality,
+        severity="warning",
+    )
     groups: dict[tuple[str, bool], list[int]] = defaultdict(list)
     for number, scan in enumerate(scans):
         groups[scan.modality, scan.is_radiograph].append(number)
     for numbers in groups.values():
         group = [scans[n] for n in numbers]
         part: list[list[Problem]] = [[] for _ in group]
-        _minority(
-            group, part, "body part", lambda s: s.body_part.upper(), severity="warning"
-        )
-        _minority(group, part, "kernel", lambda s: s.kernel)
-        if group[0].modality == "CT":
-            _minority(
-                group, part, "contrast", lambda s: "with" if s.contrast else "without"
-            )
-        if not group[0].is_radiograph:
-            _size_outliers(group, part)
+        _within_modality(group, part)
         for number, problems in zip(numbers, part, strict=True):
             found[number].extend(problems)
     return found
 
 
-def _duplicates(scans: Sequence[ScanFacts], found: list[list[Problem]]) -> None:
-    first: dict[str, int] = {}
-    for number, scan in enumerate(scans):
-        if not scan.voxel_hash:
-            continue
-        other = first.setdefault(scan.voxel_hash, number)
-        if other == number:
-            continue
-        same = scans[other].patient == scan.patient
-        text = "The same voxels are in another scan" + (
-            "." if same else " that has another patient: keep only one."
+def _within_modality(group: Sequence[ScanFacts], found: list[list[Problem]]) -> None:
+    _minority(
+        group, found, "body part", lambda s: s.body_part.upper(), severity="warning"
+    )
+    _minority(group, found, "kernel", lambda s: s.kernel)
+    if group[0].modality == "CT":
+        _minority(
+            group, found, "contrast", lambda s: "with" if s.contrast else "without"
         )
-        action = "Exclude one of the two."
-        found[number].append(Problem("duplicate", "warning", text, action))
+        _minority(group, found, "content", _lungs_seen, severity="warning")
+    if not group[0].is_radiograph:
+        _size_outliers(group, found)
+
+
+def _lungs_seen(scan: ScanFacts) -> str:
+    """Return what the voxels show of the body, whatever the header says."""
+    if scan.shows_lungs is None:
+        return ""
+    return "a body with lungs" if scan.shows_lungs else "no lungs"
+
+
+def _duplicates(scans: Sequence[ScanFacts], found: list[list[Problem]]) -> None:
+    alike: dict[str, list[int]] = defaultdict(list)
+    for number, scan in enumerate(scans):
+        if scan.voxel_hash:
+            alike[scan.voxel_hash].append(number)
+    for numbers in alike.values():
+        patients = {scans[n].patient for n in numbers}
+        text = "The same voxels are in another scan" + (
+            "." if len(patients) == 1 else " that has another patient: keep only one."
+        )
+        # The first is the one to keep; only the others are warned of.
+        for number in numbers[1:]:
+            action = "Exclude it: the other one stays."
+            found[number].append(Problem("duplicate", "warning", text, action))
 
 
 def _several_of_patient(scans: Sequence[ScanFacts], found: list[list[Problem]]) -> None:
@@ -148,7 +191,7 @@ def _minority(
     scans: Sequence[ScanFacts],
     found: list[list[Problem]],
     what: str,
-    value_of: Callable[[ScanFacts], Hashable],
+    value_of: Callable[[ScanFacts], str],
     *,
     severity: Severity = "note",
 ) -> None:
@@ -158,11 +201,17 @@ def _minority(
     if len(counts) < 2:
         return
     common, most = counts.most_common(1)[0]
-    code = f"other-{what.replace(' ', '-')}"
+    known = counts.total()
+    # Where no value has a majority, no scan is odder than another: all are told.
+    is_mixed = most <= known / 2
+    code = f"{'mixed' if is_mixed else 'other'}-{what.replace(' ', '-')}"
     for number, value in enumerate(values):
-        if not value or value == common:
+        if not value or (value == common and not is_mixed):
             continue
-        text = f"The {what} is {value}; {most} of {len(scans)} have {common}."
+        rest = f"{most} of {known} have {common}"
+        if is_mixed:
+            rest = f"{counts[value]} of {known} have this, the rest others"
+        text = f"The {what} is {value}; {rest}."
         found[number].append(Problem(code, severity, text, _LOOK))
 
 
@@ -174,6 +223,7 @@ def _size_outliers(scans: Sequence[ScanFacts], found: list[list[Problem]]) -> No
         scans, found, "slice thickness", "mm", lambda s: s.slice_thickness_mm
     )
     _far_from_rest(scans, found, "height", "mm", lambda s: s.height_mm)
+    _far_from_rest(scans, found, "field of view", "mm", lambda s: s.width_mm)
 
 
 def _far_from_rest(
@@ -191,5 +241,5 @@ def _far_from_rest(
     code = f"{what.replace(' ', '-')}-outlier"
     for number, value in enumerate(values):
         if value and not usual / 2 <= value <= usual * 2:
-            text = f"The {what} is {value:g} {unit}, that of the rest {usual:g} {unit}."
+            text = f"The {what} is {value:.3g} {unit}, that of most {usual:.3g} {unit}."
             found[number].append(Problem(code, "warning", text, _LOOK))

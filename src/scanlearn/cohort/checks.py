@@ -8,19 +8,32 @@ from pathlib import Path
 from typing import Any
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.check_rules import ScanFacts, cross_problems, own_problems
+from scanlearn.cohort.check_facts import facts_of_entry, facts_of_record, facts_of_scan
+from scanlearn.cohort.check_rules import (
+    ScanFacts,
+    cross_problems,
+    own_problems,
+    size_problems,
+)
 from scanlearn.cohort.keys import installation_salt, patient_key
+from scanlearn.cohort.names import is_label_name
 from scanlearn.cohort.plan import patient_identity
 from scanlearn.cohort.pool import run_all
-from scanlearn.cohort.provenance import voxel_hash
-from scanlearn.cohort.record import ScanRecord
+from scanlearn.cohort.prepare_one import is_label_map
 from scanlearn.errors import ScanlearnError
 from scanlearn.scans.find import find_scans
-from scanlearn.scans.geometry import canonical_grid, to_canonical_axes
+from scanlearn.scans.geometry import to_canonical_axes
 from scanlearn.scans.read import read_scan
 from scanlearn.scans.scan import Problem, ScanEntry, Severity
 
 _ORDER: dict[Severity, int] = {"note": 0, "warning": 1, "error": 2}
+
+_LABEL_MAP = Problem(
+    "label-map",
+    "note",
+    "A label map, not a scan: it is passed over.",
+    "Give it to Fine-tune as labels.",
+)
 
 
 @dataclass(frozen=True)
@@ -31,8 +44,8 @@ class CheckRow:
     ----------
     source
         File or folder.
-    series
-        Series of a folder that holds several.
+    series, volume
+        Which series of a folder, which volume of a 4D file.
     patient
         Pseudonymous key.
     modality, shape, spacing_mm
@@ -43,6 +56,7 @@ class CheckRow:
 
     source: Path
     series: str
+    volume: int | None
     patient: str
     modality: str
     shape: tuple[int, ...]
@@ -57,7 +71,7 @@ class CheckRow:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What reading a scan told: small, so that thousands fit in memory."""
+    """What a look at a scan told: small, so that thousands fit in memory."""
 
     facts: ScanFacts | None
     problems: tuple[Problem, ...]
@@ -96,32 +110,26 @@ def check(
         If the folder holds no scan at all.
     """
     entries = find_scans(scans) if isinstance(scans, Path) else list(scans)
-    salt = installation_salt()
-    looks = [
-        _Look(n, entry, patient_key(patient_identity(entry), salt))
-        for n, entry in enumerate(entries)
-    ]
+    looks = _looks(entries)
     seen: dict[int, _Seen] = {}
-    for outcome in run_all(_look_at, looks, workers=workers, scheduler=scheduler):
+    for outcome in run_all(_read_and_look, looks, workers=workers, scheduler=scheduler):
         look = outcome.item
-        seen[look.number] = outcome.result or _unreadable(str(outcome.error))
+        seen[look.number] = outcome.result or _unreadable(
+            look.entry, str(outcome.error)
+        )
         if progress is not None:
             progress(len(seen), len(looks), look.entry.path.name)
-    known = [n for n in range(len(looks)) if seen[n].facts is not None]
-    facts = [f for n in known if (f := seen[n].facts) is not None]
-    across = dict(zip(known, cross_problems(facts), strict=True))
-    return [
-        CheckRow(
-            source=look.entry.path,
-            series=look.entry.series_uid,
-            patient=look.patient,
-            modality=look.entry.acquisition.modality,
-            shape=look.entry.shape,
-            spacing_mm=look.entry.spacing_mm,
-            problems=_sorted((*seen[n].problems, *across.get(n, ()))),
-        )
-        for n, look in enumerate(looks)
-    ]
+    return _rows(looks, [seen[look.number] for look in looks])
+
+
+def check_headers(entries: Sequence[ScanEntry]) -> list[CheckRow]:
+    """Say what the headers alone tell; at once, for a list that is shown.
+
+    Empty images, values that are no Hounsfield units, duplicates, scans without lungs
+    and damaged pixels take :func:`check`, which reads the voxels.
+    """
+    looks = _looks(entries)
+    return _rows(looks, [_look_at_header(look) for look in looks])
 
 
 def check_cohort(cohort: Cohort) -> dict[str, tuple[Problem, ...]]:
@@ -129,7 +137,7 @@ def check_cohort(cohort: Cohort) -> dict[str, tuple[Problem, ...]]:
     records = cohort.records(excluded=True)
     used = [record for record in records if not record.excluded]
     found = {record.key: record.checks for record in records}
-    facts = [_facts_of(record) for record in used]
+    facts = [facts_of_record(record) for record in used]
     for record, problems in zip(used, cross_problems(facts), strict=True):
         found[record.key] = _sorted((*record.checks, *problems))
     return found
@@ -143,49 +151,89 @@ def to_json(rows: Sequence[CheckRow]) -> list[dict[str, Any]]:
     ]
 
 
-def _look_at(look: _Look) -> _Seen:
-    if look.entry.error:
-        return _unreadable(look.entry.error)
+def from_json(document: Sequence[dict[str, Any]]) -> list[CheckRow]:
+    """Return the rows that :func:`to_json` made plain."""
+    return [
+        CheckRow(
+            source=Path(row["source"]),
+            series=row["series"],
+            volume=row["volume"],
+            patient=row["patient"],
+            modality=row["modality"],
+            shape=tuple(row["shape"]),
+            spacing_mm=tuple(row["spacing_mm"]),
+            problems=tuple(Problem(**problem) for problem in row["problems"]),
+        )
+        for row in document
+    ]
+
+
+def _looks(entries: Sequence[ScanEntry]) -> list[_Look]:
+    salt = installation_salt()
+    return [
+        _Look(n, entry, patient_key(patient_identity(entry), salt))
+        for n, entry in enumerate(entries)
+    ]
+
+
+def _rows(looks: Sequence[_Look], seen: Sequence[_Seen]) -> list[CheckRow]:
+    known = [n for n, one in enumerate(seen) if one.facts is not None]
+    facts = [one.facts for one in seen if one.facts is not None]
+    across = dict(zip(known, cross_problems(facts), strict=True))
+    return [
+        CheckRow(
+            source=look.entry.path,
+            series=look.entry.series_uid,
+            volume=look.entry.volume,
+            patient=look.patient,
+            modality=look.entry.acquisition.modality,
+            shape=look.entry.shape,
+            spacing_mm=look.entry.spacing_mm,
+            problems=_sorted((*one.problems, *across.get(n, ()))),
+        )
+        for n, (look, one) in enumerate(zip(looks, seen, strict=True))
+    ]
+
+
+def _look_at_header(look: _Look) -> _Seen:
+    entry = look.entry
+    if entry.error:
+        return _unreadable(entry, entry.error)
+    if _is_named_label_map(entry):
+        return _Seen(None, (_LABEL_MAP,))
+    facts = facts_of_entry(entry, look.patient)
+    sizes = size_problems(facts) if facts else ()
+    return _Seen(facts, (*entry.problems, *sizes))
+
+
+def _read_and_look(look: _Look) -> _Seen:
+    entry = look.entry
+    if entry.error or _is_named_label_map(entry):
+        return _look_at_header(look)
     try:
         # Uneven slices are named among the problems; they do not stop the look.
-        scan = read_scan(look.entry, on_uneven="resample")
+        scan = read_scan(entry, on_uneven="resample")
     except ScanlearnError as error:
-        return _unreadable(str(error))
+        return _unreadable(entry, str(error))
+    if is_label_map(scan, entry.kind):
+        return _Seen(None, (_LABEL_MAP,))
     voxels, grid = to_canonical_axes(scan.voxels, scan.grid)
     turned = scan if scan.is_radiograph else replace(scan, voxels=voxels, grid=grid)
-    facts = ScanFacts(
-        patient=look.patient,
-        modality=scan.acquisition.modality,
-        shape=turned.grid.shape,
-        spacing_mm=turned.grid.spacing_mm,
-        kernel=scan.acquisition.kernel,
-        body_part=scan.acquisition.body_part,
-        contrast=bool(scan.acquisition.contrast),
-        slice_thickness_mm=scan.acquisition.slice_thickness_mm,
-        # Never kept, so it needs no salt; none travels to a cluster.
-        voxel_hash=voxel_hash(scan.voxels, b""),
-    )
-    return _Seen(facts, (*scan.problems, *own_problems(turned)))
+    facts, of_lungs = facts_of_scan(turned, look.patient)
+    # As found: nothing was resampled but for this look.
+    found = {problem.code: problem for problem in entry.problems}
+    told = tuple(found.get(problem.code, problem) for problem in scan.problems)
+    return _Seen(facts, (*told, *own_problems(turned), *of_lungs))
 
 
-def _facts_of(record: ScanRecord) -> ScanFacts:
-    source = record.source_grid
-    grid = source if record.is_radiograph else canonical_grid(source)
-    return ScanFacts(
-        patient=record.patient,
-        modality=record.modality,
-        shape=grid.shape,
-        spacing_mm=grid.spacing_mm,
-        kernel=record.kernel,
-        body_part=record.body_part,
-        contrast=record.contrast,
-        slice_thickness_mm=record.slice_thickness_mm,
-        voxel_hash=record.voxel_hash,
-    )
+def _is_named_label_map(entry: ScanEntry) -> bool:
+    return entry.kind in ("nifti", "itk") and is_label_name(entry.path)
 
 
-def _unreadable(reason: str) -> _Seen:
-    return _Seen(None, (Problem("unreadable", "error", reason, "Leave it out."),))
+def _unreadable(entry: ScanEntry, reason: str) -> _Seen:
+    text = reason.removeprefix(f"{entry.path}: ")
+    action = "Leave it out, or copy it again from where it came."
+    return _Seen(None, (Problem("unreadable", "error", text, action),))
 
 
 def _sorted(problems: Sequence[Problem]) -> tuple[Problem, ...]:

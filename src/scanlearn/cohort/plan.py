@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 
 from scanlearn.cohort.catalogue import Cohort
+from scanlearn.cohort.exclusions import Exclusions, reason_for
 from scanlearn.cohort.keys import patient_key, scan_key
 from scanlearn.cohort.layout import Layout, Source
 from scanlearn.cohort.names import stem_of as stem_of
@@ -26,7 +27,7 @@ class Job:
     """One scan to prepare; it travels to another process.
 
     ``mr_spacing_mm`` is the (S, P, L) spacing of scans that are not CT; ``previous``
-    the record of an earlier preparation.
+    the record of an earlier preparation; ``excluded`` why the scan is left out.
     """
 
     entry: ScanEntry
@@ -37,6 +38,7 @@ class Job:
     mr_spacing_mm: Spacing | None
     stamp: str
     previous: ScanRecord | None = None
+    excluded: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,12 @@ class Plan:
 
 
 def plan(
-    entries: Sequence[ScanEntry], cohort: Cohort, *, base: Path, salt: bytes
+    entries: Sequence[ScanEntry],
+    cohort: Cohort,
+    *,
+    base: Path,
+    salt: bytes,
+    exclusions: Exclusions | None = None,
 ) -> Plan:
     """Give every scan its key and tell new from unchanged ones.
 
@@ -63,6 +70,8 @@ def plan(
         The folder that relative paths are taken from.
     salt
         The cohort's.
+    exclusions
+        Scans to leave out; those left out before stay out.
     """
     sources = cohort.sources()
     settings = cohort.settings
@@ -79,8 +88,11 @@ def plan(
         sources[key] = source_of(entry)
         stamp = source_stamp(entry.files, salt)
         previous = before.get(key)
+        reason = reason_for(sources[key], exclusions or {})
         if previous is not None and previous.source_stamp == stamp:
             kept.append(key)
+            if reason and reason != previous.excluded:
+                cohort.exclude(key, reason)
             continue
         jobs.append(
             Job(
@@ -92,6 +104,7 @@ def plan(
                 settings.mr_spacing_mm,
                 stamp,
                 previous,
+                reason or (previous.excluded if previous else ""),
             )
         )
     return Plan(tuple(jobs), tuple(kept), sources)

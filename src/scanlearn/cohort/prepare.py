@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from scanlearn.cohort.catalogue import Cohort
+from scanlearn.cohort.exclusions import Exclusions
 from scanlearn.cohort.folder import check_folder, held_folder, settings_for
 from scanlearn.cohort.keys import cohort_salt
 from scanlearn.cohort.layout import (
@@ -58,6 +59,8 @@ class PrepareReport:
         Masks that lay among the scans; they were passed over.
     warnings
         What the checks found, by key.
+    excluded
+        Why scans of the cohort are left out, by key.
     seconds
         Time it took.
     """
@@ -68,6 +71,7 @@ class PrepareReport:
     failed: tuple[Failure, ...]
     label_maps: tuple[Path, ...] = ()
     warnings: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    excluded: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
 
 
@@ -76,6 +80,7 @@ def prepare(
     cohort: Path,
     config: PrepareConfig | None = None,
     *,
+    exclusions: Exclusions | None = None,
     progress: Progress | None = None,
     scheduler: str | None = None,
 ) -> PrepareReport:
@@ -92,6 +97,9 @@ def prepare(
         Folder of the cohort.
     config
         Settings; those left at their defaults are an existing cohort's own.
+    exclusions
+        Scans to leave out and why. They are prepared like the others, so that they
+        can be included again, but no training sees them.
     progress
         Called after every scan.
     scheduler
@@ -117,13 +125,19 @@ def prepare(
     with held_folder(layout, settings, is_new=is_new):
         base = inputs if inputs.is_dir() else inputs.parent
         salt = cohort_salt(layout.private)
-        todo = plan(entries, Cohort(layout.root), base=base, salt=salt)
+        todo = plan(
+            entries,
+            Cohort(layout.root),
+            base=base,
+            salt=salt,
+            exclusions=exclusions,
+        )
         # Before any scan is complete, so that every complete one has its source.
         write_sources(layout, todo.sources)
         try:
             _run(todo, settings, scheduler, tell, tally)
         finally:
-            _conclude(layout, settings)
+            excluded = _conclude(layout, settings)
         if not tally.prepared and not todo.kept:
             raise _nothing(inputs, tally.failed)
     return PrepareReport(
@@ -133,6 +147,7 @@ def prepare(
         failed=tuple(tally.failed),
         label_maps=tuple(tally.label_maps),
         warnings=tally.warnings,
+        excluded=excluded,
         seconds=time.monotonic() - started,
     )
 
@@ -190,8 +205,8 @@ def _run(
             tell(done, total, tally.count(outcome))
 
 
-def _conclude(layout: Layout, settings: Settings) -> None:
-    """Write what is told by all scans together."""
+def _conclude(layout: Layout, settings: Settings) -> dict[str, str]:
+    """Write what is told by all scans together; returns those left out."""
     cohort = Cohort(layout.root)
     records = cohort.records(excluded=True)
     if not any(record.intensity.units == "zscore" for record in records):
@@ -200,6 +215,7 @@ def _conclude(layout: Layout, settings: Settings) -> None:
     complete = {record.key for record in records}
     write_sources(layout, {k: s for k, s in cohort.sources().items() if k in complete})
     cohort.write_table()
+    return {record.key: record.excluded for record in records if record.excluded}
 
 
 def _reason(error: BaseException | None) -> str:

@@ -77,7 +77,9 @@ def prepare_one(job: Job) -> ScanRecord:
     digest = source_hash(job.entry.files, salt)
     previous = job.previous
     if previous is not None and previous.source_hash == digest:
-        record = previous.model_copy(update={"source_stamp": job.stamp})
+        record = previous.model_copy(
+            update={"source_stamp": job.stamp, "excluded": job.excluded}
+        )
         write_record(job.layout, record)
         return record
     scan = read_scan(job.entry, on_uneven=job.config.on_uneven)
@@ -115,7 +117,7 @@ def prepare_one(job: Job) -> ScanRecord:
         right_lung_ml=ready.lungs and ready.lungs.right_ml,
         left_lung_ml=ready.lungs and ready.lungs.left_ml,
         checks=scrubbed_problems(ready.problems, secrets),
-        excluded="" if previous is None else previous.excluded,
+        excluded=job.excluded,
     )
     # A changed source: the old sidecar must not vouch for the new voxels.
     job.layout.record(job.key).unlink(missing_ok=True)

@@ -27,15 +27,22 @@ def median_spacing(entries: Sequence[ScanEntry]) -> Spacing | None:
     return float(middle[0]), float(middle[1]), float(middle[2])
 
 
+def canonical_order(entry: ScanEntry) -> tuple[int, int, int]:
+    """Return which axes of an entry run head-foot, front-back and right-left.
+
+    The axes as they are where the header does not tell.
+    """
+    axes = {"S": 0, "I": 0, "P": 1, "A": 1, "L": 2, "R": 2}
+    runs = [axes.get(letter, -1) for letter in entry.orientation]
+    if sorted(runs) != [0, 1, 2]:
+        return 0, 1, 2
+    return runs.index(0), runs.index(1), runs.index(2)
+
+
 def _canonical_spacing(entry: ScanEntry) -> Spacing:
     """Return the spacing along head-foot, front-back and right-left."""
-    axes = {"S": 0, "I": 0, "P": 1, "A": 1, "L": 2, "R": 2}
-    turned = list(entry.spacing_mm)
-    order = [axes.get(letter, -1) for letter in entry.orientation]
-    if sorted(order) == [0, 1, 2]:
-        for axis, spacing in zip(order, entry.spacing_mm, strict=True):
-            turned[axis] = spacing
-    return turned[0], turned[1], turned[2]
+    first, second, third = (entry.spacing_mm[axis] for axis in canonical_order(entry))
+    return first, second, third
 
 
 def spacings_differ(entries: Sequence[ScanEntry]) -> bool:

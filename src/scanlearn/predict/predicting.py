@@ -13,8 +13,8 @@ from scanlearn.predict.segmenting import SegmentedScan, Segmenter
 from scanlearn.runs.events import Event, Message, Step
 from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.find import find_scans
-from scanlearn.scans.read import read_scan
-from scanlearn.scans.scan import ScanEntry
+from scanlearn.scans.read import OnUneven, read_scan
+from scanlearn.scans.scan import Scan, ScanEntry
 
 Tell = Callable[[Event], None]
 
@@ -26,6 +26,7 @@ def predict_scans(
     *,
     series: str = "",
     overlap: float = 0.25,
+    on_uneven: OnUneven = "refuse",
     tell: Tell = lambda event: None,
 ) -> list[Path]:
     """Predict on every scan of a file or folder; returns the summaries written.
@@ -44,6 +45,9 @@ def predict_scans(
         Only the series with this UID.
     overlap
         Of neighbouring windows.
+    on_uneven
+        As in :func:`scanlearn.scans.read.read_scan`; a scan that is resampled has its
+        results on the even grid.
     tell
         Given an event for every step and remark.
     """
@@ -57,7 +61,8 @@ def predict_scans(
     written = []
     for entry, name in zip(entries, result_names(entries), strict=True):
         try:
-            result = _predict_one(segmenter, entry, overlap, tell)
+            scan = read_scan(entry, on_uneven=on_uneven)
+            result = _predict_one(segmenter, scan, overlap, tell)
             written.append(save_segmentation(result, out, name, run=run.name))
         except ScanlearnError as error:
             if len(entries) == 1:
@@ -67,9 +72,8 @@ def predict_scans(
 
 
 def _predict_one(
-    segmenter: Segmenter, entry: ScanEntry, overlap: float, tell: Tell
+    segmenter: Segmenter, scan: Scan, overlap: float, tell: Tell
 ) -> SegmentedScan:
-    scan = read_scan(entry, on_uneven="resample")
     for problem in scan.problems:
         if problem.severity != "note":
             tell(Message(text=problem.text, severity="warning"))

@@ -29,8 +29,7 @@ DRIFT_MM = 0.01
 TILT_DEGREES = 0.1
 
 RESAMPLE_ACTION = (
-    "Choose to resample uneven slices (on_uneven='resample'), "
-    "or export the series again"
+    "Choose to resample uneven slices (--uneven resample), or export the series again"
 )
 
 
