@@ -43,6 +43,11 @@ def test_the_paper_preset_holds_the_release_numbers():
     assert (recipe.optimiser.name, recipe.optimiser.learning_rate) == ("sgd", 0.01)
     assert recipe.views.gamma == (0.5, 4.5)
     assert not recipe.in_batch
+    assert (recipe.neighbours, recipe.beta, recipe.neighbour_similarity) == (
+        2,
+        1.0,
+        "sum",
+    )
 
 
 def test_yaml_round_trip():

@@ -38,6 +38,7 @@ def gradients(conv: ConditionalConv3d, out: Tensor, x: Tensor) -> list[Tensor]:
 @pytest.mark.parametrize("groups", [1, 3, 20])
 @pytest.mark.parametrize("stride", [1, 2])
 def test_equals_a_loop_over_samples_with_its_gradients(groups, stride) -> None:
+    """T1: one kernel a location, in a loop or in groups, equals the loop."""
     torch.manual_seed(groups)
     conv = ConditionalConv3d(2, 3, experts=4, stride=stride).double()
     x = torch.randn(groups * 2, 2, 5, 4, 6, dtype=torch.double, requires_grad=True)

@@ -13,6 +13,7 @@ from scanlearn.nets.contrast import (
     Negatives,
     contrastive_loss,
     local_logits,
+    neighbour_queries,
     retrieval_accuracy,
 )
 
@@ -60,7 +61,43 @@ def test_loss_equals_a_loop(case, in_batch, temperature) -> None:
     assert float(contrastive_loss(logits)) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("mean", [False, True])
+def test_neighbouring_loss_equals_a_loop(case, mean) -> None:
+    """Sum over neighbours inside the exponent, anchor's key, anchor's queue."""
+    _, k, patients, queue = case
+    r = unit(2, 3, 3, 4)  # three neighbours of 3 patients at 2 locations
+    temperature = 0.2 * (3 if mean else 1)
+
+    def similarity(g: int, b: int, key: Tensor) -> float:
+        return sum(float(r[g, n, b] @ key) for n in range(3))
+
+    losses = []
+    for g in range(2):
+        for b in range(3):
+            others = [
+                key
+                for key, whose in zip(queue.keys[g], queue.patients[g], strict=True)
+                if whose not in (patients[g, b], -1)
+            ]
+            positive = math.exp(similarity(g, b, k[g, b]) / temperature)
+            negative = sum(math.exp(similarity(g, b, o) / temperature) for o in others)
+            losses.append(-math.log(positive / (positive + negative)))
+    queries = neighbour_queries(r, mean=mean)
+    logits = local_logits(queries, k, patients, queue, temperature=0.2)
+    expected = sum(losses) / len(losses)
+    assert float(contrastive_loss(logits)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_one_neighbour_that_is_the_anchor_has_the_local_loss(case) -> None:
+    """T3: with R = 1 and the neighbour equal to the anchor both losses are one."""
+    q, k, patients, queue = case
+    local = local_logits(q, k, patients, queue, temperature=0.2)
+    around = neighbour_queries(q[:, None])
+    assert torch.equal(local_logits(around, k, patients, queue, temperature=0.2), local)
+
+
 def test_own_and_empty_keys_have_neither_probability_nor_gradient(case) -> None:
+    """T10: keys of the same patient count for nothing."""
     q, k, patients, queue = case
     keys = queue.keys.requires_grad_()
     logits = local_logits(q, k, patients, queue, temperature=0.2)
@@ -98,12 +135,15 @@ def test_an_empty_queue_costs_nothing(case) -> None:
 
 
 def test_chance_and_floor() -> None:
+    """The values of the specification for K = 4096 and a temperature of 0.2."""
     assert float(contrastive_loss(torch.zeros(1, 2, 4097))) == pytest.approx(
         8.318, 1e-3
     )
     ideal = torch.zeros(1, 1, 4097)
     ideal[..., 0] = 1 / 0.2
     assert float(contrastive_loss(ideal)) == pytest.approx(3.353, abs=1e-3)
+    ideal[..., 0] = 2 / 0.2  # two neighbours
+    assert float(contrastive_loss(ideal)) == pytest.approx(0.171, abs=1e-3)
 
 
 def test_retrieval_counts_queries_that_find_their_own_key() -> None:

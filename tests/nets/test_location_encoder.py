@@ -31,6 +31,7 @@ def count(*modules: nn.Module) -> int:
 
 
 def test_parameter_counts_of_the_release() -> None:
+    """T2."""
     encoder = LocationEncoder()
     assert count(encoder, nn.Linear(128, 128)) == 8_245_760
     assert count(encoder, ProjectionHead(128, 128)) == 8_262_272

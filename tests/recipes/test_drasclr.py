@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
+import itertools
 import math
 import shutil
+import statistics
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,7 +25,10 @@ from scanlearn.engine.recipe import Batch
 from scanlearn.errors import BadCohort
 from scanlearn.nets.recalibrate import recalibrate_batch_norm
 from scanlearn.recipes.encoder_file import load_encoder
-from scanlearn.recipes.pretrain.drasclr import Drasclr, queue_length
+from scanlearn.recipes.pretrain.clean_batches import clean_batches
+from scanlearn.recipes.pretrain.drasclr import Drasclr
+from scanlearn.recipes.pretrain.drasclr_sizes import queue_length
+from scanlearn.recipes.pretrain.landmark_batches import PatchRequest
 
 #: Small enough for milliseconds a step on one core.
 SMALL: dict[str, Any] = {
@@ -32,8 +38,11 @@ SMALL: dict[str, Any] = {
     "landmarks": {"step_mm": 40, "at_most": 4},
     "batch": 8,
     "queue": 0,
+    "queue_precision": "fp32",
     "in_batch": True,
     "momentum": 0.9,
+    "neighbours": 0,
+    "clean_batches": 8,
 }
 STILL = {
     "shift_mm": 0,
@@ -80,6 +89,7 @@ def copies(module: torch.nn.Module) -> list[torch.Tensor]:
 
 
 def test_the_teacher_follows_exactly(tiny_cohort) -> None:
+    """T6: the moving average is exact to 1e-6 after three steps."""
     recipe = make(tiny_cohort)
     student = torch.nn.ModuleList([recipe.encoder, recipe.head])
     expected = [p.double() for p in copies(recipe.teacher)]
@@ -105,8 +115,10 @@ def test_the_teacher_follows_exactly(tiny_cohort) -> None:
     assert moved > 1e-3
 
 
-def test_gradient_reaches_the_student_alone(tiny_cohort) -> None:
-    recipe = make(tiny_cohort, queue=4)
+@pytest.mark.parametrize("neighbours", [0, 2])
+def test_gradient_reaches_the_student_alone(tiny_cohort, neighbours) -> None:
+    """T5: none reaches the teacher, the keys or the queue."""
+    recipe = make(tiny_cohort, queue=4, neighbours=neighbours)
     result = recipe(next(batches(recipe)))
     result.loss.backward()
     assert not result.carry["keys"].requires_grad
@@ -196,8 +208,8 @@ def test_batches_of_one_step_have_views_of_their_own(tiny_cohort, monkeypatch) -
 
 def test_views_without_change_are_the_patch_without_its_context(tiny_cohort) -> None:
     recipe = make(tiny_cohort, views={**STILL, "shift_mm": 8})
-    recipe.affine = copy.copy(recipe.affine)
-    object.__setattr__(recipe.affine, "shift_voxels", 0.0)
+    still = dataclasses.replace(recipe.views.affine, shift_voxels=0.0)
+    recipe.views = dataclasses.replace(recipe.views, affine=still)
     assert (recipe.patch, recipe.context) == (16, 20)
     voxels = next(batches(recipe))["voxels"]
     expected = voxels.flatten(0, 1)[..., 2:18, 2:18, 2:18] / 632 - 1
@@ -276,6 +288,7 @@ def test_it_learns_four_patients_by_heart(tiny_cohort) -> None:
 
 
 def test_an_exported_encoder_gives_the_same_features(tiny_cohort, tmp_path) -> None:
+    """T11: its features of clean patches are standardised before the last ELU."""
     recipe = make(tiny_cohort, batch=16)
     train(recipe, 3)
     before = {name: x.clone() for name, x in recipe.state_dict().items()}
@@ -290,7 +303,9 @@ def test_an_exported_encoder_gives_the_same_features(tiny_cohort, tmp_path) -> N
     assert card.spacing_mm == (4.0, 4.0, 4.0)
     assert len(card.atlas["landmarks"]) == len(recipe.locations)
     own = copy.deepcopy(recipe.encoder)
-    clean = list(recipe._clean_batches())
+    clean = list(
+        clean_batches(recipe.data, recipe.locations, patch=16, batches=8, seed=0)
+    )
     recalibrate_batch_norm(own, clean)
     own.eval()
     outputs = []
@@ -304,6 +319,69 @@ def test_an_exported_encoder_gives_the_same_features(tiny_cohort, tmp_path) -> N
     last = torch.cat(outputs)
     assert last.mean(dim=0).abs().max() < 0.2
     assert (last.var(dim=0) - 1).abs().max() < 0.2
+
+
+def test_neighbours_are_other_landmarks_of_the_same_scans(tiny_cohort) -> None:
+    recipe = make(tiny_cohort, neighbours=2)
+    for step, batch in zip(range(3), batches(recipe), strict=False):
+        assert batch["near_landmarks"].tolist() == recipe.plan.neighbours_at(step)
+        shape = (2, 2, 4, *[recipe.context] * 3)
+        assert batch["near_voxels"].shape == shape
+        for g, b in itertools.product(range(2), range(4)):
+            (scan,) = recipe.plan.scans_of[int(batch["patients"][g, b])]
+            for r, landmark in enumerate(batch["near_landmarks"][g].tolist()):
+                assert landmark != int(batch["landmarks"][g])
+                voxels = recipe.data[PatchRequest(landmark, scan)].voxels
+                assert torch.equal(batch["near_voxels"][g, r, b], voxels)
+
+
+def test_a_neighbour_that_is_the_anchor_has_its_loss(tiny_cohort) -> None:
+    """T3: with R = 1 and the anchor's own view as neighbour both losses are equal."""
+    recipe = make(tiny_cohort, queue=4, neighbours=1, beta=0.5, views=STILL)
+    batch = next(batches(recipe))
+    batch["near_voxels"] = batch["voxels"].transpose(1, 2)
+    batch["near_landmarks"] = batch["landmarks"][:, None]
+    result = recipe(batch)
+    local, further = result.values["local"], result.values["neighbouring"]
+    torch.testing.assert_close(further, local, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(result.loss.detach(), local + 0.5 * further)
+
+
+def test_neighbours_of_a_patch_share_their_change(tiny_cohort) -> None:
+    loud = {"noise_probability": 1, "noise_hu": 300, "gamma_probability": 0}
+    recipe = make(tiny_cohort, neighbours=2, views=loud)
+    batch = next(batches(recipe))
+    voxels = batch["near_voxels"]
+    voxels[:, 1] = voxels[:, 0]  # the same tissue twice
+    plain = make(tiny_cohort, views={**loud, "noise_probability": 0})
+    one, two = plain.near_view(voxels).view(2, 2, -1).unbind(dim=1)
+    assert torch.equal(one, two)  # one affine map
+    one, two = recipe.near_view(voxels).view(2, 2, -1).unbind(dim=1)
+    assert not torch.equal(one, two)  # but noise of its own
+
+
+def test_the_neighbours_loss_waits_and_may_be_off(tiny_cohort) -> None:
+    recipe = make(tiny_cohort, neighbours=2, beta_after=3)
+    batch = next(batches(recipe))
+    for step in range(5):
+        recipe.before_step(step, 9)
+        assert ("neighbouring" in recipe(batch).values) == (step >= 3)
+    assert "neighbouring" not in make(tiny_cohort, neighbours=2, beta=0)(batch).values
+
+
+def test_neighbours_learn_to_find_the_key(tiny_cohort) -> None:
+    recipe = make(tiny_cohort, neighbours=2, beta=1, views=STILL, batch=4)
+    optimiser = torch.optim.AdamW(recipe.parameter_groups(), lr=3e-3)
+    batch, told = next(batches(recipe)), []
+    for step in range(40):  # one batch, by heart
+        recipe.before_step(step, 40)
+        result = recipe(batch)
+        optimiser.zero_grad()
+        result.loss.backward()
+        optimiser.step()
+        told.append(float(result.values["neighbouring"]))
+    # The shuffled halves hold two patches each, so single steps leap.
+    assert statistics.median(told[-15:]) < told[0] / 2
 
 
 def test_memory_and_weights_continue_a_training(tiny_cohort) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from scanlearn.anatomy.landmarks import Atlas
+from scanlearn.anatomy.neighbours import nearest_landmarks
 from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.config.drasclr import LandmarkConfig
 from scanlearn.recipes.pretrain.landmark_batches import (
@@ -155,6 +156,7 @@ def load(source, workers: int, first: int = 0, steps: int = 9) -> list[dict]:
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
 @pytest.mark.parametrize("workers", [0, 1, 4])
 def test_a_loader_gives_the_landmark_that_was_asked_for(source, workers) -> None:
+    """T7: with 0, 1 and 4 workers."""
     data, plan = source
     batches = load(source, workers)
     assert len({tuple(b["landmarks"].tolist()) for b in batches}) > 2
@@ -185,3 +187,24 @@ def test_patches_of_different_landmarks_differ(source) -> None:
     data, plan = source
     patches = [data[PatchRequest(n, 0)].voxels for n in range(plan.landmarks)]
     assert len({np.asarray(p).tobytes() for p in patches}) == plan.landmarks
+
+
+def test_neighbours_are_drawn_anew_each_step_and_repeat_for_the_seed() -> None:
+    grid = np.stack(np.meshgrid(*[np.arange(3) * 26.0] * 3), axis=-1).reshape(-1, 3)
+    plan = LandmarkPlan(
+        landmarks=27, scans_of=((0,), (1,)), groups=3, batch=2, visit=40, seed=0,
+        neighbours=nearest_landmarks(grid, 2),
+    )  # fmt: skip
+    drawn = [plan.neighbours_at(step) for step in range(40)]
+    assert drawn == [plan.neighbours_at(step) for step in range(40)]
+    for landmark, rows in zip(
+        plan.landmarks_at(0), zip(*drawn, strict=True), strict=True
+    ):
+        distance = np.linalg.norm(grid[list(rows)] - grid[landmark], axis=-1)
+        np.testing.assert_allclose(distance, 26)  # all are one step away
+        faces = np.linalg.norm(grid - grid[landmark], axis=-1) == 26
+        assert set(np.ravel(rows)) == set(np.flatnonzero(faces))
+    requests = plan.requests_at(5, rank=0, world=1)
+    order = [*plan.landmarks_at(5), *np.ravel(plan.neighbours_at(5))]
+    assert [r.landmark for r in requests] == list(np.repeat(order, 2))
+    assert [r.scan for r in requests] == [r.scan for r in requests[:2]] * 9

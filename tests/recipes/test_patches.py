@@ -183,6 +183,7 @@ def test_the_atlas_lies_in_the_lungs_of_the_cohort(tiny_cohort) -> None:
 
 
 def test_turning_a_volume_with_its_header_changes_no_patch(tiny_sample, tmp_path):
+    """T9: bitwise-equal patches."""
     entry = next(e for e in find_scans(tiny_sample / "scans") if e.kind == "nifti")
     scan = read_scan(entry)
     # Whole numbers survive the single precision of a NIfTI header.

@@ -22,6 +22,7 @@ def put(queues: LandmarkQueues, landmarks: list[int], first: int, batch: int) ->
 
 
 def test_a_put_leaves_the_other_landmarks_as_they_were() -> None:
+    """T4: bit-identical."""
     queues = LandmarkQueues(5, 6, 3)
     put(queues, [0, 1, 2, 3, 4], 100, 4)
     before = {name: x.clone() for name, x in queues.state().items()}
@@ -51,6 +52,7 @@ def test_the_newest_keys_are_kept_whatever_the_batches(length, batches) -> None:
 
 
 def test_keys_wrap_around_in_the_order_they_came() -> None:
+    """T4: first in, first out, around the end."""
     queues = LandmarkQueues(1, 5, 1)
     put(queues, [0], 0, 3)
     assert queues.patients[0].tolist() == [0, 1, 2, -1, -1]
@@ -94,3 +96,28 @@ def test_state_goes_through_a_file(tmp_path) -> None:
     put(queues, [2], 50, 3)
     put(other, [2], 50, 3)
     assert torch.equal(other.patients, queues.patients)
+
+
+@pytest.mark.parametrize(
+    ("precision", "off"), [("fp32", 0.0), ("fp16", 3e-4), ("int8", 0.5 / 127 + 1e-6)]
+)
+def test_stored_keys_are_off_by_no_more_than_their_precision(precision, off) -> None:
+    torch.manual_seed(0)
+    queues = LandmarkQueues(1, 64, 128, precision=precision)
+    keys = torch.nn.functional.normalize(torch.randn(1, 64, 128), dim=-1)
+    where = torch.tensor([0])
+    queues.put(where, keys, torch.arange(64)[None])
+    held = queues.at(where).keys
+    assert held.dtype == torch.float32
+    assert float((held - keys).abs().max()) <= off
+    # What counts is the cosine: its error is far below the temperature of 0.2.
+    wrong = held[0] @ keys[0].T - keys[0] @ keys[0].T
+    assert float(wrong.std()) < 0.003
+
+
+def test_keys_in_8_bits_take_a_quarter_of_the_release_s() -> None:
+    """At sizes in the release's proportions: K keys of 128 numbers, 4 bytes each."""
+    queues = LandmarkQueues(3, 4096, 128, precision="int8")
+    release = 128 * 4096 * 3 * 4
+    assert queues.keys.nbytes == release / 4
+    assert queues.keys.nbytes + queues.patients.nbytes < 0.26 * release

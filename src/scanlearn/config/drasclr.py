@@ -61,6 +61,9 @@ class DrasclrConfig(Frozen):
     queue: int = Field(
         default=4096, ge=0, description="Keys kept a landmark; sized to the cohort"
     )
+    queue_precision: Literal["fp32", "fp16", "int8"] = Field(
+        default="fp16", description="How keys are stored"
+    )
     in_batch: bool = Field(
         default=False, description="Other patients of the batch are negatives too"
     )
@@ -68,6 +71,22 @@ class DrasclrConfig(Frozen):
     momentum: float = Field(default=0.999, ge=0, le=1, description="Of the teacher")
     visit: int | None = Field(
         default=None, ge=1, description="Steps on one landmark; 1.5 K/B if not given"
+    )
+    neighbours: int = Field(
+        default=2, ge=0, description="Nearest landmarks that find the key together"
+    )
+    beta: float = Field(default=1.0, ge=0, description="Weight of the neighbours' loss")
+    beta_after: int = Field(
+        default=0, ge=0, description="Steps before the neighbours' loss counts"
+    )
+    neighbour_similarity: Literal["sum", "mean"] = Field(
+        default="sum", description="Of the neighbours' cosines; the release's is sum"
+    )
+    clean_batches: int = Field(
+        default=50,
+        ge=1,
+        description="Batches of 64 unchanged patches from which batch-norm statistics "
+        "are estimated when the encoder is saved",
     )
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""The contrastive loss inside one anatomical location."""
+"""The contrastive losses inside one anatomical location, and around it."""
 
 from __future__ import annotations
 
@@ -63,6 +63,28 @@ def local_logits(
     if in_batch:
         columns.append(_others(queries, keys, patients, patients))
     return torch.cat(columns, dim=-1) / temperature
+
+
+def neighbour_queries(neighbours: Tensor, *, mean: bool = False) -> Tensor:
+    """Join a patient's neighbouring patches into one query of the anchor's key.
+
+    DrasCLR's neighbouring contrast has the similarity ``s(k) = sum_l r_l . k`` in the
+    place of ``q . k``. It is linear in ``k``: the sum of the neighbours is the query.
+
+    Parameters
+    ----------
+    neighbours
+        (G, R, B, D) unit vectors of the R neighbours of each patch.
+    mean
+        Average instead: the sum's sharpness grows with R, as if the temperature were
+        divided by it.
+
+    Returns
+    -------
+    Tensor
+        (G, B, D), not of unit length.
+    """
+    return neighbours.mean(dim=1) if mean else neighbours.sum(dim=1)
 
 
 def contrastive_loss(logits: Tensor) -> Tensor:

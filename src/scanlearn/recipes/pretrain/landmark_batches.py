@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch.utils.data import Sampler
 
+from scanlearn.anatomy.neighbours import Neighbours
 from scanlearn.randomness import numpy_generator
 
 
@@ -43,6 +45,8 @@ class LandmarkPlan:
         Steps on one choice of landmarks.
     seed
         Of the run.
+    neighbours
+        Candidates of each landmark; None where neighbours are not compared.
     """
 
     landmarks: int
@@ -51,6 +55,7 @@ class LandmarkPlan:
     batch: int
     visit: int
     seed: int
+    neighbours: Neighbours | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.batch <= len(self.scans_of):
@@ -68,6 +73,21 @@ class LandmarkPlan:
         picks = np.arange(place * self.groups, (place + 1) * self.groups)
         return [int(order[pick % self.landmarks]) for pick in picks]
 
+    @property
+    def near(self) -> int:
+        """How many neighbours a landmark is read with, R."""
+        return 0 if self.neighbours is None else self.neighbours.count
+
+    def neighbours_at(self, step: int) -> list[list[int]]:
+        """Return R neighbours of each landmark of a step, ties drawn anew each step."""
+        if self.neighbours is None:
+            return [[] for _ in range(self.groups)]
+        rng = numpy_generator(self.seed, "neighbours", step)
+        return [
+            self.neighbours.draw(landmark, rng).tolist()
+            for landmark in self.landmarks_at(step)
+        ]
+
     def patients_at(self, step: int) -> list[int]:
         """Return the patients of a step: a hand of a shuffled deck, no one twice.
 
@@ -80,14 +100,19 @@ class LandmarkPlan:
         return [int(p) for p in deck[hand * self.batch : (hand + 1) * self.batch]]
 
     def requests_at(self, step: int, *, rank: int, world: int) -> list[PatchRequest]:
-        """Return this process's share of a step, landmark by landmark."""
+        """Return this process's share of a step: anchors, then their neighbours.
+
+        Both come landmark by landmark, (G, B) and (G, R, B), the same scan of a patient
+        at the landmark and at its neighbours.
+        """
         rng = numpy_generator(self.seed, "scans", step)
         patients = self.patients_at(step)
         scans = [int(rng.choice(self.scans_of[patient])) for patient in patients]
         mine = scans[rank::world][: self.batch // world]
+        near = itertools.chain.from_iterable(self.neighbours_at(step))
         return [
             PatchRequest(landmark, scan)
-            for landmark in self.landmarks_at(step)
+            for landmark in [*self.landmarks_at(step), *near]
             for scan in mine
         ]
 

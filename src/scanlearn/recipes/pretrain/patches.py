@@ -80,24 +80,38 @@ def patch_start(scan: Placed, location: ArrayLike, side: int) -> NDArray[np.int_
     return np.rint(centre - (side - 1) / 2).astype(int)
 
 
-def collate(patches: list[Patch]) -> dict[str, Tensor]:
-    """Stack the patches of a step, which come landmark by landmark.
+def collate(patches: list[Patch], *, neighbours: int = 0) -> dict[str, Tensor]:
+    """Stack the patches of a step: anchors landmark by landmark, then neighbours.
+
+    Parameters
+    ----------
+    patches
+        (G, B) anchors, then (G, R, B) neighbours, in this order.
+    neighbours
+        How many neighbours R an anchor has.
 
     Returns
     -------
     dict
-        ``voxels`` (G, B, 1, S, S, S), ``landmarks`` (G,), ``patients`` (G, B).
+        ``voxels`` (G, B, 1, S, S, S), ``landmarks`` (G,), ``patients`` (G, B); with
+        neighbours also ``near_voxels`` (G, R, B, S, S, S), ``near_landmarks`` (G, R).
     """
-    order = [patch.landmark for patch in patches]
-    landmarks = list(dict.fromkeys(order))
-    shape = (len(landmarks), len(patches) // len(landmarks))
+    anchors = patches[: len(patches) // (1 + neighbours)]
+    landmarks = list(dict.fromkeys(patch.landmark for patch in anchors))
+    shape = (len(landmarks), len(anchors) // len(landmarks))
     voxels = torch.stack([patch.voxels for patch in patches])
-    patients = torch.tensor([patch.patient for patch in patches])
-    return {
-        "voxels": voxels.view(*shape, 1, *voxels.shape[1:]),
+    side = voxels.shape[1:]
+    batch = {
+        "voxels": voxels[: len(anchors)].view(*shape, 1, *side),
         "landmarks": torch.tensor(landmarks),
-        "patients": patients.view(shape),
+        "patients": torch.tensor([patch.patient for patch in anchors]).view(shape),
     }
+    if neighbours:
+        around = (shape[0], neighbours, shape[1])
+        near = torch.tensor([patch.landmark for patch in patches[len(anchors) :]])
+        batch["near_voxels"] = voxels[len(anchors) :].view(*around, *side)
+        batch["near_landmarks"] = near.view(around)[:, :, 0]
+    return batch
 
 
 def cohort_atlas(cohorts: WorkingCohorts, config: LandmarkConfig) -> Atlas:

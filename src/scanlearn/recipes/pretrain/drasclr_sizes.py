@@ -1,0 +1,63 @@
+"""What a DrasCLR training fits to its cohort: patches, queues, batches, visits."""
+
+from __future__ import annotations
+
+import math
+
+from scanlearn.anatomy.landmarks import Atlas
+from scanlearn.cohort.working import WorkingCohorts
+from scanlearn.config.drasclr import DrasclrConfig
+from scanlearn.errors import BadCohort
+from scanlearn.recipes.pretrain.landmark_batches import LandmarkPlan
+
+#: Queue length over cohort size above which a queue is mostly one's own old keys.
+_QUEUE_SHARE = 0.8
+
+#: A visit lasts this many times the steps that fill a queue once.
+_FILLS_A_VISIT = 1.5
+
+
+def queue_length(config: DrasclrConfig, *, patients: int) -> int:
+    """Return how many keys a landmark keeps: sized to the cohort, in whole batches.
+
+    A queue longer than the cohort holds mostly keys of the query's own patient, which
+    are masked. Without a queue the rest of the batch must serve, if it may.
+    """
+    batch = min(config.batch, patients)
+    most = min(config.queue, int(_QUEUE_SHARE * patients))
+    length = most // batch * batch
+    return length if length or config.in_batch else batch
+
+
+def patch_sides(config: DrasclrConfig, voxel_mm: float) -> tuple[int, int]:
+    """Return the sides of a patch and of what is read around it, in voxels."""
+    patch = max(16, round(config.landmarks.patch_mm / voxel_mm / 16) * 16)
+    if not config.views.context:
+        return patch, patch
+    return patch, patch + 2 * math.ceil(config.views.shift_mm / voxel_mm)
+
+
+def landmark_plan(
+    config: DrasclrConfig, cohorts: WorkingCohorts, atlas: Atlas, *, seed: int
+) -> LandmarkPlan:
+    """Fill a batch: all patients there are, on as many landmarks as make it full."""
+    scans_of = tuple(tuple(scans) for scans in cohorts.patients().values())
+    if len(scans_of) < 2:
+        raise BadCohort(
+            f"The cohort has scans of {len(scans_of)} patient",
+            expected="at least 2 patients: DrasCLR learns by telling patients apart",
+            next_step="Add scans of other patients with 'scanlearn prepare'",
+        )
+    batch = min(config.batch, len(scans_of))
+    groups = min(max(1, config.batch // batch), len(atlas.landmarks))
+    length = queue_length(config, patients=len(scans_of))
+    visit = config.visit or max(1, math.ceil(_FILLS_A_VISIT * length / batch))
+    return LandmarkPlan(
+        landmarks=len(atlas.landmarks),
+        scans_of=scans_of,
+        groups=groups,
+        batch=batch,
+        visit=visit,
+        seed=seed,
+        neighbours=atlas.neighbours(config.neighbours) if config.neighbours else None,
+    )
