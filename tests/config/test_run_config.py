@@ -5,6 +5,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scanlearn.config.engine import OptimiserConfig
 from scanlearn.config.presets import PRESETS, preset
 from scanlearn.config.run import (
     merge,
@@ -12,6 +13,7 @@ from scanlearn.config.run import (
     parse_settings,
     to_yaml,
 )
+from scanlearn.config.segmentation import SegmentationConfig
 from scanlearn.errors import BadConfig
 
 
@@ -107,3 +109,10 @@ def test_merge_keeps_changes_and_loses_nothing_else(base, changes):
             assert value == merge(base[key], changes[key])
         else:
             assert value == changes[key]
+
+
+def test_a_section_given_in_part_keeps_the_rest_of_its_default():
+    recipe = SegmentationConfig(optimiser={"learning_rate": 0.5})
+    default = SegmentationConfig().optimiser
+    assert recipe.optimiser == default.model_copy(update={"learning_rate": 0.5})
+    assert default.warmup > OptimiserConfig().warmup

@@ -63,12 +63,21 @@ _SEGMENTATION: dict[str, dict[str, Any]] = {
         "recipe": {
             "spacing_mm": 2.0,
             "width": 4,
-            "optimiser": {"learning_rate": 0.02},
         },
-        "engine": {"steps": 300, "save_every": 50, "validate_every": 50},
+        "engine": {
+            "steps": 300,
+            "save_every": 50,
+            "validate_every": 50,
+            "clip_norm": 1.0,
+        },
     },
     "standard": {
-        "engine": {"steps": 4000, "save_every": 200, "validate_every": 200},
+        "engine": {
+            "steps": 4000,
+            "save_every": 200,
+            "validate_every": 200,
+            "clip_norm": 1.0,
+        },
     },
 }
 

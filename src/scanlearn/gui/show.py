@@ -86,13 +86,14 @@ def show_prediction(
     *probabilities, overlay = layers
     for voxels, about, _ in probabilities[:1]:
         viewer.add_image(voxels, **about)
-    predicted = viewer.add_labels(overlay[0], **overlay[1])
+    fullest = predicted = viewer.add_labels(overlay[0], **overlay[1])
     if truth is not None:
         voxels, about, _ = _truth_layer(truth, found, origin, shown)
-        viewer.add_labels(voxels, **about).contour = 2
+        fullest = viewer.add_labels(voxels, **about)
+        fullest.contour = 2
     viewer.layers.selection.active = predicted
     show_orientation(viewer)
-    _show_fullest_slice(viewer, predicted)
+    _show_fullest_slice(viewer, fullest)
     viewer.title = f"{found.run} on {scan.name}"
     viewer.window.add_dock_widget(
         ResultPanel(found, with_truth=truth is not None), name="Result", area="right"
@@ -184,7 +185,7 @@ def _truth_layer(
 
 
 def _show_fullest_slice(viewer: Any, labels: Any) -> None:
-    """Go to the axial slice with most of what was found."""
+    """Go to the axial slice with most of what is there, or was found."""
     fullest = int(np.argmax(np.count_nonzero(labels.data, axis=(1, 2))))
     viewer.dims.set_point(0, labels.data_to_world((fullest, 0, 0))[0])
 
