@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -134,3 +139,43 @@ def _chest_slice(height: float, lungs: bool) -> np.ndarray:
         for side in (-54, 54):
             hu[((x - side) / 40) ** 2 + (y / 58) ** 2 < 1] = -850
     return hu
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[[Path], tuple[str, Callable]]]:
+    """Return a function that serves a folder from a process of its own.
+
+    It gives the URL, and a function that lists the paths asked for so far.
+    """
+    servers = []
+
+    def start(folder: Path) -> tuple[str, Callable[[], list[str]]]:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        log = tmp_path / f"served-{port}.txt"
+        command = [sys.executable, "-u", "-m", "http.server", str(port)]
+        command += ["--bind", "127.0.0.1", "--directory", str(folder)]
+        with log.open("w") as stream:
+            server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stream)
+        servers.append(server)
+        wait_for_port(port)
+        return f"http://127.0.0.1:{port}", lambda: re.findall(
+            r'"(?:GET|HEAD) (\S+) ', log.read_text()
+        )
+
+    yield start
+    for server in servers:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+def wait_for_port(port: int) -> None:
+    """Wait until something listens at a port of this machine."""
+    for _ in range(300):
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=1):
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError(f"nothing listens at port {port}")

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
 
+from scanlearn.cohort.catalogue import Cohort
 from scanlearn.launching import new_pretraining, pretraining_config
 from scanlearn.recipes.encoder_file import load_encoder
 from scanlearn.runs.folder import RunFolder
+from scanlearn.scans.geometry import grid_from_ras
 
 SMALL = [
     *("--preset", "quick", "-s", "spacing_mm=null"),
@@ -120,6 +124,43 @@ def test_labels_are_learned_and_predicted(
     crashed = json.loads(answer.out.splitlines()[-1])
     assert (crashed["kind"], crashed["mendable"]) == ("crashed", True)
     assert not none.exists()
+
+
+def test_a_cohort_at_a_url_is_trained_and_predicted_on(
+    scanlearn, tiny_cohort, tiny_sample, tmp_path, serve
+):
+    url, requests = serve(tiny_cohort)
+    encoder, run, out = (tmp_path / name for name in ("encoder", "run", "out"))
+    answer = scanlearn(
+        *("pretrain", url, *SMALL_DRASCLR, "-s", "engine.steps=2", "--out", encoder)
+    )
+    assert answer.status == 0, answer.err
+
+    # Masks are named by keys: the map to the source files stays where it is.
+    key = Cohort(tiny_cohort).keys()[0]
+    name = Path(Cohort(tiny_cohort).sources()[key].path).name.split(".")[0]
+    (mask,) = (tiny_sample / "labels" / "lungs").glob(f"{name}*")
+    (tmp_path / "masks").mkdir()
+    shutil.copy(mask, tmp_path / "masks" / f"{key}.nii.gz")
+    answer = scanlearn(
+        *("finetune", url, "--task", "segmentation", "--labels", tmp_path / "masks"),
+        *("--from", encoder, *SMALL, "-s", "width=2", "-s", "engine.steps=2"),
+        *("--out", run),
+    )
+    assert answer.status == 0, answer.err
+    answer = scanlearn("predict", run, url, "--out", out, "--json")
+    assert answer.status == 0, answer.err
+    assert len(answer.document) == 4
+    labels = nib.load(out / f"{key}_labels.nii.gz")
+    grid = Cohort(tiny_cohort).grid(key)
+    assert grid_from_ras(labels.shape, labels.affine).matches(grid)
+
+    asked = requests()
+    assert not any("private" in path for path in asked)
+    assert asked.count(f"/scans/{key}.npy") <= 2  # a HEAD and a GET, once for all
+    assert "can only be read" in scanlearn("prepare", tiny_sample, url).told()
+    line = scanlearn("pretrain", f"{url}/none", "--out", tmp_path / "no").told()
+    assert "has no cohort.yaml" in line
 
 
 @pytest.mark.parametrize("command", ["resume", "stop", "predict"])

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from scanlearn.cli.options import AsEvents, AsJson, Uneven
+from scanlearn.cli.options import AsEvents, AsJson, Uneven, cohort_folder, own_folder
 from scanlearn.cli.output import (
     console,
     print_event,
@@ -34,7 +34,12 @@ def prepare(
     source: Annotated[
         Path, typer.Argument(metavar="INPUT", help="A folder, a file or a table.")
     ],
-    cohort: Annotated[Path, typer.Argument(help="Folder to make or extend.")],
+    cohort: Annotated[
+        Path,
+        typer.Argument(
+            parser=own_folder, metavar="COHORT", help="Folder to make or extend."
+        ),
+    ],
     spacing: Annotated[
         float | None,
         typer.Option(help="Voxel size in mm; 1 for CT if not given."),
@@ -112,7 +117,9 @@ def prepare(
 
 
 def export(
-    cohort: Annotated[Path, typer.Argument(help="The cohort.")],
+    cohort: Annotated[
+        Path, typer.Argument(parser=cohort_folder, metavar="COHORT", help="The cohort.")
+    ],
     out: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write into.")],
     as_json: AsJson = False,
 ) -> None:

@@ -5,6 +5,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from scanlearn.cohort.remote import is_url, mirror
+from scanlearn.errors import BadCohort
+
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on stdout.")
 ]
@@ -25,3 +28,19 @@ Uneven = Annotated[
         "interpolate them, with a warning."
     ),
 ]
+
+
+def own_folder(place: str) -> Path:
+    """Return a folder that is written to: a URL is none."""
+    if is_url(place):
+        raise BadCohort(
+            f"{place} is a URL: cohorts there can only be read",
+            expected="a folder on this machine",
+            next_step="Prepare into a folder, then copy all of it but private/ there.",
+        )
+    return Path(place)
+
+
+def cohort_folder(place: str) -> Path:
+    """Return the folder of a cohort that is named by its path or its URL."""
+    return mirror(place) if is_url(place) else Path(place)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from scanlearn.cli.options import AsEvents, AsJson
+from scanlearn.cli.options import AsEvents, AsJson, cohort_folder
 from scanlearn.cli.output import print_json, print_text, telling
 from scanlearn.runs.events import Finished
 from scanlearn.runs.folder import RunFolder
@@ -23,6 +23,7 @@ def embed(
     source: Annotated[
         Path,
         typer.Argument(
+            parser=cohort_folder,
             metavar="INPUT",
             help="A cohort, a scan, a folder of scans, or an .npz with 'patches' "
             "(n, 32, 32, 32) in HU and 'locations' (n, 3).",

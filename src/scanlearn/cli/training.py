@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from scanlearn.cli.options import AsJson, Settings
+from scanlearn.cli.options import AsJson, Settings, cohort_folder
 from scanlearn.cli.output import console
 from scanlearn.cli.watching import launch_and_follow
 from scanlearn.cohort.catalogue import Cohort
@@ -37,7 +37,14 @@ def register(application: typer.Typer) -> None:
 
 
 def pretrain(
-    cohort: Annotated[list[Path], typer.Argument(help="One or several cohorts.")],
+    cohort: Annotated[
+        list[Path],
+        typer.Argument(
+            parser=cohort_folder,
+            metavar="COHORT",
+            help="One or several cohorts: folders or URLs.",
+        ),
+    ],
     method: Annotated[Literal["drasclr"], typer.Option()] = "drasclr",
     preset: Preset = "standard",
     config: File = None,
@@ -63,7 +70,14 @@ def pretrain(
 
 
 def finetune(
-    cohort: Annotated[Path, typer.Argument(help="The cohort of the labelled scans.")],
+    cohort: Annotated[
+        Path,
+        typer.Argument(
+            parser=cohort_folder,
+            metavar="COHORT",
+            help="The cohort of the labelled scans.",
+        ),
+    ],
     task: Annotated[Literal["segmentation"], typer.Option()],
     labels: Annotated[
         Path, typer.Option(help="A folder of masks, a table, or a run's inputs.")

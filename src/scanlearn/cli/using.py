@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from scanlearn.cli.options import AsEvents, AsJson, OutDir, Uneven
+from scanlearn.cli.options import AsEvents, AsJson, OutDir, Uneven, cohort_folder
 from scanlearn.cli.output import console, print_json, print_text, telling
 from scanlearn.runs.events import Finished
 from scanlearn.runs.folder import RunFolder
@@ -19,7 +19,12 @@ def register(application: typer.Typer) -> None:
 def predict(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A fine-tuned run.")],
     source: Annotated[
-        Path, typer.Argument(metavar="INPUT", help="A scan, or a folder of scans.")
+        Path,
+        typer.Argument(
+            parser=cohort_folder,
+            metavar="INPUT",
+            help="A scan, a folder of scans, or a cohort.",
+        ),
     ],
     out: OutDir,
     series: Annotated[str, typer.Option(help="Only this series.")] = "",

@@ -21,6 +21,7 @@ from scanlearn.cohort.layout import (
     write_rows,
 )
 from scanlearn.cohort.record import ScanRecord
+from scanlearn.cohort.remote import is_url, mirror, remote_of
 from scanlearn.cohort.store import STORES, filled_box
 from scanlearn.errors import BadCohort
 from scanlearn.files import write_text
@@ -39,17 +40,19 @@ class Cohort:
     Parameters
     ----------
     path
-        The folder.
+        The folder, or the URL of one: its files come into a cache as they are needed.
 
     Raises
     ------
     BadCohort
-        If the folder is no cohort or one of its sidecars cannot be understood.
+        If the folder is no cohort, one of its sidecars cannot be understood, or the URL
+        cannot be reached.
     """
 
     def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
+        self.path = mirror(str(path)) if is_url(path) else Path(path)
         self.layout = Layout(self.path)
+        self._remote = remote_of(self.layout)
         self.settings: Settings = read_settings(self.layout)
         self._records = {
             record.key: record for record in map(read_record, self._sidecars())
@@ -104,7 +107,7 @@ class Cohort:
             return self._opened[key]
         record = self.record(key)
         store = STORES[record.store]
-        path = self.layout.voxels(key, store.suffix)
+        path = self._here(self.layout.voxels(key, store.suffix))
         try:
             array = store.open(path)
         except (OSError, EOFError, ValueError, RuntimeError) as problem:
@@ -135,9 +138,9 @@ class Cohort:
 
     def lungs(self, key: str) -> tuple[NDArray[np.uint8], Grid] | None:
         """Return the 2 mm mask (1 right, 2 left) and its grid; None where none is."""
-        path = self.layout.lungs(key)
         if self.record(key).lung_volume_ml is None:
             return None
+        path = self._here(self.layout.lungs(key))
         try:
             with np.load(path, allow_pickle=False) as content:
                 mask: NDArray[np.uint8] = content["mask"]
@@ -207,7 +210,18 @@ class Cohort:
         )
         write_rows(self.layout.table, header, map(_row, self.records(excluded=True)))
 
+    def _here(self, path: Path) -> Path:
+        """Return a file's path, once it is there."""
+        if self._remote is not None and not path.exists():
+            self._remote.fetch(path)
+        return path
+
     def _change(self, key: str, **fields: object) -> None:
+        if self._remote is not None:
+            raise BadCohort(
+                f"{self._remote.url} can only be read",
+                next_step="Exclude the scan where the cohort was made.",
+            )
         record = self.record(key).model_copy(update=fields)
         write_record(self.layout, record)
         self._records[key] = record

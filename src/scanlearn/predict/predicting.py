@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from scanlearn.cohort.catalogue import Cohort
+from scanlearn.cohort.layout import Layout
 from scanlearn.cohort.plan import stem_of
 from scanlearn.errors import BadScan, ScanlearnError
 from scanlearn.predict.saving import save_segmentation
@@ -38,7 +40,8 @@ def predict_scans(
     run
         A fine-tuned run.
     source
-        A scan or a folder of scans.
+        A scan, a folder of scans, or a cohort: its scans are then predicted on its own
+        grids and named by their keys.
     out
         Where the results go; see :func:`scanlearn.predict.saving.save_segmentation`.
     series
@@ -52,6 +55,8 @@ def predict_scans(
         Given an event for every step and remark.
     """
     segmenter = Segmenter(run.path)
+    if Layout(source).settings.is_file():
+        return _predict_cohort(segmenter, Cohort(source), out, run, overlap, tell)
     entries = [e for e in find_scans(source) if not series or e.series_uid == series]
     if not entries:
         raise BadScan(
@@ -69,6 +74,26 @@ def predict_scans(
                 raise
             tell(Message(text=f"{entry.path}: {error}", severity="warning"))
     return written
+
+
+def _predict_cohort(
+    segmenter: Segmenter,
+    cohort: Cohort,
+    out: Path,
+    run: RunFolder,
+    overlap: float,
+    tell: Tell,
+) -> list[Path]:
+    """Predict on a cohort's usable scans."""
+    return [
+        save_segmentation(
+            _predict_one(segmenter, cohort.scan(key), overlap, tell),
+            out,
+            key,
+            run=run.name,
+        )
+        for key in cohort.keys()  # noqa: SIM118
+    ]
 
 
 def _predict_one(
