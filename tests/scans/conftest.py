@@ -3,10 +3,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import gdcm
 import numpy as np
 import pytest
+from pydicom import dcmread
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.sequence import Sequence as DicomSequence
+from pydicom.uid import (
+    CTImageStorage,
+    EnhancedCTImageStorage,
+    ExplicitVRLittleEndian,
+    generate_uid,
+)
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
@@ -104,3 +112,88 @@ def write_series(save_slice) -> Callable[..., list[Path]]:
 def even_positions() -> np.ndarray:
     """Return (6, 3) positions 2.5 mm apart, rising."""
     return np.array([[-30.0, -40.0, 100.0 + 2.5 * k] for k in range(6)])
+
+
+SYNTAXES = {
+    "jpeg lossless": gdcm.TransferSyntax.JPEGLosslessProcess14_1,
+    "jpeg lossless 14": gdcm.TransferSyntax.JPEGLosslessProcess14,
+    "jpeg-ls": gdcm.TransferSyntax.JPEGLSLossless,
+    "jpeg-ls lossy": gdcm.TransferSyntax.JPEGLSNearLossless,
+    "jpeg 2000": gdcm.TransferSyntax.JPEG2000Lossless,
+    "jpeg 2000 lossy": gdcm.TransferSyntax.JPEG2000,
+    "rle": gdcm.TransferSyntax.RLELossless,
+    "jpeg baseline": gdcm.TransferSyntax.JPEGBaselineProcess1,
+    "jpeg extended": gdcm.TransferSyntax.JPEGExtendedProcess2_4,
+}
+
+
+@pytest.fixture
+def compress() -> Callable[[Path, str], Path]:
+    """Return a function that compresses a DICOM file in place."""
+
+    def change_syntax(path: Path, kind: str) -> Path:
+        reader = gdcm.ImageReader()
+        reader.SetFileName(str(path))
+        assert reader.Read()
+        change = gdcm.ImageChangeTransferSyntax()
+        change.SetTransferSyntax(gdcm.TransferSyntax(SYNTAXES[kind]))
+        change.SetInput(reader.GetImage())
+        assert change.Change()
+        writer = gdcm.ImageWriter()
+        packed = path.with_name(f"{path.name} packed")
+        writer.SetFileName(str(packed))
+        writer.SetFile(reader.GetFile())
+        writer.SetImage(change.GetOutput())
+        assert writer.Write()
+        # GDCM rewrites functional groups too: only its pixels are taken.
+        dataset, other = dcmread(path), dcmread(packed)
+        syntax = other.file_meta.TransferSyntaxUID
+        dataset.file_meta.TransferSyntaxUID = syntax
+        dataset["PixelData"] = other["PixelData"]
+        dataset["PixelData"].is_undefined_length = True
+        packed.unlink()
+        dataset.save_as(path, implicit_vr=False, little_endian=True)
+        return path
+
+    return change_syntax
+
+
+@pytest.fixture
+def item() -> Callable[..., DicomSequence]:
+    return make_item
+
+
+def make_item(**values: object) -> DicomSequence:
+    """Return a sequence of one item."""
+    dataset = Dataset()
+    for name, value in values.items():
+        setattr(dataset, name, value)
+    return DicomSequence([dataset])
+
+
+@pytest.fixture
+def enhanced(stored_volume, even_positions):
+    """Return an enhanced CT of six frames, stored from head to foot."""
+    dataset = make_slice(
+        stored_volume.reshape(54, 11),
+        (0, 0, 0),
+        SOPClassUID=EnhancedCTImageStorage,
+        ImagePositionPatient=None,
+        ImageOrientationPatient=None,
+        PixelSpacing=None,
+        RescaleSlope=None,
+        RescaleIntercept=None,
+    )
+    dataset.Rows, dataset.NumberOfFrames = 9, 6
+    scale = make_item(RescaleSlope=1, RescaleIntercept=-1000, RescaleType="HU")
+    dataset.SharedFunctionalGroupsSequence = make_item(
+        PlaneOrientationSequence=make_item(ImageOrientationPatient=[1, 0, 0, 0, 1, 0]),
+        PixelMeasuresSequence=make_item(PixelSpacing=[0.8, 0.7], SliceThickness=2.5),
+        PixelValueTransformationSequence=scale,
+    )
+    frames = []
+    for position in even_positions[::-1]:
+        place = make_item(ImagePositionPatient=list(position))
+        frames.append(make_item(PlanePositionSequence=place)[0])
+    dataset.PerFrameFunctionalGroupsSequence = DicomSequence(frames)
+    return dataset

@@ -3,49 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pydicom
 import pytest
-from pydicom.dataset import Dataset
-from pydicom.sequence import Sequence
-from pydicom.uid import EnhancedCTImageStorage
+import SimpleITK
+from pydicom.sequence import Sequence as DicomSequence
+from pydicom.uid import EnhancedMRImageStorage
+from scipy.spatial.transform import Rotation
 
 from scanlearn.errors import BadScan
 from scanlearn.scans.find import find_scans
 from scanlearn.scans.read import read_scan
-
-
-def item(**values: object) -> Sequence:
-    dataset = Dataset()
-    for name, value in values.items():
-        setattr(dataset, name, value)
-    return Sequence([dataset])
-
-
-@pytest.fixture
-def enhanced(slice_of, stored_volume, even_positions):
-    """Return an enhanced CT of six frames, stored from head to foot."""
-    dataset = slice_of(
-        stored_volume.reshape(54, 11),
-        (0, 0, 0),
-        SOPClassUID=EnhancedCTImageStorage,
-        ImagePositionPatient=None,
-        ImageOrientationPatient=None,
-        PixelSpacing=None,
-        RescaleSlope=None,
-        RescaleIntercept=None,
-    )
-    dataset.Rows, dataset.NumberOfFrames = 9, 6
-    scale = item(RescaleSlope=1, RescaleIntercept=-1000, RescaleType="HU")
-    dataset.SharedFunctionalGroupsSequence = item(
-        PlaneOrientationSequence=item(ImageOrientationPatient=[1, 0, 0, 0, 1, 0]),
-        PixelMeasuresSequence=item(PixelSpacing=[0.8, 0.7], SliceThickness=2.5),
-        PixelValueTransformationSequence=scale,
-    )
-    frames = []
-    for position in even_positions[::-1]:
-        place = item(ImagePositionPatient=list(position))
-        frames.append(item(PlanePositionSequence=place)[0])
-    dataset.PerFrameFunctionalGroupsSequence = Sequence(frames)
-    return dataset
 
 
 def test_frames_are_ordered_and_scaled(tmp_path, save_slice, enhanced, stored_volume):
@@ -61,7 +28,7 @@ def test_frames_are_ordered_and_scaled(tmp_path, save_slice, enhanced, stored_vo
 
 
 def test_time_points_of_one_file_become_scans(
-    tmp_path, save_slice, enhanced, stored_volume, even_positions
+    tmp_path, save_slice, item, enhanced, stored_volume, even_positions
 ):
     for number, frame in enumerate(enhanced.PerFrameFunctionalGroupsSequence):
         frame.FrameContentSequence = item(TemporalPositionIndex=number // 3 + 1)
@@ -81,3 +48,94 @@ def test_frames_without_positions_are_refused(tmp_path, save_slice, enhanced):
     path = save_slice(enhanced, tmp_path / "cine.dcm")
     with pytest.raises(BadScan, match="several frames without positions"):
         read_scan(path)
+
+
+@pytest.fixture
+def enhanced_mr(enhanced, item):
+    """Return an enhanced MR, oblique, with another scale in every frame."""
+    turn = Rotation.from_euler("xyz", (0.3, -0.2, 0.4)).as_matrix()
+    enhanced.SOPClassUID = EnhancedMRImageStorage
+    enhanced.file_meta.MediaStorageSOPClassUID = EnhancedMRImageStorage
+    enhanced.Modality = "MR"
+    shared = enhanced.SharedFunctionalGroupsSequence[0]
+    del shared.PixelValueTransformationSequence
+    directions = [f"{x:.10f}" for x in (*turn[:, 0], *turn[:, 1])]
+    shared.PlaneOrientationSequence[0].ImageOrientationPatient = directions
+    for k, frame in enumerate(enhanced.PerFrameFunctionalGroupsSequence):
+        place = [f"{x:.6f}" for x in (5, 6, 7) + turn[:, 2] * 3.0 * (5 - k)]
+        frame.PlanePositionSequence[0].ImagePositionPatient = place
+        frame.PixelValueTransformationSequence = item(
+            RescaleSlope=0.5 + k, RescaleIntercept=-k, RescaleType="US"
+        )
+    return enhanced
+
+
+@pytest.mark.parametrize("kind", ["", "jpeg lossless", "jpeg 2000", "jpeg-ls", "rle"])
+def test_an_enhanced_mr_agrees_frame_by_frame(
+    tmp_path, save_slice, compress, enhanced_mr, stored_volume, kind
+):
+    path = save_slice(enhanced_mr, tmp_path / "multi")
+    if kind:
+        compress(path, kind)
+    scan = read_scan(path)
+    assert scan.acquisition.modality == "MR"
+    assert scan.acquisition.units == "arbitrary"
+    header = pydicom.dcmread(path)
+    shared = header.SharedFunctionalGroupsSequence[0]
+    cosines = shared.PlaneOrientationSequence[0].ImageOrientationPatient
+    along_row, along_column = np.reshape(np.array(cosines, float), (2, 3))
+    for k, frame in enumerate(header.PerFrameFunctionalGroupsSequence):
+        expected = stored_volume[k] * (0.5 + k) - k
+        np.testing.assert_array_equal(scan.voxels[5 - k], expected)
+        place = np.array(frame.PlanePositionSequence[0].ImagePositionPatient, float)
+        for j, i in [(0, 0), (8, 0), (0, 10), (8, 10)]:
+            point = place + along_column * 0.8 * j + along_row * 0.7 * i
+            found = scan.grid.to_patient((5 - k, j, i))
+            np.testing.assert_allclose(found, point, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["jpeg lossless", "jpeg-ls", "rle"])
+def test_a_compressed_enhanced_ct_agrees_with_simpleitk(
+    tmp_path, save_slice, compress, enhanced, stored_volume, kind
+):
+    path = compress(save_slice(enhanced, tmp_path / "multi.dcm"), kind)
+    stored = SimpleITK.ReadImage(str(path))
+    expected = SimpleITK.GetArrayFromImage(stored)[::-1]
+    np.testing.assert_array_equal(read_scan(path).voxels, expected)
+
+
+def test_a_missing_frame_is_named_and_interpolated(
+    tmp_path, save_slice, enhanced, stored_volume
+):
+    frames = list(enhanced.PerFrameFunctionalGroupsSequence)
+    del frames[2]
+    enhanced.PerFrameFunctionalGroupsSequence = DicomSequence(frames)
+    enhanced.NumberOfFrames = 5
+    keep = [0, 1, 3, 4, 5]
+    enhanced.PixelData = stored_volume[keep].tobytes() + b"\0"
+    path = save_slice(enhanced, tmp_path / "multi.dcm")
+    with pytest.raises(BadScan, match=r"1 slice is missing: 105\.00 to 110\.00 mm"):
+        read_scan(path)
+    scan = read_scan(path, on_uneven="resample")
+    expected = stored_volume[::-1].astype(int) - 1000
+    known = [0, 1, 2, 4, 5]
+    np.testing.assert_array_equal(scan.voxels[known], expected[known])
+
+
+def test_a_truncated_enhanced_file_is_named(tmp_path, save_slice, enhanced):
+    path = save_slice(enhanced, tmp_path / "multi.dcm")
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(BadScan, match=r"multi\.dcm is truncated"):
+        read_scan(path)
+
+
+def test_twelve_bits_of_jpeg_extended_in_frames(
+    tmp_path, save_slice, compress, enhanced, stored_volume
+):
+    smooth = np.sort(stored_volume.ravel()).reshape(stored_volume.shape)
+    enhanced.PixelData, enhanced.BitsStored, enhanced.HighBit = smooth.tobytes(), 12, 11
+    path = compress(save_slice(enhanced, tmp_path / "multi.dcm"), "jpeg extended")
+    found = read_scan(path).voxels[::-1]
+    expected = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path)))
+    np.testing.assert_array_equal(found, expected)
+    assert np.abs(found + 1000.0 - smooth).max() < 40

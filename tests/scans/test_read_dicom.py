@@ -116,8 +116,48 @@ def test_one_place_twice_is_refused(
 ):
     even_positions[3] = even_positions[2]
     write_series(tmp_path, stored_volume, even_positions)
-    with pytest.raises(BadScan, match=r"1 duplicate slice: .* at 105\.00 mm"):
-        read_scan(tmp_path, on_uneven="resample")
+    with pytest.raises(BadScan, match=r"1 duplicate slice: .* at 105\.00 mm.*repair"):
+        read_scan(tmp_path)
+    [entry] = find_scans(tmp_path)
+    assert len(entry.files) == 6
+    assert "duplicate_slices" in [p.code for p in entry.problems]
+    with pytest.raises(BadScan, match="1 duplicate slice"):
+        read_scan(entry)
+
+
+def test_of_slices_at_one_place_the_first_is_kept_on_request(
+    tmp_path, write_series, stored_volume, even_positions
+):
+    shift = np.array([3, 1, 4, 0, 5, 2])
+    write_series(tmp_path, stored_volume[shift], even_positions[shift])
+    again = [1, 4, 4]
+    write_series(
+        tmp_path, stored_volume[again] + 1, even_positions[again], name="t{}.dcm"
+    )
+    [entry] = find_scans(tmp_path)
+    assert entry.shape == stored_volume.shape
+    for source in (entry, tmp_path):
+        scan = read_scan(source, on_uneven="resample")
+        np.testing.assert_array_equal(scan.voxels, stored_volume.astype(int) - 1024)
+        [problem] = scan.problems
+        assert (problem.code, problem.severity) == ("duplicate_slices", "warning")
+        assert "3 duplicate slices" in problem.text
+        assert "at 102.50, 110.00 mm" in problem.text
+
+
+def test_duplicate_and_missing_slices_are_both_named(
+    tmp_path, write_series, stored_volume, even_positions
+):
+    keep = [0, 1, 1, 2, 4, 5]
+    write_series(tmp_path, stored_volume[keep], even_positions[keep])
+    with pytest.raises(BadScan, match=r"1 duplicate slice.*1 slice is missing"):
+        read_scan(tmp_path)
+    scan = read_scan(tmp_path, on_uneven="resample")
+    assert scan.voxels.shape == stored_volume.shape
+    assert codes(scan) == ["duplicate_slices", "missing"]
+    known = [0, 1, 2, 4, 5]
+    expected = stored_volume[known].astype(int) - 1024
+    np.testing.assert_array_equal(scan.voxels[known], expected)
 
 
 def test_copies_of_a_file_are_left_out(

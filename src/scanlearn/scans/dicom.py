@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanlearn.errors import BadScan
-from scanlearn.scans.dicom_geometry import RESAMPLE_ACTION
 from scanlearn.scans.dicom_headers import SliceHeader, read_headers
 from scanlearn.scans.dicom_pixels import read_slices
 from scanlearn.scans.dicom_series import DicomScan, group_slices
@@ -45,18 +44,16 @@ def read_dicom_scan(found: DicomScan, *, on_uneven: str = "refuse") -> Scan:
     where = found.slices[0].path
     if found.grid is None:
         raise _refusal(found)
-    uneven = found.stack.uneven if found.stack else None
-    if uneven is not None and on_uneven == "refuse":
+    if found.to_repair and on_uneven == "refuse":
         raise BadScan(
-            f"{where.parent}: {uneven.text}",
-            expected="evenly spaced slices",
-            next_step=uneven.action or RESAMPLE_ACTION,
+            f"{where.parent}: {'; '.join(p.text for p in found.to_repair)}",
+            expected="evenly spaced slices, each once",
+            next_step=found.to_repair[0].action,
         )
     voxels = read_slices(found.slices)
-    problems = list(found.problems)
-    if uneven is not None and found.stack is not None:
+    problems = [_repaired(p) if p in found.to_repair else p for p in found.problems]
+    if found.stack is not None and found.stack.uneven is not None:
         voxels = fill_evenly(voxels, found.stack.places)
-        problems = [_resampled(p) if p is uneven else p for p in problems]
     first = found.slices[0]
     if first.photometric == "MONOCHROME1":
         voxels, note = _monochrome1(voxels, found)
@@ -139,7 +136,10 @@ def _common_folder(files: Sequence[Path]) -> Path:
     return Path(os.path.commonpath([file.parent for file in files]))
 
 
-def _resampled(problem: Problem) -> Problem:
+def _repaired(problem: Problem) -> Problem:
+    if problem.code == "duplicate_slices":
+        text = f"{problem.text}; the first of each, by file name, was kept"
+        return Problem(problem.code, "warning", text, "Look at the slices there")
     text = f"{problem.text}; slices were interpolated onto even distances"
     return Problem(
         problem.code, "warning", text, "Look at the slices between before trusting them"

@@ -30,6 +30,8 @@ PLAIN_SYNTAXES = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1")
 _OTHER_NATIVE_SYNTAXES = ("1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99")
 #: Labels, doses, reports and presentation states: about scans, not scans.
 _NO_SCANS = ("SEG", "RTSTRUCT", "RTDOSE", "RTPLAN", "SR", "PR", "KO", "REG", "FID")
+#: A header that states more pixels in a frame is damaged; mammograms have a tenth.
+MOST_PIXELS = 1 << 28
 _DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
 
 
@@ -137,20 +139,21 @@ class HeaderReader:
             file, stop_before_pixels=True, specific_tags=WANTED, force=True
         )
         tags = Tags(dataset)
-        if tags.text("SOPClassUID") == _DICOMDIR_CLASS or "DirectoryRecordSequence" in (
-            dataset
-        ):
+        if _DICOMDIR_CLASS in _classes(dataset, tags):
             return []
         offset, length, problem = find_pixels(
             file, size, deflated=_is_deflated(dataset)
         )
         if tags.text("Modality") in _NO_SCANS:
             return []
-        if not tags.whole("Rows"):
-            if problem and _should_hold_image(tags):
-                raise _unreadable(path, "breaks off inside its header")
+        if not (tags.whole("Rows") and tags.whole("Columns")):
+            if _should_hold_image(dataset, tags):
+                raise _unreadable(path, "has no image, or breaks off inside its header")
             return []
         header = self._header(path, dataset, tags, offset, problem)
+        if header.rows * header.columns > MOST_PIXELS:
+            size_text = f"{header.rows} x {header.columns}"
+            raise _unreadable(path, f"states an impossible size of {size_text} pixels")
         if 0 <= length < header.frames * header.frame_bytes:
             header = replace(header, problem="truncated")
         if header.frames > 1 or "Enhanced" in pydicom.uid.UID(header.sop_class).name:
@@ -205,10 +208,16 @@ class HeaderReader:
         return self._series[key]
 
 
-def _should_hold_image(tags: Tags) -> bool:
+def _classes(dataset: Dataset, tags: Tags) -> list[str]:
+    """Return the class a file states: once, or again in front of its header."""
+    stated = str(dataset.file_meta.get("MediaStorageSOPClassUID", "") or "")
+    return [uid for uid in (tags.text("SOPClassUID"), stated) if uid]
+
+
+def _should_hold_image(dataset: Dataset, tags: Tags) -> bool:
     """Whether a file without an image must be damaged: its class is that of images."""
-    name = pydicom.uid.UID(tags.text("SOPClassUID")).name
-    return not name or "Image Storage" in name
+    names = [pydicom.uid.UID(uid).name for uid in _classes(dataset, tags)]
+    return not names or any("Image Storage" in name for name in names)
 
 
 def _is_deflated(dataset: Dataset) -> bool:

@@ -3,7 +3,7 @@
 Uncompressed little-endian frames are read straight into the array they end up in.
 Compressed CT is decoded on a few threads by GDCM through SimpleITK, which releases
 Python's lock; everything else (big-endian, deflated, compressed multi-frame, compressed
-MR) goes through pydicom, whose decoder is python-gdcm.
+MR) goes through pydicom, whose decoder is python-gdcm, or to the latter directly.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from scanlearn.scans.dicom_headers import PLAIN_SYNTAXES, SliceHeader
 
 #: More threads do not help: reading is bound by memory, decoding by cores.
 MAX_THREADS = 4
+#: pydicom refuses its 12-bit form, which GDCM itself decodes.
+_JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
 _CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 #: Compressed files that ITK reads at once.
 RUN_LENGTH = 16
@@ -49,12 +51,12 @@ def read_slices(slices: Sequence[SliceHeader]) -> NDArray[np.generic]:
     """
     shape = (len(slices), slices[0].rows, slices[0].columns)
     if all(s.slope.is_integer() and s.intercept.is_integer() for s in slices):
+        whole = np.empty(shape, dtype=np.int16)
         try:
-            whole = np.empty(shape, dtype=np.int16)
             _fill(whole, slices)
             return whole
         except _DoesNotFit:
-            pass
+            del whole
     rescaled = np.empty(shape, dtype=np.float32)
     _fill(rescaled, slices)
     return rescaled
@@ -137,6 +139,8 @@ def _read_file(path: Path, jobs: Sequence[_Job]) -> None:
             _read_plain(path, jobs)
         elif _is_for_itk(first):
             _read_by_itk(path, jobs[0])
+        elif first.syntax == _JPEG_EXTENDED:
+            _read_by_gdcm(path, jobs)
         else:
             _read_by_pydicom(path, jobs)
     except (BadScan, _DoesNotFit):
@@ -182,6 +186,22 @@ def _pydicom_frames(path: Path, frames: list[int]) -> Iterator[NDArray[np.generi
             else pydicom.uid.ExplicitVRBigEndian
         )
     yield from iter_pixels(dataset, indices=frames, raw=True)
+
+
+def _read_by_gdcm(path: Path, jobs: Sequence[_Job]) -> None:
+    import gdcm
+
+    reader = gdcm.ImageReader()
+    reader.SetFileName(str(path))
+    if not reader.Read():
+        raise ValueError("GDCM cannot read it")
+    # Bytes come wrapped into a text.
+    values = reader.GetImage().GetBuffer().encode("utf-8", "surrogateescape")
+    first, out = jobs[0]
+    kind = f"{'i' if first.signed else 'u'}{first.bits_allocated // 8}"
+    stored = np.frombuffer(values, kind).reshape(first.frames, *out.shape)
+    for header, voxels in jobs:
+        _rescale(stored[header.frame], voxels, header)
 
 
 def _read_by_itk(path: Path, job: _Job) -> None:

@@ -38,7 +38,13 @@ SAME_ORIENTATION = 1e-3
 
 _OTHER_SERIES = "Choose another series, or export this one again"
 _COPY_AGAIN = "Copy the file again from where it came from, or take it out"
+_KEEP_FIRST = (
+    "Choose to repair the series (--uneven resample) and keep the first image of "
+    "each place by file name, or export one acquisition of it"
+)
 _ONE_ACQUISITION = "Export one acquisition of the series, or take surplus files out"
+#: Problems that reading with ``on_uneven="resample"`` repairs, with a warning.
+_REPAIRABLE = ("uneven", "missing", "duplicate_slices")
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +52,7 @@ class DicomScan:
     """One scan found among slices.
 
     ``stack`` is None for a radiograph, and ``grid`` too where ``error`` says why the
-    slices are no scan.
+    slices are no scan. ``surplus`` holds further images of places that ``slices`` have.
     """
 
     series_uid: str
@@ -56,11 +62,17 @@ class DicomScan:
     problems: tuple[Problem, ...] = ()
     error: str = ""
     next_step: str = ""
+    surplus: tuple[SliceHeader, ...] = ()
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The files of the slices, in order, each once."""
-        return tuple(dict.fromkeys(s.path for s in self.slices))
+        """The files of the slices, in order, each once; surplus ones last."""
+        return tuple(dict.fromkeys(s.path for s in (*self.slices, *self.surplus)))
+
+    @property
+    def to_repair(self) -> tuple[Problem, ...]:
+        """What is read only where the user chooses to have it repaired."""
+        return tuple(p for p in self.problems if p.code in _REPAIRABLE)
 
     @property
     def is_picture(self) -> bool:
@@ -201,26 +213,45 @@ def _surplus(group: Sequence[SliceHeader]) -> int:
 
 
 def _volume(group: list[SliceHeader], problems: list[Problem]) -> DicomScan:
-    if _surplus(group):
-        return _refused(group, _duplicates(group), _ONE_ACQUISITION)
+    group, surplus = _first_of_each_place(group)
+    if surplus and len(group) == 1:
+        text = f"no volume: all {1 + len(surplus)} slices lie at {{:.2f}} mm"
+        text = text.format(heights_mm(group)[0])
+        return _refused(group + surplus, text, _ONE_ACQUISITION)
     stack = stack_slices(group)
     _, spacing_problems = pixel_spacing_of(group[0])
-    found = (*problems, *spacing_problems, *stack.problems)
+    found = (*problems, *spacing_problems, *_duplicates(surplus), *stack.problems)
     if stack.error:
-        return _refused(list(stack.slices), stack.error)
+        return _refused([*stack.slices, *surplus], stack.error)
     uid = group[0].series.uid
-    return DicomScan(uid, stack.slices, stack.grid, stack, found)
+    return DicomScan(
+        uid, stack.slices, stack.grid, stack, found, surplus=tuple(surplus)
+    )
 
 
-def _duplicates(group: list[SliceHeader]) -> str:
-    heights = np.sort(heights_mm(group))
-    twice = heights[1:][np.diff(heights) < SAME_POSITION_MM]
-    if len(twice) == len(group) - 1:
-        return f"no volume: all {len(group)} slices lie at {heights[0]:.2f} mm"
-    listed = ", ".join(f"{h:.2f}" for h in twice[:5])
-    more = " and elsewhere" if len(twice) > 5 else ""
-    noun = "slice" if len(twice) == 1 else "slices"
-    return f"{len(twice)} duplicate {noun}: more than one image at {listed} mm{more}"
+def _first_of_each_place(
+    group: list[SliceHeader],
+) -> tuple[list[SliceHeader], list[SliceHeader]]:
+    """Part slices into the first of each place, by file name, and the rest."""
+    group = sorted(group, key=lambda s: (s.path, s.frame))
+    heights = heights_mm(group)
+    order = np.argsort(heights, kind="stable")
+    again = np.diff(heights[order], prepend=-np.inf) < SAME_POSITION_MM
+    kept = set(order[~again].tolist())
+    return (
+        [s for k, s in enumerate(group) if k in kept],
+        [s for k, s in enumerate(group) if k not in kept],
+    )
+
+
+def _duplicates(surplus: list[SliceHeader]) -> list[Problem]:
+    if not surplus:
+        return []
+    places = dict.fromkeys(f"{h:.2f}" for h in np.sort(heights_mm(surplus)))
+    listed = ", ".join(list(places)[:5]) + (" …" if len(places) > 5 else "")
+    noun = "slice" if len(surplus) == 1 else "slices"
+    text = f"{len(surplus)} duplicate {noun}: more than one image at {listed} mm"
+    return [Problem("duplicate_slices", "error", text, _KEEP_FIRST)]
 
 
 def _picture(header: SliceHeader, problems: list[Problem]) -> DicomScan:

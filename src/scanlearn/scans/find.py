@@ -14,18 +14,18 @@ from scanlearn.scans.itk import ITK_SUFFIXES, itk_entry
 from scanlearn.scans.ngff import is_ome_image
 from scanlearn.scans.nifti import NIFTI_SUFFIXES, nifti_entry
 from scanlearn.scans.ome_zarr import ome_zarr_entry
-from scanlearn.scans.picture import PICTURE_SUFFIXES, picture_entry
+from scanlearn.scans.picture import PICTURE_SUFFIXES, picture_entries
 from scanlearn.scans.scan import Acquisition, ScanEntry
 
 Kind = Literal["dicom", "nifti", "itk", "picture", "zarr", "array"]
 Progress = Callable[[int, int], None]
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
-_ENTRY_OF: dict[str, Callable[[Path], ScanEntry]] = {
-    "nifti": nifti_entry,
-    "itk": itk_entry,
-    "picture": picture_entry,
-    "zarr": ome_zarr_entry,
+_ENTRIES_OF: dict[str, Callable[[Path], list[ScanEntry]]] = {
+    "nifti": lambda path: [nifti_entry(path)],
+    "itk": lambda path: [itk_entry(path)],
+    "picture": picture_entries,
+    "zarr": lambda path: [ome_zarr_entry(path)],
 }
 
 
@@ -73,7 +73,7 @@ def survey(
         if kind == "dicom":
             headers += _headers(reader, file, entries)
         elif kind is not None:
-            entries.append(_entry(file, kind))
+            entries += _entries(file, kind)
         if progress is not None:
             progress(number + 1, len(files))
     if not headers and not entries:
@@ -128,11 +128,11 @@ def _headers(
         return []
 
 
-def _entry(file: Path, kind: Kind) -> ScanEntry:
+def _entries(file: Path, kind: Kind) -> list[ScanEntry]:
     try:
-        return _ENTRY_OF[kind](file)
+        return _ENTRIES_OF[kind](file)
     except BadScan as error:
-        return _failed(file, kind, error)
+        return [_failed(file, kind, error)]
 
 
 def _failed(file: Path, kind: Kind, error: BadScan) -> ScanEntry:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from scanlearn.errors import BadLabels
+from scanlearn.errors import BadLabels, ScanlearnError
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.label_arrays import LabelArray, as_labels, lay_onto
 from scanlearn.scans.scan import Problem
@@ -40,8 +42,12 @@ def read_label_map(path: Path, *, like: Grid | None = None) -> tuple[LabelArray,
     BadScan
         If the file cannot be read at all.
     """
-    path = Path(path)
-    file, kind = _recognise(path)
+    file, kind = _recognise(Path(path))
+    with _damage_named(file):
+        return _read(file, kind, like)
+
+
+def _read(file: Path, kind: _Kind, like: Grid | None) -> tuple[LabelArray, Grid]:
     if kind == "seg":
         from scanlearn.scans.read_dicom_seg import read_dicom_seg
 
@@ -69,15 +75,32 @@ def read_label_map(path: Path, *, like: Grid | None = None) -> tuple[LabelArray,
 def read_label_names(path: Path) -> dict[int, str]:
     """Return the names of labels that a file states: DICOM, or a segmentation NRRD."""
     file, kind = _recognise(Path(path))
-    if kind == "seg":
-        from scanlearn.scans.read_dicom_seg import read_segment_names
+    with _damage_named(file):
+        if kind == "seg":
+            from scanlearn.scans.read_dicom_seg import read_segment_names
 
-        return read_segment_names(file)
-    if kind == "rtstruct":
-        from scanlearn.scans.rtstruct import read_roi_names
+            return read_segment_names(file)
+        if kind == "rtstruct":
+            from scanlearn.scans.rtstruct import read_roi_names
 
-        return read_roi_names(file)
-    return _nrrd_names(file) if file.suffix.lower() == ".nrrd" else {}
+            return read_roi_names(file)
+        return _nrrd_names(file) if file.suffix.lower() == ".nrrd" else {}
+
+
+@contextmanager
+def _damage_named(file: Path) -> Iterator[None]:
+    """Turn whatever damaged bytes make a library raise into an error with the name."""
+    try:
+        yield
+    except ScanlearnError:
+        raise
+    except Exception as error:  # of as many kinds as there are ways to be damaged
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise BadLabels(
+            f"{file.name} is damaged: {reason[-1]}",
+            expected="a complete file of labels",
+            next_step="Export the labels again.",
+        ) from error
 
 
 def _refuse_repairs(file: Path, problems: tuple[Problem, ...]) -> None:
@@ -133,7 +156,6 @@ def _kind(file: Path) -> _Kind:
 def _dicom_header(file: Path) -> Any:
     """Return what tells a DICOM file's kind, or None for other files."""
     from pydicom import dcmread
-    from pydicom.errors import InvalidDicomError
 
     if not file.is_file():
         raise BadLabels(
@@ -141,5 +163,5 @@ def _dicom_header(file: Path) -> Any:
         )
     try:
         return dcmread(file, specific_tags=["SOPClassUID"], stop_before_pixels=True)
-    except (InvalidDicomError, EOFError):
+    except Exception:  # noqa: BLE001 - of damage, the reader of scans tells more
         return None

@@ -103,11 +103,16 @@ def nifti_stem(path: Path) -> str:
 
 def _open(path: Path) -> _Opened:
     try:
-        image = nib.load(path)
+        return _understood(path, nib.load(path))
+    except BadScan:
+        raise
     except FileNotFoundError as error:
         raise _unreadable(path, "its voxel file is missing") from error
     except Exception as error:  # nibabel and the decompressors raise many kinds
         raise _unreadable(path, str(error)) from error
+
+
+def _understood(path: Path, image: Any) -> _Opened:
     if not isinstance(image, nib.Nifti1Pair):
         raise _unreadable(path, "not NIfTI")
     header = image.header

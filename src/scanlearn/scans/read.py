@@ -108,13 +108,9 @@ def _left_out(others: list[ScanEntry]) -> list[Problem]:
     return [Problem("unreadable_files", "warning", text, action)]
 
 
-def _read_picture(path: Path, _volume: int | None) -> Scan:
-    return read_picture(path)
-
-
 _READERS: dict[str, Callable[[Path, int | None], Scan]] = {
     "nifti": lambda path, volume: read_nifti(path, volume=volume),
     "itk": lambda path, volume: read_itk(path, volume=volume),
-    "picture": _read_picture,
+    "picture": lambda path, volume: read_picture(path, volume=volume),
     "zarr": lambda path, volume: read_ome_zarr(path, volume=volume),
 }

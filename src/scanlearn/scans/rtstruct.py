@@ -81,14 +81,7 @@ def fill_polygons(
 def _open(path: Path) -> Any:
     from pydicom import dcmread
 
-    try:
-        return dcmread(path)
-    except (EOFError, ValueError) as error:
-        raise BadLabels(
-            f"{path.name} ends early or is damaged: {error}",
-            expected="a complete RT-STRUCT file",
-            next_step="Export the contours again.",
-        ) from error
+    return dcmread(path)
 
 
 def _regions(dataset: Any) -> list[tuple[str, list[NDArray[np.float64]]]]:
