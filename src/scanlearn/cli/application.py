@@ -5,7 +5,16 @@ from typing import Annotated
 import typer
 
 from scanlearn import __version__
-from scanlearn.cli import cohorts, demo, representation, runs, scans, training, using
+from scanlearn.cli import (
+    cohorts,
+    demo,
+    released,
+    representation,
+    runs,
+    scans,
+    training,
+    using,
+)
 
 application = typer.Typer(
     name="scanlearn",
@@ -34,5 +43,5 @@ def _options(
     pass
 
 
-for room in (demo, scans, cohorts, training, using, representation, runs):
+for room in (demo, scans, cohorts, training, using, representation, released, runs):
     room.register(application)

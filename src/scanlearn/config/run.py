@@ -1,10 +1,10 @@
 """The whole configuration of one run, as written to its folder."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from scanlearn.config.base import Frozen
 from scanlearn.config.drasclr import DrasclrConfig
@@ -25,10 +25,19 @@ class RunConfig(Frozen):
     preset: str = ""
     recipe: RecipeConfig
     engine: EngineConfig = EngineConfig()
-    cohorts: tuple[Path, ...] = Field(min_length=1)
+    cohorts: tuple[Path, ...] = ()
     start_from: Path | None = Field(
         default=None, description="The run whose encoder is taken over"
     )
+    imported: str | None = Field(
+        default=None, description="Whose released weights it holds, if not trained here"
+    )
+
+    @model_validator(mode="after")
+    def _something_to_learn_from(self) -> Self:
+        if not self.cohorts and self.imported is None:
+            raise ValueError("a training needs at least one cohort")
+        return self
 
 
 def parse_run_config(data: dict[str, Any]) -> RunConfig:

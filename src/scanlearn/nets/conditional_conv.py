@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +51,19 @@ class ConditionalConv3d(nn.Module):
         gates = torch.sigmoid(self.routing(locations))  # (G, E)
         mixed = gates @ self.weight.flatten(1)
         return mixed.view(-1, *self.weight.shape[1:])
+
+    @torch.no_grad()
+    def adopt(
+        self,
+        scale: Sequence[float],
+        offset: Sequence[float],
+        flipped_axes: tuple[int, ...],
+    ) -> None:
+        """Take locations ``f`` where it took ``scale * f + offset``, in place."""
+        routing = self.routing
+        routing.bias.add_(routing.weight @ routing.weight.new_tensor(offset))
+        routing.weight.mul_(routing.weight.new_tensor(scale))
+        self.weight.copy_(self.weight.flip(flipped_axes))
 
     def forward(self, x: Tensor, locations: Tensor) -> Tensor:
         """Convolve samples with the kernels of their locations.

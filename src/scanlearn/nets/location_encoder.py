@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 from scanlearn.nets.conditional_conv import ConditionalConv3d
@@ -58,6 +60,25 @@ class LocationEncoder(nn.Module):
             x = layer(x, locations)
         # One voxel is left of a patch; a larger input is averaged over its place.
         return x.flatten(2).mean(dim=2)
+
+    def adopt(
+        self,
+        scale: Sequence[float],
+        offset: Sequence[float],
+        flipped_axes: tuple[int, ...] = (),
+    ) -> None:
+        """Take locations ``f`` where it took ``scale * f + offset``, in place.
+
+        Parameters
+        ----------
+        scale, offset
+            Along x, y, z.
+        flipped_axes
+            Of the patches, whose kernels turn around.
+        """
+        for module in self.modules():
+            if isinstance(module, ConditionalConv3d):
+                module.adopt(scale, offset, flipped_axes)
 
     def features(self, x: Tensor, locations: Tensor) -> list[Tensor]:
         """Return the maps at full, 1/2, 1/4, 1/8 and 1/16 resolution."""

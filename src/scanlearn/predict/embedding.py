@@ -158,7 +158,8 @@ class Embedder:
             for places in _chunks(len(landmarks), max(1, _BATCH // len(some))):
                 where = landmarks[places]
                 voxels = np.stack([self.cut(s, w) for w in where for s in some])
-                vectors = self._encode(voxels, where)
+                ways = self.card.convention
+                vectors = self._encode(ways.patches(voxels), ways.locations(where))
                 vectors = vectors.reshape(len(where), len(some), -1)
                 result[part, places] = vectors.swapaxes(0, 1)
                 done += len(voxels)
@@ -176,7 +177,8 @@ class Embedder:
     ) -> Vectors:
         """Encode (G * B, S, S, S) patches that come location by location (G, 3)."""
         units: Units = self.card.units
-        x = torch.from_numpy(np.asarray(voxels, dtype=np.float32)).to(self.device)
+        x = torch.from_numpy(np.ascontiguousarray(voxels, dtype=np.float32))
+        x = x.to(self.device)
         where = torch.from_numpy(np.asarray(locations, dtype=np.float32))
         with self._precision():
             h: Tensor = self.encoder(

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -17,6 +19,35 @@ from scanlearn.nets.location_encoder import LocationEncoder
 
 WEIGHTS = "encoder.safetensors"
 CARD = "encoder.json"
+
+
+class Convention(BaseModel):
+    """How an encoder's inputs follow from locations of frames and canonical patches.
+
+    Encoders trained here take both as they are; released ones have their own ways.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: The encoder's location is ``scale * location + offset``, along x, y, z.
+    scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    #: Array axes of a patch (S, P, L) that run the other way.
+    flipped: tuple[bool, bool, bool] = (False, False, False)
+
+    @property
+    def flipped_axes(self) -> tuple[int, ...]:
+        """The flipped axes of a patch, counted from the last: -3, -2, -1."""
+        return tuple(n - 3 for n, flipped in enumerate(self.flipped) if flipped)
+
+    def locations(self, locations: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Make the encoder's locations of locations (..., 3) in a frame."""
+        scaled = locations * np.array(self.scale) + np.array(self.offset)
+        return np.asarray(scaled, dtype=np.float32)
+
+    def patches(self, voxels: NDArray[np.generic]) -> NDArray[np.generic]:
+        """Turn patches (..., S, P, L) as the encoder was trained on them."""
+        return np.flip(voxels, self.flipped_axes)
 
 
 class EncoderCard(BaseModel):
@@ -36,6 +67,7 @@ class EncoderCard(BaseModel):
     #: How many voxels of its cohort made a working voxel along each axis.
     pooling: int = 1
     units: Literal["HU", "zscore", "unit"]
+    convention: Convention = Convention()
     #: What the locations refer to (``scanlearn.anatomy.landmarks.Atlas``).
     atlas: dict[str, Any]
     step: int
@@ -85,6 +117,18 @@ def load_encoder(run: Path) -> tuple[LocationEncoder, EncoderCard]:
     encoder = card.build()
     fill(encoder, run, weights=WEIGHTS, card=CARD)
     return encoder.eval(), card
+
+
+def load_encoder_for_frames(run: Path) -> tuple[LocationEncoder, EncoderCard]:
+    """Load a run's encoder to be trained on: its convention becomes that of frames.
+
+    Flipping kernels for flipped axes is exact but for the strides, which begin at the
+    other end.
+    """
+    encoder, card = load_encoder(run)
+    ways = card.convention
+    encoder.adopt(ways.scale, ways.offset, ways.flipped_axes)
+    return encoder, card.model_copy(update={"convention": Convention()})
 
 
 def fill(network: nn.Module, run: Path, *, weights: str, card: str) -> None:

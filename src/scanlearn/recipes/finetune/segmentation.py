@@ -26,7 +26,7 @@ from scanlearn.nets.location_unet import LocationUNet
 from scanlearn.nets.segmentation_loss import IGNORE, dice_cross_entropy
 from scanlearn.nets.sliding_windows import sliding_windows
 from scanlearn.randomness import numpy_generator, torch_generator
-from scanlearn.recipes.encoder_file import EncoderCard, load_encoder
+from scanlearn.recipes.encoder_file import EncoderCard, load_encoder_for_frames
 from scanlearn.recipes.finetune.label_tiles import (
     LabelledScan,
     TileSampler,
@@ -233,7 +233,7 @@ class _Numbers:
 
 def _encoder(config: RunConfig) -> tuple[LocationEncoder, EncoderCard | None]:
     if config.start_from is not None:
-        return load_encoder(config.start_from)
+        return load_encoder_for_frames(config.start_from)
     assert isinstance(config.recipe, SegmentationConfig)
     return LocationEncoder(width=config.recipe.width, **_SCRATCH), None
 

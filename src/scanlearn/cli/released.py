@@ -1,0 +1,40 @@
+"""The command that brings in released weights: import-weights."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from scanlearn.cli.options import AsJson
+from scanlearn.cli.output import print_json, print_text
+
+
+def register(application: typer.Typer) -> None:
+    """Add the command."""
+    application.command("import-weights")(import_weights)
+
+
+def import_weights(
+    method: Annotated[
+        Literal["drasclr"], typer.Argument(help="Whose checkpoint it is.")
+    ],
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="CHECKPOINT", help="A file of torch.save.")
+    ],
+    out: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the new run.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make a run of released weights, to embed scans with or to fine-tune from.
+
+    Example: scanlearn import-weights drasclr checkpoint_0020.pth.tar runs/released
+    """
+    # Imported here, because torch takes seconds and not every command needs it.
+    from scanlearn.recipes.released.drasclr import import_drasclr
+    from scanlearn.recipes.released.importing import import_run
+
+    importers = {"drasclr": import_drasclr}
+    run = import_run(importers[method](checkpoint), out)
+    if as_json:
+        print_json({"run": str(run.path)})
+    else:
+        print_text(str(run.path))

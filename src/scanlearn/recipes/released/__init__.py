@@ -1,0 +1,1 @@
+"""Released weights of the methods, brought in as runs to start from."""
