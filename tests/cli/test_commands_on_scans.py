@@ -86,6 +86,24 @@ def test_info_tells_what_is_in_a_folder(scanlearn, tiny_sample):
     assert dicom["modality"] == "CT"
 
 
+def test_a_volume_of_a_4d_file_is_told_and_chosen(scanlearn, tmp_path):
+    voxels = np.random.default_rng(0).integers(0, 99, (4, 5, 6, 3)).astype(np.int16)
+    affine = np.array([[0, 0, 2, 5], [-1.5, 0, 0, 6], [0, 3, 0, 7], [0, 0, 0, 1.0]])
+    nib.save(nib.Nifti1Image(voxels, affine), tmp_path / "cine.nii.gz")
+    [entry] = scanlearn("info", tmp_path, "--json").document
+    assert (entry["volumes"], entry["shape"]) == (3, [4, 5, 6, 3])
+    assert any("3 volumes" in text for text in entry["warnings"])
+    out = tmp_path / "second.nii.gz"
+    answer = scanlearn("convert", tmp_path / "cine.nii.gz", out, "--volume", 1)
+    assert answer.status == 0
+    mine = nib.load(out)
+    np.testing.assert_array_equal(np.asarray(mine.dataobj), voxels[..., 1])
+    np.testing.assert_allclose(mine.affine, affine, atol=1e-6)
+    answer = scanlearn("convert", tmp_path / "cine.nii.gz", out, "--volume", 3)
+    assert answer.status == 2
+    assert "no volume 3" in answer.err
+
+
 def test_info_for_people(scanlearn, tiny_sample):
     answer = scanlearn("info", tiny_sample / "scans")
     assert answer.status == 0

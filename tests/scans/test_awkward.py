@@ -99,8 +99,27 @@ def test_enhanced_files_agree_frame_by_frame(awkward, folder):
     for position, values in places.values():
         gaps = np.linalg.norm(origins - np.array(position, float), axis=1)
         assert gaps.min() < 1e-3
-        found = scan.voxels[gaps.argmin()]
+        k = int(gaps.argmin())
+        found = scan.voxels[k]
+        for corner in CORNERS:
+            _compare_in_plane(scan, dataset, k, position, corner)
         np.testing.assert_array_equal(found, values.astype(found.dtype))
+
+
+def _compare_in_plane(scan, dataset, k, position, corner) -> None:
+    """Compare a corner of a frame with the functional groups' own words."""
+    own = dataset.PerFrameFunctionalGroupsSequence[0]
+    shared = dataset.get("SharedFunctionalGroupsSequence", [None])[0]
+    groups = own if "PlaneOrientationSequence" in own else shared
+    cosines = groups.PlaneOrientationSequence[0].ImageOrientationPatient
+    groups = own if "PixelMeasuresSequence" in own else shared
+    spacing = groups.PixelMeasuresSequence[0].PixelSpacing
+    along_row, along_column = np.reshape(np.array(cosines, float), (2, 3))
+    j, i = np.array(corner) * (np.array(scan.voxels.shape[1:]) - 1)
+    point = np.array(position, float)
+    point = point + along_column * j * float(spacing[0])
+    point = point + along_row * i * float(spacing[1])
+    np.testing.assert_allclose(scan.grid.to_patient((k, j, i)), point, atol=1e-3)
 
 
 @pytest.mark.parametrize("folder", REFUSED)

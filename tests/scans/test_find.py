@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
+from pydicom.fileset import FileSet
 
 from scanlearn.errors import BadScan
 from scanlearn.scans.find import find_scans
@@ -75,3 +79,62 @@ def test_nothing_to_read(tmp_path, reader):
         reader(tmp_path)
     with pytest.raises(BadScan, match="does not exist"):
         reader(tmp_path / "nowhere")
+
+
+def test_a_real_dicomdir_leads_to_its_series_and_is_no_scan_itself(
+    tmp_path, write_series, stored_volume, even_positions
+):
+    paths = write_series(
+        tmp_path / "source",
+        stored_volume,
+        even_positions,
+        StudyDate="20260101",
+        StudyTime="120000",
+        StudyID="1",
+        SeriesNumber=1,
+        tags_of=lambda k: {"InstanceNumber": k + 1},
+    )
+    disc = FileSet()
+    for path in paths:
+        disc.add(path)
+    disc.write(tmp_path / "disc")
+    directory = tmp_path / "disc" / "DICOMDIR"
+    assert pydicom.dcmread(directory).DirectoryRecordSequence
+    for source in (directory, tmp_path / "disc"):
+        [entry] = find_scans(source)
+        expected = stored_volume.astype(int) - 1024
+        np.testing.assert_array_equal(read_scan(entry).voxels, expected)
+    # Under another name it is told by its class.
+    shutil.copy(directory, tmp_path / "disc" / "INDEX.dcm")
+    assert [e.error for e in find_scans(tmp_path / "disc")] == [""]
+
+
+def test_dose_pictures_and_reports_beside_slices_are_set_apart(
+    tmp_path, write_series, save_slice, slice_of, stored_volume, even_positions
+):
+    write_series(tmp_path, stored_volume, even_positions)
+    capture = {
+        "SOPClassUID": "1.2.840.10008.5.1.4.1.1.7",
+        "ImageType": ["DERIVED", "SECONDARY"],
+        "ImagePositionPatient": None,
+        "ImageOrientationPatient": None,
+        "PixelSpacing": None,
+    }
+    grey = slice_of(stored_volume[0], (0, 0, 0), **capture)
+    save_slice(grey, tmp_path / "dose")
+    colour = slice_of(np.zeros((9, 33), np.uint8), (0, 0, 0), **capture)
+    colour.Columns, colour.SamplesPerPixel, colour.PlanarConfiguration = 11, 3, 0
+    colour.PhotometricInterpretation = "RGB"
+    save_slice(colour, tmp_path / "screen")
+    report = slice_of(stored_volume[0], (0, 0, 0), Modality="SR")
+    report.SOPClassUID = "1.2.840.10008.5.1.4.1.1.88.67"
+    for name in ("PixelData", "Rows", "Columns"):
+        del report[name]
+    save_slice(report, tmp_path / "report")
+    scan, *apart = find_scans(tmp_path)
+    assert (scan.error, scan.shape) == ("", stored_volume.shape)
+    assert len(apart) == 2
+    assert "secondary capture" in apart[0].error + apart[1].error
+    assert "colour picture" in apart[0].error + apart[1].error
+    expected = stored_volume.astype(int) - 1024
+    np.testing.assert_array_equal(read_scan(tmp_path).voxels, expected)

@@ -105,6 +105,9 @@ def _entry(entry: ScanEntry) -> dict[str, Any]:
         "series_uid": entry.series_uid,
         "files": len(entry.files),
         "shape": list(entry.shape),
+        # Which volume or page the entry is, and how many may be chosen from.
+        "volume": entry.volume,
+        "volumes": entry.shape[3] if len(entry.shape) > 3 else 1,
         "spacing_mm": [round(mm, 6) for mm in entry.spacing_mm],
         "orientation": entry.orientation,
         "units": acquisition.units,
