@@ -9,110 +9,106 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scanlearn.anatomy.frames import Frame
+from scanlearn.anatomy.default_lungs import default_lungs
+from scanlearn.anatomy.label_mask import LabelMask, share_in_boxes
 from scanlearn.anatomy.landmarks import Atlas, make_atlas
 from scanlearn.scans.geometry import Grid
 
 #: 104 x 78 x 52 mm: four, three and two steps of 26 mm along x, y, z.
-FRAME = Frame((-10.0, 20.0, 300.0), (94.0, 98.0, 352.0), "lungs")
+SIDES = (104.0, 78.0, 52.0)
 
 
-def atlas_of(frames, masks, *, least=0.1, patch=26.0, at_most=None) -> Atlas:
-    return make_atlas(
-        frames, masks, patch_mm=patch, step_mm=26.0, least_fraction=least,
-        at_most=at_most,
-    )  # fmt: skip
+def box_atlas(sides=SIDES, **changes) -> Atlas:
+    return atlas_of(sides, kind="field", coords="bbox", **changes)
 
 
-def mask_of(frame: Frame, inside) -> tuple[np.ndarray, Grid]:
-    """Make a 2 mm mask of a frame from a function of locations (..., 3)."""
-    shape = tuple(int(n) for n in np.ceil(frame.size_mm[::-1] / 2))
+def atlas_of(shape, **changes) -> Atlas:
+    wanted = {"patch_mm": 26.0, "step_mm": 26.0, "least_fraction": 0.1, "kind": "lungs"}
+    return make_atlas(shape, **wanted | changes)
+
+
+def box_mask(low, high) -> LabelMask:
+    """Return a 2 mm mask of SIDES with a full box between two corners in mm."""
+    shape = tuple(round(side / 2) for side in SIDES[::-1])
     affine = np.zeros((4, 4))
     affine[[2, 1, 0], [0, 1, 2]] = 2
-    affine[:, 3] = *(np.array(frame.low) + 1), 1
+    affine[:, 3] = 1, 1, 1, 1
     grid = Grid(shape, affine)
     points = grid.to_patient(np.moveaxis(np.indices(shape), 0, -1))
-    return inside(frame.to_location(points)), grid
+    inside = ((points > low) & (points < high)).all(axis=-1)
+    return LabelMask(inside.astype(np.uint8), grid)
 
 
 def test_landmarks_are_a_step_apart_around_the_middle() -> None:
-    atlas = atlas_of([FRAME], [None])
-    assert atlas.kind == "lungs"
-    assert atlas.size_mm == (104, 78, 52)
+    atlas = box_atlas()
+    assert atlas.size_mm == SIDES
     x, y, z = (np.unique(column) for column in atlas.landmarks.T)
     np.testing.assert_allclose(x, [-0.75, -0.25, 0.25, 0.75])
     np.testing.assert_allclose(y, [-2 / 3, 0, 2 / 3], atol=1e-6)
     np.testing.assert_allclose(z, [-0.5, 0.5])
     assert len(atlas.landmarks) == 24
     assert atlas.landmarks.dtype == np.float32
-    np.testing.assert_allclose(atlas.fraction, 1, atol=1e-6)
-    points = FRAME.to_patient(atlas.landmarks)
+    np.testing.assert_allclose(atlas.fraction, 1)
+    points = atlas.frame.to_patient(atlas.landmarks)
     nearest = np.linalg.norm(points[1:] - points[0], axis=1).min()
     assert nearest == pytest.approx(26, abs=1e-4)
 
 
+def test_cells_cover_the_whole_shape() -> None:
+    for sides in ((105.0, 78.0, 52.0), (90.0, 30.0, 53.0)):
+        points = box_atlas(sides).landmarks * np.array(sides) / 2
+        reach = np.abs(points).max(axis=0) + 13
+        assert (reach >= np.array(sides) / 2 - 1e-3).all()
+
+
+def test_the_release_s_rule_on_centres(phantom_lungs) -> None:
+    """Every cell of the grid is kept exactly when more than a tenth of it is lung."""
+    atlas = atlas_of(phantom_lungs[0], patch_mm=32.0)
+    counts = [int(np.ceil(side / 26)) for side in atlas.size_mm]
+    axes = [(np.arange(n) - (n - 1) / 2) * 26 for n in counts]
+    cells = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    share = share_in_boxes(atlas.labels, cells, 32.0)
+    kept = atlas.frame.to_patient(atlas.landmarks)
+    np.testing.assert_allclose(kept, cells[share > 0.1], atol=1e-3)
+    np.testing.assert_allclose(atlas.fraction, share[share > 0.1], atol=1e-6)
+    # An adult's lungs hold some hundreds, like the release's 581 in 6.5 litres.
+    assert 250 < len(kept) < 600
+
+
 def test_landmarks_stay_where_there_is_lung() -> None:
-    right = mask_of(FRAME, lambda where: where[..., 0] < 0)
-    atlas = atlas_of([FRAME], [right])
-    assert len(atlas.landmarks) == 12
+    labels = box_mask((0, 0, 0), (52, 78, 52))
+    corner = LabelMask(labels.mask.copy(), labels.grid)
+    corner.mask[-4:, -4:, -4:] = 2  # a dot at the far end keeps the box large
+    atlas = atlas_of(corner, least_fraction=0.6)
     assert (atlas.landmarks[:, 0] < 0).all()
-    assert atlas.fraction.min() > 0.85
-
-    upper = mask_of(FRAME, lambda where: where[..., 2] > 0)
-    assert (atlas_of([FRAME], [upper]).landmarks[:, 2] > 0).all()
-    back = mask_of(FRAME, lambda where: where[..., 1] > 0.34)
-    assert (atlas_of([FRAME], [back], least=0.5).landmarks[:, 1] > 0.6).all()
+    assert atlas.fraction.min() > 0.6
 
 
-def test_the_mask_is_the_mean_of_patients_of_any_size() -> None:
-    big = Frame((0, 0, 0), (130.0, 97.5, 65.0), "lungs")
-    small = Frame((500.0, -80, -900), (578.0, -21.5, -861.0), "lungs")
-    frames = [FRAME, big, small]
-
-    def right(where):
-        return where[..., 0] < 0
-
-    masks = [mask_of(frame, right) for frame in frames]
-    atlas = atlas_of(frames, masks)
-    assert atlas.size_mm == (104, 78, 52)  # the median
-    assert len(atlas.landmarks) == 12
-
-    def left(where):
-        return where[..., 0] > 0
-
-    masks[0] = mask_of(FRAME, left)
-    mixed = atlas_of(frames, masks, least=0.0)
-    sides = mixed.landmarks[:, 0] < 0
-    assert mixed.fraction[sides] == pytest.approx(2 / 3, abs=0.1)
-    assert mixed.fraction[~sides] == pytest.approx(1 / 3, abs=0.1)
-    assert (atlas_of(frames, masks, least=0.5).landmarks[:, 0] < 0).all()
+def test_the_bar_rises_where_there_would_be_a_thousand() -> None:
+    sides = (400.0, 400.0, 400.0)
+    labels = default_lungs()
+    many = atlas_of(labels, step_mm=14.0, patch_mm=32.0)
+    assert len(many.landmarks) < 1000
+    assert many.fraction.min() > 0.2
+    # A plain box is full everywhere: no bar helps, and all are kept.
+    assert len(box_atlas(sides).landmarks) == 16**3
 
 
-def test_a_share_is_that_of_the_patch() -> None:
-    half = mask_of(FRAME, lambda where: where[..., 0] < -0.75)
-    atlas = atlas_of([FRAME], [half], least=0.0)
-    first = np.isclose(atlas.landmarks[:, 0], -0.75)
-    assert atlas.fraction[first] == pytest.approx(0.5, abs=0.1)
-    assert atlas.fraction.min() > 0  # strictly more than the least
-    wide = atlas_of([FRAME], [half], least=0.0, patch=78.0)
-    assert len(wide.landmarks) > len(atlas.landmarks)
+def test_no_place_is_better_than_the_best_one() -> None:
+    dot = box_mask((30, 30, 20), (36, 36, 26))
+    atlas = atlas_of(dot, least_fraction=0.9)
+    assert len(atlas.landmarks) == 1
 
 
-def test_without_any_lung_all_places_are_kept() -> None:
-    nothing = mask_of(FRAME, lambda where: np.zeros(where.shape[:3], dtype=bool))
-    assert len(atlas_of([FRAME], [nothing]).landmarks) == 24
-
-
-def test_a_frame_smaller_than_a_step_has_its_middle() -> None:
-    atlas = atlas_of([Frame((0, 0, 0), (9.0, 9.0, 9.0))], [None])
-    np.testing.assert_array_equal(atlas.landmarks, [[0, 0, 0]])
+def test_a_shape_smaller_than_a_step_has_its_middle() -> None:
+    np.testing.assert_array_equal(box_atlas((9.0, 9.0, 9.0)).landmarks, [[0, 0, 0]])
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 40))
 def test_an_even_choice_keeps_the_ends(at_most) -> None:
-    every = atlas_of([FRAME], [None]).landmarks.tolist()
-    chosen = atlas_of([FRAME], [None], at_most=at_most).landmarks.tolist()
+    every = box_atlas().landmarks.tolist()
+    chosen = box_atlas(at_most=at_most).landmarks.tolist()
     assert len(chosen) == min(at_most, 24)
     places = [every.index(one) for one in chosen]
     assert places == sorted(set(places))
@@ -122,12 +118,29 @@ def test_an_even_choice_keeps_the_ends(at_most) -> None:
         assert gaps.max() - gaps.min() <= 1
 
 
-def test_an_atlas_goes_through_json() -> None:
-    right = mask_of(FRAME, lambda where: where[..., 0] < 0.1)
-    atlas = atlas_of([FRAME], [right])
-    back = Atlas.from_dict(json.loads(json.dumps(atlas.to_dict())))
-    assert (back.kind, back.size_mm) == (atlas.kind, atlas.size_mm)
-    np.testing.assert_allclose(back.landmarks, atlas.landmarks, atol=1e-6)
-    np.testing.assert_allclose(back.fraction, atlas.fraction, atol=1e-4)
-    assert back.landmarks.dtype == atlas.landmarks.dtype
-    assert back.to_dict() == atlas.to_dict()
+def test_an_atlas_goes_through_json_and_keeps_its_hash() -> None:
+    for atlas in (atlas_of(default_lungs()), box_atlas()):
+        back = Atlas.from_dict(json.loads(json.dumps(atlas.to_dict())))
+        assert back.to_dict() == atlas.to_dict()
+        assert back.hash == atlas.hash
+        np.testing.assert_allclose(back.landmarks, atlas.landmarks, atol=1e-6)
+        assert back.landmarks.dtype == atlas.landmarks.dtype
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"size_mm": [1.0, 2.0, 3.0]},
+        {"landmarks": [[0.0, 0.0, 0.1]]},
+        {"coords": "moments"},
+        {"hash": "0" * 16},
+    ],
+)
+def test_a_changed_atlas_is_refused(change) -> None:
+    with pytest.raises(ValueError, match="hash"):
+        Atlas.from_dict(box_atlas().to_dict() | change)
+
+
+def test_where_an_atlas_comes_from_does_not_change_its_hash() -> None:
+    assert box_atlas().hash == box_atlas(source="P-1").hash
+    assert box_atlas().hash != box_atlas(patch_mm=30.0).hash

@@ -10,7 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scanlearn.anatomy.landmarks import Atlas
 from scanlearn.cohort.catalogue import Cohort
+from scanlearn.cohort.placing import place_scan
+from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.errors import BadCohort, BadConfig, BadScan
 from scanlearn.predict.embedding import Embedder, ScanVectors, _by_location
 from scanlearn.predict.embedding_file import embed
@@ -37,11 +40,14 @@ def patches_of(cohort, key, card):
     """Cut the patches of a scan by nearest voxels, without the project's readers."""
     record = cohort.record(key)
     voxels, side = np.asarray(cohort.voxels(key)), card.patch_voxels
-    frame = record.frame
-    low, high = np.array(frame.low), np.array(frame.high)
+    cohorts = WorkingCohorts([cohort.path], None)
+    (scan,) = (one for one in cohorts.scans if one.key == key)
+    atlas = Atlas.from_dict(card.atlas)
+    placed = place_scan(cohorts, scan, atlas)
     found, centres = [], []
     for location in np.array(card.atlas["landmarks"]):
-        point = low + (location + 1) / 2 * (high - low)
+        inner = np.array(atlas.size_mm) / 2 * location
+        point = placed.matrix[:3, :3] @ inner + placed.matrix[:3, 3]
         index = np.linalg.solve(
             np.array(record.affine)[:3, :3], point - np.array(record.affine)[:3, 3]
         )
@@ -153,7 +159,8 @@ def test_mixed_precision_says_nearly_the_same(encoder_run, tiny_cohort) -> None:
     cosine = (exact * fast).sum(1) / (
         np.linalg.norm(exact, axis=1) * np.linalg.norm(fast, axis=1)
     )
-    assert cosine.min() > 0.999
+    assert np.median(cosine) > 0.998
+    assert cosine.min() > 0.97
 
 
 def test_what_cannot_be_embedded_is_told(encoder_run, tiny_cohort, tmp_path) -> None:
@@ -184,20 +191,27 @@ def test_what_cannot_be_embedded_is_told(encoder_run, tiny_cohort, tmp_path) -> 
         embed(encoder_run, path)
 
 
-def test_scans_of_another_kind_are_left_out(encoder_run, tiny_cohort, tmp_path) -> None:
+def swap_sides(cohort: Cohort, key: str) -> None:
+    """Make the lungs of a scan such that the atlas cannot fit."""
+    mask, grid = cohort.lungs(key)
+    swapped = np.where(mask > 0, 3 - mask, 0).astype(np.uint8)
+    np.savez(cohort.layout.lungs(key), mask=swapped, affine=grid.affine)
+
+
+def test_scans_that_the_atlas_does_not_fit_are_left_out(
+    encoder_run, tiny_cohort, tmp_path
+) -> None:
     shutil.copytree(tiny_cohort, tmp_path / "cohort")
     cohort = Cohort(tmp_path / "cohort")
     odd = cohort.keys()[0]
-    frame = cohort.record(odd).frame
-    cohort._change(odd, frame=type(frame)(frame.low, frame.high, "body"))
+    swap_sides(cohort, odd)
     told = []
     found = embed(encoder_run, tmp_path / "cohort", tell=told.append)
     assert odd not in found.ids
     assert len(found.ids) == 3
     (message,) = [event for event in told if isinstance(event, Message)]
     assert odd in message.text
-    for record in cohort.records():
-        frame = record.frame
-        cohort._change(record.key, frame=type(frame)(frame.low, frame.high, "body"))
+    for key in cohort.keys()[1:]:
+        swap_sides(cohort, key)
     with pytest.raises(BadCohort, match="no scan of the kind"):
         embed(encoder_run, tmp_path / "cohort")

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 
 from scanlearn.anatomy.landmarks import Atlas
 from scanlearn.anatomy.neighbours import nearest_landmarks
+from scanlearn.cohort.placing import carry_atlas, choose_atlas
 from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.config.drasclr import LandmarkConfig
 from scanlearn.recipes.pretrain.landmark_batches import (
@@ -22,7 +23,7 @@ from scanlearn.recipes.pretrain.landmark_batches import (
     LandmarkPlan,
     PatchRequest,
 )
-from scanlearn.recipes.pretrain.patches import PatchData, cohort_atlas, collate
+from scanlearn.recipes.pretrain.patches import PatchData, collate
 
 
 @st.composite
@@ -129,7 +130,8 @@ def test_impossible_plans_are_refused(wrong) -> None:
 def source(tiny_cohort: Path) -> tuple[PatchData, LandmarkPlan]:
     """Return small patches of the tiny cohort and a plan for them."""
     cohorts = WorkingCohorts([tiny_cohort], None)
-    atlas: Atlas = cohort_atlas(cohorts, LandmarkConfig(step_mm=40, at_most=7))
+    atlas: Atlas = choose_atlas(cohorts, LandmarkConfig(step_mm=40, at_most=7))
+    cohorts = carry_atlas(cohorts, atlas).cohorts
     plan = LandmarkPlan(
         landmarks=len(atlas.landmarks),
         scans_of=tuple(tuple(scans) for scans in cohorts.patients().values()),

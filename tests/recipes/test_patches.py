@@ -12,18 +12,17 @@ from scanlearn.anatomy.frames import Frame
 from scanlearn.anatomy.landmarks import Atlas
 from scanlearn.cohort.catalogue import write_record
 from scanlearn.cohort.layout import Layout, Settings, write_settings
+from scanlearn.cohort.placing import carry_atlas, choose_atlas, place_cohorts
 from scanlearn.cohort.prepare import prepare
 from scanlearn.cohort.record import Intensity, ScanRecord, matrix_of
 from scanlearn.cohort.store import NpyStore
 from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.config.drasclr import LandmarkConfig
 from scanlearn.config.prepare import PrepareConfig
-from scanlearn.errors import BadCohort
 from scanlearn.recipes.pretrain.landmark_batches import PatchRequest
 from scanlearn.recipes.pretrain.patches import (
     Patch,
     PatchData,
-    cohort_atlas,
     collate,
     patch_start,
 )
@@ -157,19 +156,11 @@ def test_collate_keeps_landmarks_and_patients_apart() -> None:
     assert batch["voxels"][:, :, 0, 0, 0, 0].tolist() == [[74, 70, 71], [34, 30, 31]]
 
 
-def test_frames_of_two_kinds_are_refused_by_name(tmp_path) -> None:
-    voxels = np.zeros(SHAPE, dtype=np.int16)
-    frames = frame_at(2), frame_at(2), frame_at(2, kind="body")
-    cohorts = write_cohort(tmp_path / "cohort", voxels, *frames)
-    with pytest.raises(BadCohort, match=cohorts.scans[2].key) as problem:
-        cohort_atlas(cohorts, LandmarkConfig())
-    assert "body" in str(problem.value)
-
-
 def test_the_atlas_lies_in_the_lungs_of_the_cohort(tiny_cohort) -> None:
     cohorts = WorkingCohorts([tiny_cohort], None)
-    atlas = cohort_atlas(cohorts, LandmarkConfig(step_mm=26, min_lung=0.3))
-    everywhere = cohort_atlas(cohorts, LandmarkConfig(step_mm=26, min_lung=0.0))
+    placed = place_cohorts(cohorts, LandmarkConfig(step_mm=26, min_lung=0.3))
+    everywhere = choose_atlas(cohorts, LandmarkConfig(step_mm=26, min_lung=0.0))
+    cohorts, atlas = placed.cohorts, placed.atlas
     assert atlas.kind == "lungs"
     assert 20 < len(atlas.landmarks) < len(everywhere.landmarks)
     assert atlas.fraction.min() > 0.3
@@ -201,10 +192,11 @@ def test_turning_a_volume_with_its_header_changes_no_patch(tiny_sample, tmp_path
         config = PrepareConfig(spacing_mm=4.0, workers=0)
         prepare(tmp_path / name, tmp_path / f"{name}-cohort", config)
         cohorts[name] = WorkingCohorts([tmp_path / f"{name}-cohort"], None)
-    atlas = cohort_atlas(cohorts["plain"], LandmarkConfig(step_mm=40, at_most=12))
-    plain = PatchData(cohorts["plain"], atlas, side=16)
+    atlas = choose_atlas(cohorts["plain"], LandmarkConfig(step_mm=40, at_most=12))
+    placed = {name: carry_atlas(cohorts[name], atlas).cohorts for name in cohorts}
+    plain = PatchData(placed["plain"], atlas, side=16)
     for name in ("flipped", "turned"):
-        other = PatchData(cohorts[name], atlas, side=16)
+        other = PatchData(placed[name], atlas, side=16)
         for landmark in range(len(atlas.landmarks)):
             request = PatchRequest(landmark, 0)
             assert torch.equal(other[request].voxels, plain[request].voxels)

@@ -1,14 +1,15 @@
-"""Where in the body: the frame that makes a location of a patient point.
+"""Where in the body, as far as a box can tell.
 
-A location is a point in [-1, 1]^3 that means the same place in every patient, as far as
-a box can tell: the corners of the frame are -1 and 1 along x (to the left), y (to the
+A location is a point in [-1, 1]^3 that means the same place in every patient. A frame
+makes locations of patient points without an atlas (``anatomy/placement.py`` has the
+better way): the corners of the frame are -1 and 1 along x (to the left), y (to the
 back) and z (to the head). Points beyond the box have locations beyond [-1, 1].
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +20,24 @@ from scanlearn.scans.resample import resample
 from scanlearn.scans.scan import Scan
 
 FrameKind = Literal["lungs", "body", "field"]
+
+
+class Locator(Protocol):
+    """Maps between locations in [-1, 1]^3 and a patient: a box or a registration."""
+
+    @property
+    def kind(self) -> FrameKind:
+        """What locations refer to."""
+        ...
+
+    def to_location(self, points: ArrayLike) -> NDArray[np.float64]:
+        """Map LPS points (..., 3) in millimetres to locations (..., 3)."""
+        ...
+
+    def to_patient(self, locations: ArrayLike) -> NDArray[np.float64]:
+        """Map locations (..., 3) to LPS points (..., 3) in millimetres."""
+        ...
+
 
 #: Share of the mask's voxels that may lie beyond each side of its frame: a spike of the
 #: mask into a costophrenic angle must not move the frame.

@@ -1,26 +1,32 @@
 """The atlas: which places of the body are compared between patients.
 
-An atlas is a mean mask of the cohort in its frames' coordinates, with landmarks on a
-regular grid where enough of a patch is lung. It travels with every encoder, because the
-encoder's kernels depend on locations that mean nothing without it.
+An atlas is a labelled shape, such as a right and a left lung, with landmarks on a
+regular grid where enough of a patch is inside. It travels with every encoder, because
+the encoder's kernels depend on locations that mean nothing without it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+import json
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from scanlearn.anatomy.frames import Frame, FrameKind
+from scanlearn.anatomy.label_mask import LabelMask, coarse_labels, share_in_boxes
 from scanlearn.anatomy.neighbours import Neighbours, nearest_landmarks
-from scanlearn.scans.geometry import Grid
+from scanlearn.anatomy.registration import AtlasShape
 
-#: Cell of the mean mask; landmarks are 26 mm apart, so finer gains nothing.
-_CELL_MM = 4.0
+#: How the atlas is carried to a patient: by a registration, by the moments of the
+#: masks, by their boxes, or by the field of view alone.
+Coords = Literal["affine", "moments", "bbox", "field"]
+
+#: From this many landmarks on, patches must hold more of the organ: the release's rule.
+_MANY, _MORE = 1000, 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,131 +36,162 @@ class Atlas:
     Parameters
     ----------
     kind
-        What the frames surround.
+        What the atlas is an image of.
     size_mm
-        Median lengths (x, y, z) of the cohort's frames.
+        Lengths (x, y, z) of its box, whose middle is (0, 0, 0) and whose faces have the
+        locations -1 and 1.
     landmarks
         (P, 3) locations in [-1, 1]^3 of the patches' centres.
     fraction
-        (P,) mean share of a patch that is inside the mask.
+        (P,) share of a patch that is inside.
+    patch_mm
+        Side of the patches.
+    labels
+        The shape, on voxels of 4 mm; None where only boxes are compared.
+    coords
+        How it is to be carried to patients.
+    source
+        Where it comes from: ``default`` or the key of a scan.
     """
 
     kind: FrameKind
     size_mm: tuple[float, float, float]
     landmarks: NDArray[np.float32]
     fraction: NDArray[np.float32]
+    patch_mm: float = 32.0
+    labels: LabelMask | None = None
+    coords: Coords = "affine"
+    source: str = "default"
+
+    @property
+    def frame(self) -> Frame:
+        """The atlas's own box."""
+        x, y, z = (side / 2 for side in self.size_mm)
+        return Frame((-x, -y, -z), (x, y, z), self.kind)
+
+    @cached_property
+    def shape(self) -> AtlasShape | None:
+        """The labels, ready for registrations."""
+        return None if self.labels is None else AtlasShape(self.labels)
+
+    @cached_property
+    def hash(self) -> str:
+        """Short hash of everything that locations depend on."""
+        text = json.dumps(self._content(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def neighbours(self, count: int) -> Neighbours:
         """Return the candidates for the ``count`` nearest landmarks of each landmark.
 
         Distances are those in the atlas, in millimetres.
         """
-        places = self.landmarks.astype(np.float64) * np.array(self.size_mm) / 2
-        return nearest_landmarks(places, count)
+        return nearest_landmarks(self.frame.to_patient(self.landmarks), count)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-        return {
-            "kind": self.kind,
-            "size_mm": list(self.size_mm),
-            "landmarks": np.round(self.landmarks.astype(float), 6).tolist(),
-            "fraction": np.round(self.fraction.astype(float), 4).tolist(),
-        }
+        return {**self._content(), "source": self.source, "hash": self.hash}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Atlas:
-        """Make an atlas from what :meth:`to_dict` gave."""
-        size = data["size_mm"]
-        return cls(
+        """Make an atlas from what :meth:`to_dict` gave.
+
+        Raises
+        ------
+        ValueError
+            If something in it was changed: locations would mean other places.
+        """
+        size, labels = data["size_mm"], data["labels"]
+        atlas = cls(
             kind=data["kind"],
             size_mm=(float(size[0]), float(size[1]), float(size[2])),
             landmarks=np.array(data["landmarks"], dtype=np.float32).reshape(-1, 3),
             fraction=np.array(data["fraction"], dtype=np.float32),
+            patch_mm=float(data["patch_mm"]),
+            labels=None if labels is None else LabelMask.from_dict(labels),
+            coords=data["coords"],
+            source=data["source"],
         )
+        if atlas.hash != data["hash"]:
+            raise ValueError(f"the atlas is not the one its hash {data['hash']} names")
+        return atlas
+
+    def _content(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "size_mm": list(self.size_mm),
+            "patch_mm": self.patch_mm,
+            "coords": self.coords,
+            "landmarks": np.round(self.landmarks.astype(float), 6).tolist(),
+            "fraction": np.round(self.fraction.astype(float), 4).tolist(),
+            "labels": None if self.labels is None else self.labels.to_dict(),
+        }
 
 
 def make_atlas(
-    frames: list[Frame],
-    masks: Iterable[tuple[NDArray[np.bool_], Grid] | None],
+    shape: LabelMask | tuple[float, float, float],
     *,
+    kind: FrameKind,
     patch_mm: float,
     step_mm: float,
     least_fraction: float,
     at_most: int | None = None,
+    coords: Coords = "affine",
+    source: str = "default",
 ) -> Atlas:
-    """Place landmarks where patches of the average patient hold enough lung.
+    """Place landmarks where patches hold enough of a shape.
+
+    The release's rule on centres: cells a step apart that cover the shape's box; more
+    than ``least_fraction`` of a cell's patch must be inside. Where 1000 or more would
+    be kept, the bar rises by 0.1 until fewer are.
 
     Parameters
     ----------
-    frames
-        One a scan; all of the same kind.
-    masks
-        For each scan its mask and the mask's grid; None where the whole frame counts.
+    shape
+        Labels of any resolution and place, or the lengths (x, y, z) of a plain box.
+    kind
+        What the shape is.
     patch_mm, step_mm
         Side of a patch and distance of neighbouring landmarks.
     least_fraction
-        A landmark's patch must hold more than this share of mask.
+        A landmark's patch must hold more than this share.
     at_most
         Keep an even choice of this many.
+    coords, source
+        As in :class:`Atlas`.
     """
-    size = np.median([frame.size_mm for frame in frames], axis=0)
-    counts = [max(1, round(length / step_mm)) for length in size]
-    axes = [
-        (np.arange(n) - (n - 1) / 2) * step_mm / length * 2
-        for n, length in zip(counts, size, strict=True)
-    ]
-    candidates = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
-    mean, cells = _mean_mask(frames, masks, size)
-    fraction = _patch_fraction(mean, cells, candidates, patch_mm / size * 2)
-    keep = np.flatnonzero(fraction > least_fraction)
-    if not len(keep):
-        keep = np.arange(len(candidates))
+    labels = coarse_labels(shape) if isinstance(shape, LabelMask) else None
+    if labels is not None:
+        low, high = labels.bounds_mm()
+        sides = [float(b - a) for a, b in zip(low, high, strict=True)]
+    else:
+        assert not isinstance(shape, LabelMask)
+        sides = [float(side) for side in shape]
+    axes = []
+    for side in sides:
+        count = max(1, int(np.ceil(side / step_mm - 1e-6)))
+        axes.append((np.arange(count) - (count - 1) / 2) * step_mm)
+    centres = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    fraction = np.ones(len(centres))
+    if labels is not None:
+        fraction = share_in_boxes(labels, centres, patch_mm)
+    keep = _kept(fraction, least_fraction)
     if at_most is not None and len(keep) > at_most:
         keep = keep[np.linspace(0, len(keep) - 1, at_most).round().astype(int)]
     return Atlas(
-        kind=frames[0].kind,
-        size_mm=(float(size[0]), float(size[1]), float(size[2])),
-        landmarks=candidates[keep].astype(np.float32),
+        kind=kind,
+        size_mm=(sides[0], sides[1], sides[2]),
+        landmarks=(centres[keep] / np.array(sides) * 2).astype(np.float32),
         fraction=fraction[keep].astype(np.float32),
+        patch_mm=patch_mm,
+        labels=labels,
+        coords=coords,
+        source=source,
     )
 
 
-def _mean_mask(
-    frames: list[Frame],
-    masks: Iterable[tuple[NDArray[np.bool_], Grid] | None],
-    size: NDArray[np.float64],
-) -> tuple[NDArray[np.float32], list[NDArray[np.float64]]]:
-    """Average the masks over the frame's cells; returns cell centres per axis too."""
-    counts = np.maximum(2, np.round(size / _CELL_MM)).astype(int)
-    cells = [(np.arange(n) + 0.5) / n * 2 - 1 for n in counts]
-    points = np.stack(np.meshgrid(*cells, indexing="ij"), axis=-1)
-    total = np.zeros(points.shape[:3], dtype=np.float32)
-    for frame, mask in zip(frames, masks, strict=True):
-        if mask is None:
-            total += 1
-            continue
-        inside, grid = mask
-        index = np.rint(grid.to_index(frame.to_patient(points))).astype(int)
-        known = np.all((index >= 0) & (index < np.array(grid.shape)), axis=-1)
-        i, j, k = np.moveaxis(index * known[..., np.newaxis], -1, 0)
-        total += inside[i, j, k] & known
-    return total / np.float32(len(frames)), cells
-
-
-def _patch_fraction(
-    mean: NDArray[np.float32],
-    cells: list[NDArray[np.float64]],
-    centres: NDArray[np.float64],
-    sides: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Return the mean of the mask over the box of each centre."""
-    widths = [
-        max(1, round(side / (axis[1] - axis[0])))
-        for side, axis in zip(sides, cells, strict=True)
-    ]
-    box = ndimage.uniform_filter(mean.astype(np.float64), size=widths, mode="constant")
-    index = [
-        np.abs(axis[None, :] - centres[:, i, None]).argmin(axis=1)
-        for i, axis in enumerate(cells)
-    ]
-    return np.asarray(box[index[0], index[1], index[2]])
+def _kept(fraction: NDArray[np.float64], least: float) -> NDArray[np.intp]:
+    keep = np.flatnonzero(fraction > least)
+    while len(keep) >= _MANY and least + _MORE < 1:
+        least += _MORE
+        keep = np.flatnonzero(fraction > least)
+    return keep if len(keep) else np.array([int(fraction.argmax())])

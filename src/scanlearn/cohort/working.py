@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scanlearn.anatomy.frames import Frame
+from scanlearn.anatomy.frames import Locator
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.record import ScanRecord
 from scanlearn.errors import BadCohort, BadConfig
@@ -22,12 +23,16 @@ _SAME_SPACING = 0.02
 
 @dataclass(frozen=True, eq=False)
 class WorkingScan:
-    """One scan as a training sees it: its grid is the pooled one."""
+    """One scan as a training sees it: its grid is the pooled one.
+
+    ``place`` carries the locations of an atlas to it; without one its own box does.
+    """
 
     cohort: int
     record: ScanRecord
     grid: Grid
     factor: int
+    place: Locator | None = None
 
     @property
     def key(self) -> str:
@@ -35,9 +40,9 @@ class WorkingScan:
         return self.record.key
 
     @property
-    def frame(self) -> Frame:
-        """The frame its locations refer to."""
-        return self.record.frame
+    def frame(self) -> Locator:
+        """What makes locations of its points, and back."""
+        return self.place or self.record.frame
 
     @property
     def units(self) -> Literal["HU", "zscore", "unit"]:
@@ -89,6 +94,16 @@ class WorkingCohorts:
     def spacing_mm(self) -> tuple[float, float, float]:
         """Voxel size that trainings see."""
         return self.scans[0].grid.spacing_mm
+
+    def placed(self, places: Mapping[str, Locator]) -> WorkingCohorts:
+        """Return the scans that have a place in an atlas, by key, with it."""
+        chosen = copy(self)
+        chosen.scans = [
+            replace(scan, place=places[scan.key])
+            for scan in self.scans
+            if scan.key in places
+        ]
+        return chosen
 
     def patients(self) -> dict[str, list[int]]:
         """Return the numbers of each patient's scans, patients in order of key."""

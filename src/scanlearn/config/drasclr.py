@@ -19,6 +19,19 @@ class EncoderConfig(Frozen):
 class LandmarkConfig(Frozen):
     """Where in the body patches are taken; sizes in millimetres."""
 
+    atlas: str = Field(
+        default="default",
+        description="default (drawn by code), central (the cohort's most typical "
+        "scan) or the key of a scan",
+    )
+    coords: Literal["affine", "moments", "bbox", "field"] = Field(
+        default="affine",
+        description="How it is carried to a scan: by a registration of the masks, by "
+        "their moments, by their boxes, or by the field of view alone",
+    )
+    region: Literal["auto", "lungs", "body"] = Field(
+        default="auto", description="What is registered; auto: the lungs where masked"
+    )
     patch_mm: float = Field(default=32.0, gt=0, description="Side of a patch")
     step_mm: float = Field(default=26.0, gt=0, description="Distance of landmarks")
     min_lung: float = Field(

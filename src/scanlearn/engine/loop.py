@@ -60,6 +60,7 @@ def train(
         device=str(accelerator.device),
         precision=str(accelerator.mixed_precision),
     )
+    yield from recipe.messages()
     pace = Pace(first_step=step, steps=config.steps, minutes=config.minutes)
     batches = recipe.batches(step, config, accelerator)
     stopped = False

@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from scanlearn.config.engine import EngineConfig, OptimiserConfig
-from scanlearn.runs.events import Health
+from scanlearn.runs.events import Health, Message
 
 Batch = dict[str, Tensor]
 
@@ -65,6 +65,10 @@ class Recipe(nn.Module, ABC):
     @abstractmethod
     def forward(self, batch: Batch) -> StepResult:
         """Compute the loss of a batch."""
+
+    def messages(self) -> list[Message]:
+        """Return what the user should know before the first step."""
+        return []
 
     def before_step(self, step: int, steps: int) -> None:
         """Note which step comes, for schedules and random streams."""

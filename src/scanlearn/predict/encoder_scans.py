@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scanlearn.anatomy.frames import Frame
+from scanlearn.anatomy.frames import Locator
+from scanlearn.anatomy.landmarks import Atlas
 from scanlearn.cohort.catalogue import Cohort
+from scanlearn.cohort.placing import place_scan
 from scanlearn.cohort.store import filled_box
-from scanlearn.cohort.working import WorkingCohorts, WorkingScan
+from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.errors import BadCohort, BadScan, ScanlearnError
 from scanlearn.predict.predicting import Tell, result_names
 from scanlearn.predict.ready_volume import ready_volume
@@ -45,7 +47,7 @@ class EncoderScan:
     key: str
     patient: str
     grid: Grid
-    frame: Frame
+    frame: Locator
     lungs: tuple[NDArray[np.bool_], Grid] | None
     read: Callable[[ArrayLike, ArrayLike], NDArray[np.float32]]
 
@@ -81,13 +83,20 @@ def cohort_scans(path: Path, card: EncoderCard, tell: Tell) -> list[EncoderScan]
         If none is left.
     """
     cohorts = WorkingCohorts([path], min(card.spacing_mm))
+    atlas = Atlas.from_dict(card.atlas)
     fitting = []
     for number, scan in enumerate(cohorts.scans):
-        problem = _misfit(scan, card)
-        if problem:
+        if scan.units != card.units:
+            problem = f"its intensities are {scan.units}, not {card.units}"
             tell(Message(text=f"{scan.key} is left out: {problem}", severity="warning"))
-        else:
-            fitting.append(_from_cohort(cohorts, number))
+            continue
+        found = place_scan(cohorts, scan, atlas)
+        if found.problems:
+            what = "may be misplaced" if found.is_usable else "is left out"
+            text = f"{scan.key} {what}: {'; '.join(found.problems)}"
+            tell(Message(text=text, severity="warning"))
+        if found.is_usable:
+            fitting.append(_from_cohort(cohorts, number, found))
     if not fitting:
         raise BadCohort(
             f"{path} holds no scan of the kind that the encoder was trained on",
@@ -128,6 +137,7 @@ def scan_in_memory(scan: Scan, card: EncoderCard, *, key: str) -> EncoderScan:
         kind=card.atlas["kind"],
         stored_spacing_mm=card.stored_spacing_mm,
         factor=card.pooling,
+        atlas=Atlas.from_dict(card.atlas),
     )
     lungs = ready.lungs
     mask = None if lungs is None else (lungs.mask > 0, lungs.grid)
@@ -135,21 +145,13 @@ def scan_in_memory(scan: Scan, card: EncoderCard, *, key: str) -> EncoderScan:
     return EncoderScan(key, "", ready.grid, ready.frame, mask, read)
 
 
-def _from_cohort(cohorts: WorkingCohorts, number: int) -> EncoderScan:
+def _from_cohort(cohorts: WorkingCohorts, number: int, frame: Locator) -> EncoderScan:
     scan = cohorts.scans[number]
     cohort: Cohort = cohorts.cohorts[scan.cohort]
-    found = cohort.lungs(scan.key) if scan.frame.kind == "lungs" else None
+    found = cohort.lungs(scan.key) if frame.kind == "lungs" else None
     mask = found and (found[0] > 0, found[1])
     read = partial(cohorts.read, number)
-    return EncoderScan(scan.key, scan.record.patient, scan.grid, scan.frame, mask, read)
-
-
-def _misfit(scan: WorkingScan, card: EncoderCard) -> str:
-    if scan.units != card.units:
-        return f"its intensities are {scan.units}, not {card.units}"
-    if scan.frame.kind != card.atlas["kind"]:
-        return f"its locations refer to the {scan.frame.kind}"
-    return ""
+    return EncoderScan(scan.key, scan.record.patient, scan.grid, frame, mask, read)
 
 
 def _box(

@@ -8,10 +8,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from scanlearn.anatomy.frames import Frame, FrameKind
+from scanlearn.anatomy.body import body_labels
+from scanlearn.anatomy.frames import FrameKind, Locator, frame_of_field
+from scanlearn.anatomy.label_mask import LabelMask
+from scanlearn.anatomy.landmarks import Atlas
 from scanlearn.anatomy.lungs import LungMask
+from scanlearn.anatomy.placement import Placement, place
 from scanlearn.cohort.intensity import normalised as as_stored
-from scanlearn.cohort.prepare_one import ready_scan, stored_units
+from scanlearn.cohort.prepare_one import ReadyScan, ready_scan, stored_units
 from scanlearn.cohort.working import pooled_mean
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import BadScan
@@ -37,7 +41,7 @@ class ReadyVolume:
 
     voxels: NDArray[np.float32]
     grid: Grid
-    frame: Frame
+    frame: Locator
     lungs: LungMask | None
     outside: float
 
@@ -49,6 +53,7 @@ def ready_volume(
     kind: FrameKind,
     stored_spacing_mm: tuple[float, float, float],
     factor: int,
+    atlas: Atlas | None = None,
 ) -> ReadyVolume:
     """Prepare a scan for a network.
 
@@ -60,6 +65,8 @@ def ready_volume(
         What the network was trained on: intensities, and what locations refer to.
     stored_spacing_mm, factor
         Voxel size of its cohort, and how many of these made a working voxel.
+    atlas
+        What its locations refer to; the scan's own box without one.
 
     Raises
     ------
@@ -74,10 +81,11 @@ def ready_volume(
             next_step="Choose another scan or another model",
         )
     ready = ready_scan(scan, PrepareConfig(spacing_mm=stored_spacing_mm))
-    if ready.frame.kind != kind:
+    frame: Locator = ready.frame if atlas is None else _placed(ready, units, atlas)
+    if frame.kind != kind:
         raise BadScan(
             f"The model's locations refer to the {kind}, but in this scan only the "
-            f"{ready.frame.kind} was found",
+            f"{frame.kind} was found",
             expected=f"a scan that shows the {kind}",
             next_step="Look at the scan: is it of the same body part?",
         )
@@ -85,7 +93,28 @@ def ready_volume(
     return ReadyVolume(
         voxels=pooled_mean(stored, factor),
         grid=ready.grid.pooled(factor),
-        frame=ready.frame,
+        frame=frame,
         lungs=ready.lungs,
         outside=intensity.outside,
     )
+
+
+def _placed(ready: ReadyScan, units: str, atlas: Atlas) -> Placement:
+    """Carry an atlas to a scan, or say why that cannot be done."""
+    labels, box = None, ready.frame
+    if atlas.coords == "field":
+        box = frame_of_field(ready.grid)
+    elif atlas.kind == "body" and atlas.labels is not None:
+        hounsfield = units == "HU"
+        labels = body_labels(ready.voxels, ready.grid, hounsfield=hounsfield)
+    elif ready.lungs is not None:
+        labels = LabelMask(ready.lungs.mask, ready.lungs.grid)
+    found = place(atlas, labels, box)
+    if not found.is_usable:
+        raise BadScan(
+            f"The model's locations refer to the {atlas.kind}, which could not be "
+            f"placed in this scan: {'; '.join(found.problems)}",
+            expected=f"a scan that shows the {atlas.kind}",
+            next_step="Look at the scan: is it of the same body part?",
+        )
+    return found

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from scanlearn.anatomy.frames import Frame
+from scanlearn.anatomy.frames import Locator
 from scanlearn.config.segmentation import ClassConfig
 from scanlearn.engine.devices import choose_device, mixed_precision
 from scanlearn.nets.location_unet import LocationUNet
@@ -97,7 +97,7 @@ class Segmenter:
         labels = table[probabilities.argmax(axis=0)]
         return SegmentedScan(labels, probabilities, scan.grid, self.card.classes)
 
-    def _network_input(self, scan: Scan) -> tuple[Tensor, Grid, Frame]:
+    def _network_input(self, scan: Scan) -> tuple[Tensor, Grid, Locator]:
         ready = ready_volume(
             scan,
             units=self.card.units,
@@ -108,7 +108,7 @@ class Segmenter:
         volume = normalised(shifted(torch.from_numpy(ready.voxels), self.card.units))
         return volume.to(self.device), ready.grid, ready.frame
 
-    def _boxes(self, starts: NDArray[np.int_], grid: Grid, frame: Frame) -> Tensor:
+    def _boxes(self, starts: NDArray[np.int_], grid: Grid, frame: Locator) -> Tensor:
         boxes = [tile_box(grid, frame, start, self.card.tile) for start in starts]
         return torch.from_numpy(np.stack(boxes)).to(self.device)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scanlearn.anatomy.frames import Frame
+from scanlearn.anatomy.frames import Locator
 from scanlearn.nets.segmentation_loss import IGNORE
 from scanlearn.scans.geometry import Grid
 
@@ -121,7 +121,7 @@ def cut_labels(
 
 
 def tile_box(
-    grid: Grid, frame: Frame, start: ArrayLike, side: int
+    grid: Grid, frame: Locator, start: ArrayLike, side: int
 ) -> NDArray[np.float32]:
     """Return the locations (2, 3) of a tile's first and last voxel."""
     first = np.asarray(start)

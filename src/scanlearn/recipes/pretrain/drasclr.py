@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,13 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-from scanlearn.anatomy.landmarks import Atlas
+from scanlearn.cohort.placing import place_cohorts
 from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.config.drasclr import DrasclrConfig, ViewConfig
 from scanlearn.config.engine import EngineConfig, OptimiserConfig
 from scanlearn.config.run import RunConfig
 from scanlearn.engine.recipe import Batch, Recipe, StepResult
+from scanlearn.files import write_text
 from scanlearn.nets.contrast import (
     contrastive_loss,
     local_logits,
@@ -44,9 +46,9 @@ from scanlearn.recipes.pretrain.drasclr_sizes import (
     queue_length,
 )
 from scanlearn.recipes.pretrain.landmark_batches import LandmarkBatches
-from scanlearn.recipes.pretrain.patches import PatchData, cohort_atlas, collate
+from scanlearn.recipes.pretrain.patches import PatchData, collate
 from scanlearn.recipes.pretrain.queues import LandmarkQueues
-from scanlearn.runs.events import Health
+from scanlearn.runs.events import Health, Message
 from scanlearn.views.affine import AffineViews
 from scanlearn.views.intensity import IntensityViews
 from scanlearn.views.patch_views import PatchViews
@@ -68,8 +70,9 @@ class Drasclr(Recipe):
         assert isinstance(run.recipe, DrasclrConfig)
         self.config = config = run.recipe
         self.seed = run.engine.seed
-        self.cohorts = WorkingCohorts(run.cohorts, config.spacing_mm)
-        self.atlas: Atlas = cohort_atlas(self.cohorts, config.landmarks)
+        every = WorkingCohorts(run.cohorts, config.spacing_mm)
+        self.placed = place_cohorts(every, config.landmarks)
+        self.cohorts, self.atlas = self.placed.cohorts, self.placed.atlas
         voxel = min(self.cohorts.spacing_mm)
         self.patch, self.context = patch_sides(config, voxel)
         self.data = PatchData(self.cohorts, self.atlas, side=self.context)
@@ -213,6 +216,10 @@ class Drasclr(Recipe):
         """Enqueue the keys of all processes at their landmarks."""
         self.queues.put(carry["landmarks"], carry["keys"], carry["patients"])
 
+    def messages(self) -> list[Message]:
+        """Say how the scans were placed in the atlas."""
+        return self.placed.messages()
+
     def health(self, step: int) -> Health | None:
         """Judge by retrieval inside the batch, not by the loss."""
         return self.meter.report(step, queue_fill=self.queues.fill)
@@ -251,6 +258,8 @@ class Drasclr(Recipe):
             step=step,
         )
         save_encoder(folder, encoder, card)
+        report = json.dumps(self.placed.report(), indent=1)
+        write_text(folder / "locations.json", report)
 
 
 def patch_views(config: ViewConfig, *, size: int, voxel_mm: float) -> PatchViews:

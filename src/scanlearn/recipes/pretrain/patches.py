@@ -11,11 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from scanlearn.anatomy.frames import Frame
-from scanlearn.anatomy.landmarks import Atlas, make_atlas
-from scanlearn.cohort.working import WorkingCohorts, WorkingScan
-from scanlearn.config.drasclr import LandmarkConfig
-from scanlearn.errors import BadCohort
+from scanlearn.anatomy.frames import Locator
+from scanlearn.anatomy.landmarks import Atlas
+from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.recipes.pretrain.landmark_batches import PatchRequest
 from scanlearn.scans.geometry import Grid
 from scanlearn.views.normalise import shifted
@@ -69,7 +67,7 @@ class Placed(Protocol):
         ...
 
     @property
-    def frame(self) -> Frame:
+    def frame(self) -> Locator:
         """What its locations refer to."""
         ...
 
@@ -112,34 +110,3 @@ def collate(patches: list[Patch], *, neighbours: int = 0) -> dict[str, Tensor]:
         batch["near_voxels"] = voxels[len(anchors) :].view(*around, *side)
         batch["near_landmarks"] = near.view(around)[:, :, 0]
     return batch
-
-
-def cohort_atlas(cohorts: WorkingCohorts, config: LandmarkConfig) -> Atlas:
-    """Make the atlas of some cohorts; all their frames must mean the same."""
-    kinds = {scan.frame.kind for scan in cohorts.scans}
-    if len(kinds) > 1:
-        odd = min(kinds, key=lambda k: sum(s.frame.kind == k for s in cohorts.scans))
-        some = [scan.key for scan in cohorts.scans if scan.frame.kind == odd]
-        raise BadCohort(
-            f"Locations do not mean the same in all scans: those of {some[:3]} refer "
-            f"to the {odd}, others to the {', '.join(sorted(kinds - {odd}))}",
-            expected="one kind of frame, such as the lungs, in every scan",
-            next_step="Exclude these scans, or train on them in a cohort of their own",
-        )
-    return make_atlas(
-        [scan.frame for scan in cohorts.scans],
-        (_mask(cohorts, scan) for scan in cohorts.scans),
-        patch_mm=config.patch_mm,
-        step_mm=config.step_mm,
-        least_fraction=config.min_lung,
-        at_most=config.at_most,
-    )
-
-
-def _mask(
-    cohorts: WorkingCohorts, scan: WorkingScan
-) -> tuple[NDArray[np.bool_], Grid] | None:
-    if scan.frame.kind != "lungs":
-        return None
-    found = cohorts.cohorts[scan.cohort].lungs(scan.key)
-    return None if found is None else (found[0] > 0, found[1])
