@@ -38,10 +38,16 @@ def codes(scan) -> list[str]:
     origin=st.lists(st.floats(-500, 500), min_size=3, max_size=3),
     suffix=st.sampled_from([".nii", ".nii.gz", ".hdr"]),
     second=st.booleans(),
+    axes=st.permutations(range(3)),
+    flips=st.tuples(*[st.sampled_from([-1, 1])] * 3),
 )
-def test_any_affine_agrees_with_nibabel(tmp_path, matrix, origin, suffix, second):
+def test_any_affine_agrees_with_nibabel(
+    tmp_path, matrix, origin, suffix, second, axes, flips
+):
     affine = np.eye(4)
     affine[:3, :3] = np.reshape(matrix, (3, 3)) + np.diag([4, -4, 4])
+    # Any axis order, either handedness.
+    affine[:3, :3] = affine[:3, :3][:, axes] * flips
     affine[:3, 3] = origin
     if abs(np.linalg.det(affine[:3, :3])) < 0.5:
         return
