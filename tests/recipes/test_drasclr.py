@@ -402,3 +402,25 @@ def test_memory_and_weights_continue_a_training(tiny_cohort) -> None:
     assert torch.equal(losses[0], losses[1])
     for name, x in recipe.memory()["queues"].items():
         assert torch.equal(other.memory()["queues"][name], x)
+
+
+def test_the_dense_encoder_trains_with_its_halo(tiny_cohort, tmp_path) -> None:
+    dense = {"architecture": "dense", "basis": 2, "width": 2, "dim": 16}
+    recipe = make(tiny_cohort, encoder=dense, views={"shift_mm": 4.0})
+    assert (recipe.patch, recipe.context) == (39, 41)
+    before = copies(recipe.encoder)
+    assert all(math.isfinite(loss) for loss, _ in train(recipe, 3))
+    moved = [
+        not torch.equal(a, b)
+        for a, b in zip(before, copies(recipe.encoder), strict=True)
+    ]
+    # All but the biases before batch norm, whose gradient is zero but for rounding.
+    assert sum(moved) >= len(moved) - 4
+    (tmp_path / "checkpoints").mkdir()
+    recipe.export(tmp_path / "checkpoints", step=3)
+    encoder, card = load_encoder(tmp_path)
+    assert (card.architecture, card.step, card.patch_voxels) == ("dense-encoder", 3, 39)
+    x, z = torch.tensor(recipe.atlas.size_mm, dtype=torch.float64)[[0, 2]]
+    assert card.voxel_step[0] == pytest.approx(2 * 4 / float(x))
+    assert card.voxel_step[2] == pytest.approx(2 * 4 / float(z))
+    torch.testing.assert_close(encoder.axes, recipe.encoder.axes)

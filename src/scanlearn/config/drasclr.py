@@ -11,9 +11,16 @@ from scanlearn.config.engine import OptimiserConfig
 class EncoderConfig(Frozen):
     """The location-conditioned encoder; defaults are the release's layer table."""
 
+    architecture: Literal["release", "dense"] = Field(
+        default="release",
+        description="dense: without padding, for feature maps of whole scans",
+    )
     width: int = Field(default=8, ge=1, description="Channels of the first layer")
     dim: int = Field(default=128, ge=1, description="Size of the representation")
     experts: int = Field(default=8, ge=1, description="Kernels mixed by location")
+    basis: int = Field(
+        default=4, ge=1, description="The same of the dense encoder, at every voxel"
+    )
 
 
 class LandmarkConfig(Frozen):

@@ -166,6 +166,11 @@ def window_side(pool: int) -> int:
     return FIELD + STRIDE * (pool - 1)
 
 
+def pool_of(window: int) -> int:
+    """Return how many cells a window of so many voxels has along each axis."""
+    return (window - FIELD) // STRIDE + 1
+
+
 class _Layer(nn.Module):
     """Basis kernels, each weighted at every output voxel by a gate of its location.
 

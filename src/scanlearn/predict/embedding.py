@@ -22,7 +22,7 @@ from scanlearn.engine.devices import choose_device, mixed_precision
 from scanlearn.predict.encoder_scans import EncoderScan
 from scanlearn.recipes.encoder_file import load_encoder
 from scanlearn.recipes.pretrain.patches import patch_start
-from scanlearn.views.normalise import Units, normalised, shifted
+from scanlearn.views.normalise import normalised, shifted
 
 Progress = Callable[[int, int], None]
 Precision = Literal["fp32", "auto"]
@@ -95,8 +95,8 @@ class Embedder:
 
     @property
     def patch_mm(self) -> float:
-        """Side of a patch."""
-        return self.card.patch_voxels * min(self.card.spacing_mm)
+        """Side of a patch without its halo."""
+        return self.card.core_voxels * min(self.card.spacing_mm)
 
     def patches(
         self,
@@ -126,7 +126,7 @@ class Embedder:
         for rows in _by_location(np.asarray(locations)):
             where = np.asarray(locations)[rows[:, 0]]
             flat = rows.ravel()
-            result[flat] = self._encode(voxels[flat], where)
+            result[flat] = self.encode(voxels[flat], where)
             done += len(flat)
             progress(done, len(voxels))
         return result
@@ -158,8 +158,7 @@ class Embedder:
             for places in _chunks(len(landmarks), max(1, _BATCH // len(some))):
                 where = landmarks[places]
                 voxels = np.stack([self.cut(s, w) for w in where for s in some])
-                ways = self.card.convention
-                vectors = self._encode(ways.patches(voxels), ways.locations(where))
+                vectors = self.encode_placed(voxels, where)
                 vectors = vectors.reshape(len(where), len(some), -1)
                 result[part, places] = vectors.swapaxes(0, 1)
                 done += len(voxels)
@@ -172,21 +171,34 @@ class Embedder:
         return scan.read(patch_start(scan, location, side), (side,) * 3)
 
     @torch.inference_mode()
-    def _encode(
+    def encode(
         self, voxels: NDArray[np.generic], locations: NDArray[np.generic]
     ) -> Vectors:
         """Encode (G * B, S, S, S) patches that come location by location (G, 3)."""
-        units: Units = self.card.units
-        x = torch.from_numpy(np.ascontiguousarray(voxels, dtype=np.float32))
-        x = x.to(self.device)
         where = torch.from_numpy(np.asarray(locations, dtype=np.float32))
-        with self._precision():
+        with self.precision():
             h: Tensor = self.encoder(
-                normalised(shifted(x, units))[:, None], where.to(self.device)
+                self.network_input(voxels)[:, None], where.to(self.device)
             )
         return h.float().cpu().numpy()
 
-    def _precision(self) -> AbstractContextManager[object]:
+    def encode_placed(
+        self, voxels: NDArray[np.generic], locations: NDArray[np.floating]
+    ) -> Vectors:
+        """Encode patches of canonical scans at locations of their frames.
+
+        As :meth:`encode`, but in our convention instead of the encoder's own.
+        """
+        ways = self.card.convention
+        return self.encode(ways.patches(voxels), ways.locations(locations))
+
+    def network_input(self, voxels: NDArray[np.generic]) -> Tensor:
+        """Return stored intensities as the encoder takes them, on its device."""
+        x = torch.from_numpy(np.ascontiguousarray(voxels, dtype=np.float32))
+        return normalised(shifted(x.to(self.device), self.card.units))
+
+    def precision(self) -> AbstractContextManager[object]:
+        """Return the context in which the encoder is to be used."""
         if self._mixed:
             return mixed_precision(self.device)
         if self.device.type == "cuda":

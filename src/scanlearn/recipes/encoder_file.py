@@ -15,7 +15,10 @@ from torch import Tensor, nn
 
 from scanlearn.errors import BadRun
 from scanlearn.files import write_text, written_beside
+from scanlearn.nets.dense_encoder import STRIDE, DenseEncoder, pool_of
 from scanlearn.nets.location_encoder import LocationEncoder
+
+Encoder = LocationEncoder | DenseEncoder
 
 WEIGHTS = "encoder.safetensors"
 CARD = "encoder.json"
@@ -56,12 +59,12 @@ class EncoderCard(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal[1] = 1
-    architecture: Literal["location-encoder"] = "location-encoder"
+    architecture: Literal["location-encoder", "dense-encoder"] = "location-encoder"
     method: str
     width: int
     dim: int
     experts: int
-    #: Side of the patches it was trained on, and the working voxel size.
+    #: Side of the patches it takes (with their halo), and the working voxel size.
     patch_voxels: int
     spacing_mm: tuple[float, float, float]
     #: How many voxels of its cohort made a working voxel along each axis.
@@ -70,7 +73,16 @@ class EncoderCard(BaseModel):
     convention: Convention = Convention()
     #: What the locations refer to (``scanlearn.anatomy.landmarks.Atlas``).
     atlas: dict[str, Any]
+    #: Of the dense encoder: step of the location (x, y, z) per voxel.
+    voxel_step: tuple[float, float, float] = (0.0, 0.0, 0.0)
     step: int
+
+    @property
+    def core_voxels(self) -> int:
+        """Side of a patch without its halo."""
+        if self.architecture == "dense-encoder":
+            return STRIDE * pool_of(self.patch_voxels)
+        return self.patch_voxels
 
     @property
     def stored_spacing_mm(self) -> tuple[float, float, float]:
@@ -78,8 +90,16 @@ class EncoderCard(BaseModel):
         s, p, l = self.spacing_mm  # noqa: E741 - the axes are S, P, L
         return s / self.pooling, p / self.pooling, l / self.pooling
 
-    def build(self) -> LocationEncoder:
+    def build(self) -> Encoder:
         """Make the network, untrained."""
+        if self.architecture == "dense-encoder":
+            return DenseEncoder(
+                width=self.width,
+                dim=self.dim,
+                basis=self.experts,
+                pool=pool_of(self.patch_voxels),
+                voxel_step=self.voxel_step,
+            )
         return LocationEncoder(width=self.width, dim=self.dim, experts=self.experts)
 
 
@@ -111,7 +131,7 @@ def read_card(run: Path) -> EncoderCard:
         raise BadRun(f"{path} cannot be understood: {error}") from None
 
 
-def load_encoder(run: Path) -> tuple[LocationEncoder, EncoderCard]:
+def load_encoder(run: Path) -> tuple[Encoder, EncoderCard]:
     """Load a run's encoder with its weights, on the CPU, in evaluation mode."""
     card = read_card(run)
     encoder = card.build()
@@ -124,8 +144,20 @@ def load_encoder_for_frames(run: Path) -> tuple[LocationEncoder, EncoderCard]:
 
     Flipping kernels for flipped axes is exact but for the strides, which begin at the
     other end.
+
+    Raises
+    ------
+    BadRun
+        If it is no :class:`LocationEncoder`.
     """
     encoder, card = load_encoder(run)
+    if not isinstance(encoder, LocationEncoder):
+        raise BadRun(
+            f"{run} has a dense encoder, which keeps no maps at full resolution for a "
+            "U-Net",
+            expected="a pre-training with encoder.architecture=release",
+            next_step="Choose another run, or start from scratch",
+        )
     ways = card.convention
     encoder.adopt(ways.scale, ways.offset, ways.flipped_axes)
     return encoder, card.model_copy(update={"convention": Convention()})

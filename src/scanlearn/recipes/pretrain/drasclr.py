@@ -33,14 +33,15 @@ from scanlearn.nets.contrast import (
     neighbour_queries,
     retrieval_accuracy,
 )
-from scanlearn.nets.location_encoder import LocationEncoder, ProjectionHead
+from scanlearn.nets.location_encoder import ProjectionHead
 from scanlearn.nets.recalibrate import recalibrate_batch_norm
 from scanlearn.nets.teacher import MomentumTeacher
 from scanlearn.randomness import torch_generator
-from scanlearn.recipes.encoder_file import EncoderCard, save_encoder
+from scanlearn.recipes.encoder_file import save_encoder
 from scanlearn.recipes.pretrain.clean_batches import clean_batches
 from scanlearn.recipes.pretrain.contrast_health import ContrastHealth
 from scanlearn.recipes.pretrain.drasclr_sizes import (
+    encoder_card,
     landmark_plan,
     patch_sides,
     queue_length,
@@ -78,11 +79,9 @@ class Drasclr(Recipe):
         self.data = PatchData(self.cohorts, self.atlas, side=self.context)
         self.plan = landmark_plan(config, self.cohorts, self.atlas, seed=self.seed)
 
-        encoder = config.encoder
-        self.encoder = LocationEncoder(
-            width=encoder.width, dim=encoder.dim, experts=encoder.experts
-        )
-        self.head = ProjectionHead(encoder.dim, config.head_dim)
+        self.card = encoder_card(config, self.cohorts, self.atlas, patch=self.patch)
+        self.encoder = self.card.build()
+        self.head = ProjectionHead(config.encoder.dim, config.head_dim)
         self.teacher = MomentumTeacher(self.encoder, self.head)
         self.register_buffer(
             "locations", torch.from_numpy(self.atlas.landmarks), persistent=False
@@ -244,19 +243,7 @@ class Drasclr(Recipe):
             seed=self.seed,
         )
         recalibrate_batch_norm(encoder, clean)
-        config = self.config.encoder
-        card = EncoderCard(
-            method="drasclr",
-            width=config.width,
-            dim=config.dim,
-            experts=config.experts,
-            patch_voxels=self.patch,
-            spacing_mm=self.cohorts.spacing_mm,
-            pooling=self.cohorts.scans[0].factor,
-            units=self.cohorts.scans[0].units,
-            atlas=self.atlas.to_dict(),
-            step=step,
-        )
+        card = self.card.model_copy(update={"step": step})
         save_encoder(folder, encoder, card)
         report = json.dumps(self.placed.report(), indent=1)
         write_text(folder / "locations.json", report)

@@ -1,4 +1,4 @@
-"""What a DrasCLR training fits to its cohort: patches, queues, batches, visits."""
+"""What a DrasCLR training fits to its cohort: patches, encoder, queues, batches."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from scanlearn.anatomy.landmarks import Atlas
 from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.config.drasclr import DrasclrConfig
 from scanlearn.errors import BadCohort
+from scanlearn.nets.dense_encoder import STRIDE, window_side
+from scanlearn.recipes.encoder_file import EncoderCard
 from scanlearn.recipes.pretrain.landmark_batches import LandmarkPlan
 
 #: Queue length over cohort size above which a queue is mostly one's own old keys.
@@ -32,9 +34,37 @@ def queue_length(config: DrasclrConfig, *, patients: int) -> int:
 def patch_sides(config: DrasclrConfig, voxel_mm: float) -> tuple[int, int]:
     """Return the sides of a patch and of what is read around it, in voxels."""
     patch = max(16, round(config.landmarks.patch_mm / voxel_mm / 16) * 16)
+    if config.encoder.architecture == "dense":
+        patch = window_side(patch // STRIDE)  # with its halo
     if not config.views.context:
         return patch, patch
     return patch, patch + 2 * math.ceil(config.views.shift_mm / voxel_mm)
+
+
+def encoder_card(
+    config: DrasclrConfig, cohorts: WorkingCohorts, atlas: Atlas, *, patch: int
+) -> EncoderCard:
+    """Describe the encoder of a training, from which it can be built anywhere."""
+    encoder = config.encoder
+    dense = encoder.architecture == "dense"
+    spacing = cohorts.spacing_mm
+    x, y, z = (
+        2 * mm / side for mm, side in zip(spacing[::-1], atlas.size_mm, strict=True)
+    )
+    return EncoderCard(
+        architecture="dense-encoder" if dense else "location-encoder",
+        method="drasclr",
+        width=encoder.width,
+        dim=encoder.dim,
+        experts=encoder.basis if dense else encoder.experts,
+        patch_voxels=patch,
+        spacing_mm=spacing,
+        pooling=cohorts.scans[0].factor,
+        units=cohorts.scans[0].units,
+        atlas=atlas.to_dict(),
+        voxel_step=(x, y, z),
+        step=0,
+    )
 
 
 def landmark_plan(
