@@ -32,7 +32,7 @@ def test_scans_are_found_shown_and_prepared(
     click(dock.folder_button)
     qtbot.waitUntil(lambda: dock.list.count() == 2, timeout=10_000)
     assert "2 scans" in dock.summary.text()
-    texts = "".join(dock.list.item(i).text() for i in range(2))
+    texts = "".join(dock.list.text(i) for i in range(2))
     assert "61×53×31" in texts
     assert "6×6×10 mm" in texts
 

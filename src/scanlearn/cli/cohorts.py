@@ -174,7 +174,9 @@ def _change(path: Path, keys: list[str], change: Callable[[Cohort, str], None]) 
 
 
 def _remarks(report: PrepareReport) -> list[str]:
-    failed = [f"not prepared: {f.source}: {f.error}" for f in report.failed]
+    # Most errors name their file themselves.
+    reasons = [(f.source, f.error.removeprefix(f"{f.source}: ")) for f in report.failed]
+    failed = [f"not prepared: {source}: {reason}" for source, reason in reasons]
     warned = [
         f"{key}: {text}" for key, texts in report.warnings.items() for text in texts
     ]

@@ -99,7 +99,8 @@ def prepare(
         Settings; those left at their defaults are an existing cohort's own.
     exclusions
         Scans to leave out and why. They are prepared like the others, so that they
-        can be included again, but no training sees them.
+        can be included again, but no training sees them. One that cannot be prepared
+        is passed over.
     progress
         Called after every scan.
     scheduler
@@ -183,6 +184,8 @@ class _Tally:
         if isinstance(outcome.error, NoScan):
             self.label_maps.append(path)
             return f"{path.name} is a label map: passed over"
+        if outcome.item.excluded:
+            return f"{path.name} is excluded"
         text = _reason(outcome.error)
         self.failed.append(Failure(path, text))
         return f"{path.name} failed: {text}"

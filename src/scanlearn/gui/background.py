@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -78,7 +79,7 @@ def in_background(
     done: Callable[[Any], None],
     failed: Callable[[Failure], None],
     progressed: Callable[[int, int], None] | None = None,
-) -> None:
+) -> Callable[[], None]:
     """Call ``work(report)`` in a thread and give its result to ``done``.
 
     Parameters
@@ -89,6 +90,10 @@ def in_background(
         Must not touch any widget. ``report(done, total)`` may be called often.
     done, failed, progressed
         Called on the main thread.
+
+    Returns
+    -------
+    A function that cancels: nothing is delivered, and the work ends at its next report.
     """
     relay = _Relay(owner)
     relay.received.connect(done)
@@ -97,9 +102,16 @@ def in_background(
         relay.progressed.connect(progressed)
     _make_room()
     # napari would list each of these short ones as a task for ever.
-    worker = create_quiet_worker(_safely, work, _decimated(relay))
+    cancelled = threading.Event()
+    worker = create_quiet_worker(_safely, work, _decimated(relay, cancelled))
     worker.returned.connect(relay.take_last)
     worker.start()
+
+    def cancel() -> None:
+        cancelled.set()
+        relay.blockSignals(True)
+
+    return cancel
 
 
 def follow_in_background(
@@ -172,11 +184,17 @@ def _safely(work: Callable[[Report], Any], report: Report) -> Any:
         return Failure(error, traceback.format_exc())
 
 
-def _decimated(relay: _Relay) -> Report:
+class _Cancelled(Exception):
+    """Ends work that nobody waits for any more."""
+
+
+def _decimated(relay: _Relay, cancelled: threading.Event) -> Report:
     last = 0.0
 
     def report(done: int, total: int) -> None:
         nonlocal last
+        if cancelled.is_set():
+            raise _Cancelled
         now = time.monotonic()
         if now - last < 0.1 and done < total:
             return

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from scanlearn.config.palette import class_colour
 from scanlearn.scans.geometry import Grid, napari_affine, world_to_patient
+from scanlearn.scans.read import OnUneven
 from scanlearn.scans.scan import Scan
 
 #: Data, keyword arguments, and the type of a layer.
@@ -31,7 +32,10 @@ AXIS_LABELS = ("S", "P", "L")
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the voxels of a layer come from, and the grid they had there."""
+    """Where the voxels of a layer come from, and the grid they had there.
+
+    ``on_uneven`` says what was chosen for missing or unevenly spaced slices.
+    """
 
     source: Path
     grid: Grid
@@ -39,6 +43,7 @@ class Origin:
     modality: str = ""
     series: str = ""
     volume: int | None = None
+    on_uneven: OnUneven = "refuse"
 
     def same_scan(self, other: Origin) -> bool:
         """Whether both layers show the same scan."""

@@ -144,6 +144,8 @@ class PredictDock(QWidget):
         arguments = ["predict", str(model), str(origin.source), "--out", str(out)]
         if origin.series:
             arguments += ["--series", origin.series]
+        if origin.on_uneven == "resample":  # as it is shown
+            arguments += ["--uneven", "resample"]
         self.job.start(arguments, f"Predicting on {origin.patient}")
         self._refresh()
 

@@ -1,8 +1,9 @@
-"""The Scans dock: open scans, look at them, make a cohort of them."""
+"""The Scans dock: open scans, look at them, check them, make a cohort of them."""
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtWidgets import QFileDialog, QWidget
 
-from scanlearn.gui.background import (
-    Failure,
-    Report,
-    follow_in_background,
-    in_background,
-)
-from scanlearn.gui.layers import LayerData
+from scanlearn.cohort.layout import Source
+from scanlearn.gui.background import Failure, Report, in_background
+from scanlearn.gui.check_table import CheckTable
+from scanlearn.gui.drop import CanvasDrop
+from scanlearn.gui.excluding import excluded_in, set_excluded_in, source_of_entry
 from scanlearn.gui.notice import Notice
-from scanlearn.gui.opening import patient_of, read_entry
+from scanlearn.gui.opening import is_uneven
 from scanlearn.gui.orientation import show_orientation
 from scanlearn.gui.prepare_form import PrepareForm
-from scanlearn.gui.scan_list import ScanList, summary
+from scanlearn.gui.progress_row import ProgressRow
+from scanlearn.gui.reading import ScanReader
+from scanlearn.gui.scan_list import ListedScan, ScanList, summary
 from scanlearn.gui.settings import sample_folder
 from scanlearn.gui.state import count_scans, shared_state
-from scanlearn.gui.thumbnails import thumbnails
+from scanlearn.gui.thumbnails import thumbnail
 from scanlearn.gui.view_bar import view_bar
 from scanlearn.gui.widgets import button, gate, hint, page, row, rule
 from scanlearn.scans.scan import ScanEntry
@@ -36,7 +37,8 @@ _WELCOME = (
 
 _FILES = "Scans (*.dcm *.nii *.nii.gz *.nrrd *.mha *.mhd *.png *.jpg *.tif);;All (*)"
 
-Found = tuple[list[ScanEntry], list[str]]
+#: Pictures read at once: those in sight come first, wherever the list is scrolled to.
+_PICTURES_AT_ONCE = 6
 
 
 class ScansDock(QWidget):
@@ -53,17 +55,27 @@ class ScansDock(QWidget):
         )
         self.welcome = hint(_WELCOME)
         self.list = ScanList()
+        self.progress = ProgressRow()
         self.summary = hint()
+        self.news = hint()
+        self.checks = CheckTable()
         self.add_button = button(
-            "Add to viewer", self.add_chosen, "Show the selected scans in napari"
+            "Add to viewer",
+            self.add_chosen,
+            "Show the selected scans in napari; dragging them there does the same",
         )
+        self.exclude_button = button("Exclude", self.exclude_or_include)
         self.notice = Notice()
-        self._making = False
         self.form = PrepareForm()
+        self.reader = ScanReader(napari_viewer, self)
+        self.drop = CanvasDrop(self, self.add_rows)
         self._bar, self.windows, self.views = view_bar(napari_viewer)
+        self._path: Path | None = None
+        self._search: Callable[[], None] | None = None
+        self._reads_pictures = False
         self._lay_out()
         self._connect()
-        self._show_entries([], [])
+        self._show_scans([])
 
     def _lay_out(self) -> None:
         layout = page(self)
@@ -72,22 +84,41 @@ class ScansDock(QWidget):
             self.notice,
             self.welcome,
             self.list,
+            self.progress,
             self.summary,
-            self.add_button,
+            self.checks,
+            row(self.add_button, self.exclude_button),
             self._bar,
             rule(),
             self.form,
+            self.news,
         ):
             layout.addWidget(widget)
         layout.setStretchFactor(self.list, 6)
         layout.addStretch(1)
 
     def _connect(self) -> None:
-        self.list.itemSelectionChanged.connect(self._refresh)
-        self.list.itemDoubleClicked.connect(lambda _item: self.add_chosen())
-        self.form.started.connect(self.notice.clear)
+        self.list.selection_changed.connect(self._refresh)
+        self.list.pictures_wanted.connect(self._read_pictures)
+        self.list.doubleClicked.connect(lambda index: self.add_rows([index.row()]))
+        self.checks.scans_chosen.connect(self.list.select_rows)
+        self.checks.checked.connect(self._checked)
+        self.checks.failed.connect(self.notice.show_failure)
+        self.progress.cancelled.connect(self.cancel)
+        self.reader.progressed.connect(self.progress.show_progress)
+        self.reader.failed.connect(self._failed)
+        self.reader.ended.connect(self._read)
+        self.form.started.connect(self._prepares)
         self.form.failed.connect(self.notice.show_failure)
         self.form.prepared.connect(self._prepared)
+        self.form.name.editingFinished.connect(self._look_up_exclusions)
+
+    def showEvent(self, event: Any) -> None:
+        """Watch the canvas of the window that the dock is now in."""
+        super().showEvent(event)
+        window = self.window()
+        if window is not None:
+            self.drop.watch(window)
 
     def ask_folder(self) -> None:
         """Let the user choose a folder."""
@@ -102,26 +133,25 @@ class ScansDock(QWidget):
             self.open_path(Path(chosen))
 
     def open_path(self, path: Path) -> None:
-        """List the scans of a folder or file."""
+        """List the scans of a folder or file, with what their headers tell."""
+        self.cancel()
         self.notice.clear()
-        self._show_entries([], [])
+        self._path = path
+        self._show_scans([])
         self.form.set_input(None, 0)
+        self.form.set_uneven(0)
+        self.news.clear()
         self.welcome.setVisible(False)
-        self.summary.setText(f"Looking for scans in {path.name}…")
 
-        def work(report: Report) -> Found:
+        def work(report: Report) -> list[ListedScan]:
+            from scanlearn.cohort.checks import check_headers
             from scanlearn.scans.find import find_scans
 
             entries = find_scans(path, progress=report)
-            return entries, [patient_of(entry) for entry in entries]
+            found = zip(entries, check_headers(entries), strict=True)
+            return [ListedScan(one, row.patient, row.problems) for one, row in found]
 
-        in_background(
-            self,
-            work,
-            done=partial(self._found, path),
-            failed=self._failed,
-            progressed=self._looked,
-        )
+        self._begin(f"Looking for scans in {path.name}…", work, self._found)
 
     def write_sample(self) -> None:
         """Write the sample scans, once, and open them."""
@@ -130,102 +160,219 @@ class ScansDock(QWidget):
             self.open_path(folder / "scans")
             return
         self.notice.clear()
-        self.summary.setText("Making artificial chest CTs…")
-        self._making = True
-        self._refresh()
 
         def work(report: Report) -> Path:
             from scanlearn.phantom.sample import write_sample
 
             return write_sample(folder, progress=report)
 
-        in_background(
-            self,
-            work,
-            done=self._sample_written,
-            failed=self._failed,
-            progressed=self._made,
-        )
+        title = "Making artificial chest CTs"
+        self._begin(title, work, lambda made: self.open_path(made / "scans"))
+
+    def cancel(self) -> None:
+        """End searching and reading; what is listed and shown already stays."""
+        if self._search is not None:
+            self._search()
+        self._search = None
+        if self.reader.busy:
+            self.reader.cancel()
+        self._rest()
 
     def add_chosen(self) -> None:
         """Read the selected scans and show them."""
-        for entry in self.list.chosen():
-            self.add_entry(entry)
+        self.add_rows(self.list.chosen_rows())
 
-    def add_entry(self, entry: ScanEntry) -> None:
-        """Read one scan off the main thread and show it."""
-        self.summary.setText(f"Reading {entry.path.name}…")
+    def add_rows(self, rows: list[int]) -> None:
+        """Read some of the listed scans and show them; of uneven ones it is asked."""
+        entries = [self.list.entries[n] for n in rows if n < self.list.count()]
+        good = [entry for entry in entries if not entry.error]
+        for entry in good:
+            if is_uneven(entry) is None:
+                self.reader.read(entry)
+        uneven = [entry for entry in good if is_uneven(entry) is not None]
+        if uneven:
+            self._ask_uneven(uneven)
 
-        def work(_report: Report) -> LayerData:
-            return read_entry(entry)
+    def exclude_or_include(self) -> None:
+        """Leave the selected scans out of the cohort, or take them in again."""
+        rows = [n for n in self.list.chosen_rows() if not self.list.entries[n].error]
+        scans = self.list.scans
+        include = all(scans[n].excluded for n in rows)
+        typed = self.checks.reason.text().strip()
+        changes: dict[Source, str] = {}
+        for n in rows:
+            found = scans[n].problems[0].text if scans[n].problems else ""
+            reason = "" if include else typed or found or "excluded by hand"
+            self.list.set_excluded([n], reason)
+            changes[source_of_entry(scans[n].entry)] = reason
+        self._show_remarks()
+        cohort = self.form.cohort
 
-        in_background(self, work, done=self._add, failed=self._failed)
+        def work(_report: Report) -> None:
+            set_excluded_in(cohort, changes)
 
-    def _add(self, layer: LayerData) -> None:
-        data, settings, _kind = layer
-        self.viewer.add_image(data, **settings)
-        show_orientation(self.viewer)
-        self._refresh()
-        self.summary.setText(summary(self.list.entries))
-
-    def _made(self, done: int, total: int) -> None:
-        self.summary.setText(f"Making artificial chest CTs: {done} of {total}")
-
-    def _sample_written(self, folder: Path) -> None:
-        self._making = False
-        self.open_path(folder / "scans")
-
-    def _looked(self, done: int, total: int) -> None:
-        self.summary.setText(f"Reading headers: {done:,} of {total:,} files")
-
-    def _found(self, path: Path, found: Found) -> None:
-        entries, patients = found
-        self._show_entries(entries, patients)
-        self.form.set_input(path, sum(1 for entry in entries if not entry.error))
-        follow_in_background(
-            self,
-            "thumbnails",
-            lambda: thumbnails(entries),
-            received=partial(self._pictures, tuple(entries)),
-            failed=self.notice.show_failure,
+        in_background(
+            self, work, done=lambda _: self._changed(cohort), failed=self._failed
         )
 
-    def _pictures(
-        self,
-        entries: tuple[ScanEntry, ...],
-        pictures: list[tuple[int, NDArray[np.uint8]]],
-    ) -> None:
-        if self.list.entries == entries:  # not of a folder opened before
-            for index, picture in pictures:
-                self.list.show_picture(index, picture)
+    def _ask_uneven(self, entries: list[ScanEntry]) -> None:
+        def resample() -> None:
+            for entry in entries:
+                self.reader.read(entry, on_uneven="resample")
 
-    def _show_entries(self, entries: list[ScanEntry], patients: list[str]) -> None:
-        self.list.show_scans(entries, patients)
-        self.list.setVisible(bool(entries))
-        self.welcome.setVisible(not entries)
-        self.summary.setText(summary(entries) if entries else "")
+        problem = is_uneven(entries[0])
+        assert problem is not None
+        more = f" (and {len(entries) - 1} more)" if len(entries) > 1 else ""
+        self.notice.say(
+            f"{entries[0].path.name}{more}: {problem.text}. The slices between can be "
+            "filled in from their neighbours; do not trust them like the others.",
+            action=("Fill in and add", resample),
+        )
+
+    def _begin(
+        self, title: str, work: Callable[[Report], Any], done: Callable[[Any], None]
+    ) -> None:
+        def ended(result: Any) -> None:
+            self._search = None
+            self._rest()
+            done(result)
+
+        self._search = in_background(
+            self,
+            work,
+            done=ended,
+            failed=self._failed,
+            progressed=lambda n, total: self.progress.show_progress(title, n, total),
+        )
+        self.progress.show_progress(title, 0, 0)
+        self._refresh()
+
+    def _found(self, scans: list[ListedScan]) -> None:
+        self._show_scans(scans)
+        entries = [scan.entry for scan in scans]
+        self.form.set_input(self._path, sum(not entry.error for entry in entries))
+        self.form.set_uneven(sum(is_uneven(entry) is not None for entry in entries))
+        self._look_up_exclusions()
+
+    def _checked(self, rows: list[Any]) -> None:
+        """Take in what reading all voxels told."""
+        told = {(r.source, r.series, r.volume): r.problems for r in rows}
+        scans = []
+        for scan in self.list.scans:
+            entry = scan.entry
+            key = (entry.path, entry.series_uid, entry.volume)
+            scans.append(replace(scan, problems=told.get(key, scan.problems)))
+        self.list.update_scans(scans)
+        self._show_remarks()
+
+    def _look_up_exclusions(self) -> None:
+        """Show what the named cohort leaves out already."""
+        cohort, scans = self.form.cohort, self.list.scans
+
+        def work(_report: Report) -> dict[Source, str]:
+            return excluded_in(cohort)
+
+        def show(found: dict[Source, str]) -> None:
+            if self.list.entries != tuple(scan.entry for scan in scans):
+                return  # another folder was opened meanwhile
+            for n, entry in enumerate(self.list.entries):
+                reason = found.get(source_of_entry(entry))
+                if reason is not None:
+                    self.list.set_excluded([n], reason)
+            self._show_remarks()
+
+        if scans:
+            in_background(self, work, done=show, failed=self._failed)
+
+    def _read_pictures(self) -> None:
+        """Read the pictures in sight, a few at a time."""
+        scans = self.list.entries
+        rows = self.list.rows_in_sight()[:_PICTURES_AT_ONCE]
+        if self._reads_pictures or not rows:
+            return
+        self._reads_pictures = True
+
+        def work(_report: Report) -> list[tuple[int, NDArray[np.uint8] | None]]:
+            return [(row, thumbnail(scans[row])) for row in rows]
+
+        def show(pictures: list[tuple[int, NDArray[np.uint8] | None]]) -> None:
+            self._reads_pictures = False
+            if self.list.entries == scans:  # not of a folder opened before
+                for row, picture in pictures:
+                    self.list.show_picture(row, picture)
+            self._read_pictures()
+
+        in_background(self, work, done=show, failed=self.notice.show_failure)
+
+    def _show_scans(self, scans: list[ListedScan]) -> None:
+        self.list.show_scans(scans)
+        self.list.setVisible(bool(scans))
+        self.welcome.setVisible(not scans)
+        self._show_remarks()
+
+    def _show_remarks(self) -> None:
+        scans = self.list.scans
+        self.checks.show_scans(self._path if scans else None, scans)
+        self.form.set_exclusions(
+            {source_of_entry(s.entry): s.excluded for s in scans if s.excluded}
+        )
+        self._refresh()
+
+    def _read(self) -> None:
+        """After the last scan was read."""
+        show_orientation(self.viewer)
+        self._rest()
+
+    def _rest(self) -> None:
+        """Nothing is going on any more."""
+        self.progress.setVisible(False)
+        self.welcome.setVisible(not self.list.count())
         self._refresh()
 
     def _refresh(self) -> None:
-        busy = "The sample scans are being made" if self._making else ""
+        busy = "Something else is going on" if self._search is not None else ""
         gate(self.sample_button, busy)
-        chosen = len(self.list.chosen())
         nothing = (
-            "Select a scan in the list" if self.list.entries else "Open scans first"
+            "Select a scan in the list" if self.list.count() else "Open scans first"
         )
+        chosen = self.list.chosen()
         gate(self.add_button, "" if chosen else nothing)
+        rows = [self.list.scans[n] for n in self.list.chosen_rows()]
+        left_out = [scan.excluded for scan in rows if not scan.entry.error]
+        include = bool(left_out) and all(left_out)
+        self.exclude_button.setText("Include again" if include else "Exclude")
+        tip = "Trainings skip excluded scans; the catalogue says why"
+        self.exclude_button.setProperty("tip", tip)
+        busy = "Preparing is going on" if self.form.job.busy else ""
+        gate(self.exclude_button, busy or ("" if chosen else nothing))
+        self.summary.setText(summary(self.list.scans) if self.list.count() else "")
         self._bar.setVisible(any(layer.ndim == 3 for layer in self.viewer.layers))
 
-    def _prepared(self, cohort: Path) -> None:
-        self.summary.setText(
+    def _changed(self, cohort: Path) -> None:
+        if cohort == self.state.cohort:
+            self.state.cohorts_changed.emit()
+
+    def _prepares(self) -> None:
+        self.notice.clear()
+        self.news.clear()
+        self._refresh()
+
+    def _prepared(self, cohort: Path, failed: list[str]) -> None:
+        self._look_up_exclusions()
+        self.news.setText(
             f"The cohort {cohort.name} holds {count_scans(cohort)} scans. "
             "Next: Pre-train."
         )
+        if failed:
+            noun = "scan was" if len(failed) == 1 else "scans were"
+            self.notice.say(
+                f"{len(failed)} {noun} not prepared. {failed[0]}",
+                details="\n".join(failed),
+            )
         self.state.choose_cohort(cohort)
 
     def _failed(self, failure: Failure) -> None:
-        self._making = False
-        self.welcome.setVisible(not self.list.entries)
-        self.summary.setText(summary(self.list.entries) if self.list.entries else "")
+        self._search = None
         self.notice.show_failure(failure)
-        self._refresh()
+        if not self.reader.busy:
+            self._rest()

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scanlearn.errors import ScanlearnError
 from scanlearn.scans.scan import ScanEntry
 
 SIZE = 56
 
 #: A reader may fail on one slice in as many ways as there are file formats.
-_UNREADABLE = (OSError, ValueError, KeyError, AttributeError, RuntimeError, TypeError)
+_UNREADABLE = (
+    ScanlearnError,
+    OSError,
+    ValueError,
+    KeyError,
+    AttributeError,
+    RuntimeError,
+    TypeError,
+)
 
 
-def thumbnails(
-    entries: Sequence[ScanEntry],
-) -> Iterator[tuple[int, NDArray[np.uint8]] | None]:
-    """Yield (index, SIZE x SIZE grey picture) for each scan whose slice can be read."""
-    for index, entry in enumerate(entries):
-        if not entry.error:
-            try:
-                yield index, _picture(_middle_slice(entry), entry)
-            except _UNREADABLE:
-                yield None  # a list without a picture is still a list
-        yield None
+def thumbnail(entry: ScanEntry) -> NDArray[np.uint8] | None:
+    """Return a SIZE x SIZE grey picture of a scan, None where no slice can be read."""
+    if entry.error:
+        return None
+    try:
+        return _picture(_middle_slice(entry), entry)
+    except _UNREADABLE:
+        return None  # a list without a picture is still a list
 
 
 def _middle_slice(entry: ScanEntry) -> NDArray[Any]:
