@@ -20,6 +20,7 @@ from scanlearn.predict.predicting import predict_scans
 from scanlearn.recipes.finetune.segmenter_file import load_segmenter
 from scanlearn.runs.events import Crashed, Finished, Message, Step
 from scanlearn.scans.geometry import grid_from_ras
+from scanlearn.scans.labels import read_label_map, read_label_names
 from scanlearn.scans.read import read_scan
 
 ENGINE = {
@@ -84,8 +85,11 @@ def test_every_scan_gets_its_files(predicted):
     assert sorted(path.name for path in summaries) == [
         f"{name}_prediction.json" for name in names
     ]
-    suffixes = ("labels.nii.gz", "probabilities.nii.gz", "volumes.csv")
-    files = {f"{n}_{s}" for n in names for s in (*suffixes, "prediction.json")}
+    suffixes = (
+        *("labels.nii.gz", "probabilities.nii.gz", "volumes.csv"),
+        *("densitometry.csv", "prediction.json"),
+    )
+    files = {f"{n}_{s}" for n in names for s in suffixes}
     assert {path.name for path in out.iterdir()} == files
     steps = [event for event in told if isinstance(event, Step)]
     assert steps[-1].step == steps[-1].values["total"]
@@ -139,6 +143,45 @@ def test_volumes_are_those_of_the_label_map(predicted):
             assert one["name"] == row["class"]
         assert document["disclaimer"] == "Not for clinical use"
         assert document["run"] == "lungs"
+
+
+def test_a_dicom_series_gets_a_segmentation_and_figures(
+    predicted, segmenter, tiny_sample, tmp_path
+):
+    out, _, _ = predicted
+    series = tiny_sample / "scans" / "dicom" / "PHANTOM-0001"
+    extras = ["dicom-seg", "figures"]
+    (summary,) = predict_scans(segmenter, series, tmp_path, extras=extras)
+    document = json.loads(summary.read_text())
+    grid = read_scan(series).grid
+    labels, _ = read_label_map(tmp_path / document["dicom_seg"], like=grid)
+    nifti, _ = read_label_map(out / "PHANTOM-0001_labels.nii.gz", like=grid)
+    assert np.array_equal(labels, nifti)
+    assert read_label_names(tmp_path / document["dicom_seg"]) == {
+        one["value"]: one["name"] for one in document["classes"]
+    }
+    assert len(document["figures"]) == 3
+    assert all((tmp_path / name).exists() for name in document["figures"])
+    file = tiny_sample / "scans" / "nifti" / "PHANTOM-0002.nii.gz"
+    with pytest.raises(BadScan, match="not DICOM"):
+        predict_scans(segmenter, file, tmp_path / "none", extras=extras)
+    assert not (tmp_path / "none").exists()
+
+
+def test_densities_are_those_of_the_lungs(predicted, tiny_sample):
+    out, _, told = predicted
+    with (out / "PHANTOM-0002_densitometry.csv").open() as file:
+        whole = next(csv.DictReader(file))
+    scan = read_scan(tiny_sample / "scans" / "nifti" / "PHANTOM-0002.nii.gz")
+    truth = tiny_sample / "labels" / "lungs" / "PHANTOM-0002_labels.nii.gz"
+    lungs, _ = read_label_map(truth, like=scan.grid)
+    hu = np.asarray(scan.voxels)[lungs > 0]
+    # At 6 x 4 x 4 mm the border of the lungs is a large part of them.
+    assert float(whole["mean_hu"]) == pytest.approx(hu.mean(), abs=60)
+    ml = hu.size * scan.grid.voxel_ml
+    assert float(whole["volume_ml"]) == pytest.approx(ml, rel=0.15)
+    assert "6 mm are thick" in whole["caution"]
+    assert any("6 mm are thick" in e.text for e in told if isinstance(e, Message))
 
 
 def test_a_turned_file_gets_the_same_prediction(

@@ -114,6 +114,10 @@ def test_labels_are_learned_and_predicted(
     assert set(told) <= {"step", "message", "finished"}
     assert told[-1] == "finished"
 
+    line = scanlearn("predict", run, source, "--out", out, "--dicom-seg").told()
+    assert "not DICOM" in line
+    _check_export(scanlearn, out / "PHANTOM-0002_prediction.json", source, tmp_path)
+
     letter = tmp_path / "letter.nii.gz"
     letter.write_text("no image")
     none = tmp_path / "none"
@@ -161,6 +165,30 @@ def test_a_cohort_at_a_url_is_trained_and_predicted_on(
     assert "can only be read" in scanlearn("prepare", tiny_sample, url).told()
     line = scanlearn("pretrain", f"{url}/none", "--out", tmp_path / "no").told()
     assert "has no cohort.yaml" in line
+
+
+def _check_export(scanlearn, summary, source, folder):
+    """Every format that the scan can have, then one of them, then what cannot be."""
+    answer = scanlearn("export", summary, source, "--out", folder / "all", "--json")
+    assert answer.status == 0, answer.err
+    assert sorted(path.rsplit("_", 1)[1] for path in answer.document) == [
+        *("axial.png", "coronal.png", "densitometry.csv", "labels.nii.gz"),
+        *("probabilities.nii.gz", "sagittal.png", "volumes.csv"),
+    ]
+    answer = scanlearn("export", summary, source, "--out", folder / "one", "--tables")
+    assert answer.status == 0, answer.err
+    assert "Not for clinical use" in answer.err
+    names = [path.name for path in sorted((folder / "one").iterdir())]
+    assert names == ["PHANTOM-0002_densitometry.csv", "PHANTOM-0002_volumes.csv"]
+    refused = folder / "refused"
+    line = scanlearn("export", summary, source, "--out", refused, "--dicom-seg").told()
+    assert "not DICOM" in line
+    other = source.parent / "PHANTOM-0004.nii.gz"
+    line = scanlearn("export", summary, other, "--out", refused, "--figures").told()
+    assert "lies on another grid than its scan" in line
+    line = scanlearn("export", source, source, "--out", refused).told()
+    assert "is no prediction" in line
+    assert not refused.exists()
 
 
 @pytest.mark.parametrize("command", ["resume", "stop", "predict"])

@@ -84,12 +84,13 @@ def small_launch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]
 
 @pytest.fixture
 def small_predict(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the Predict dock run the small program instead of a network."""
+    """Let a small program predict instead of a network; all else is real."""
     real = subprocess.Popen
 
     def popen(command: list[str], **settings: Any) -> subprocess.Popen[str]:
         script = [sys.executable, str(HERE / "small_predict.py")]
-        return real([*script, *command[3:]], **settings)
+        small = command[1:4] == ["-m", "scanlearn", "predict"]
+        return real([*script, *command[3:]] if small else command, **settings)
 
     monkeypatch.setattr("scanlearn.runs.jobs.subprocess.Popen", popen)
 

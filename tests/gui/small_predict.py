@@ -11,6 +11,7 @@ import numpy as np
 from scanlearn.runs.events import Crashed, Event, Finished, Step
 from scanlearn.scans.find import find_scans
 from scanlearn.scans.read import read_scan
+from scanlearn.scans.results import write_results
 from scanlearn.scans.write_nifti import write_nifti, write_nifti_channels
 
 
@@ -30,14 +31,23 @@ def main() -> None:
     write_nifti(out / "scan_labels.nii.gz", lung, scan.grid)
     channels = np.stack([1 - lung, lung]).astype(np.float32)
     write_nifti_channels(out / "scan_probabilities.nii.gz", channels, scan.grid)
-    (out / "scan_volumes.csv").write_text("class,value,volume_ml\n")
+    write_results(out / "scan_volumes.csv", ["class", "value"], [])
     millilitres = float(lung.sum()) * scan.grid.voxel_ml
     about = {
         "run": run.name,
         "scan": "scan",
+        "source": find_scans(source)[0].kind,
         "labels": "scan_labels.nii.gz",
         "probabilities": "scan_probabilities.nii.gz",
+        "tables": ["scan_volumes.csv"],
         "classes": [{"value": 1, "name": "lung", "colour": "#fff", "ml": millilitres}],
+        "lungs": {
+            "volume_ml": 4810.0,
+            "laa950_percent": 12.34,
+            "perc15_hu": -921.0,
+            "mean_hu": -840.0,
+        },
+        "cautions": ["Slices are thick."],
     }
     (out / "scan_prediction.json").write_text(json.dumps(about))
     tell(Finished(step=2))

@@ -63,13 +63,62 @@ def test_a_result_lies_over_the_scan_and_is_saved(
     lung_ml = (image.data < -500).sum() * grid_of(image).voxel_ml
     assert dock.legend.lines == [f"lung {lung_ml:,.0f} ml"]
 
+    assert "LAA-950 12.3 %" in dock.lungs.text().replace("\xa0", " ")
+    assert "Slices are thick" in dock.lungs.text()
+
+    box = dock.saving
+    assert box.formats["dicom-seg"].isEnabled()
+    for one in box.formats.values():
+        one.setChecked(True)
     target = tmp_path / "results"
-    target.mkdir()
-    dock.save_to(target)
-    qtbot.waitUntil(dock.saved.isVisible, timeout=10_000)
+    box.save_to(target)
+    assert box.save_button.toolTip() == "Saving is going on"
+    assert not box.saved.isVisible()
+    assert dock.predict_button.toolTip() == "The last result is being saved"
+    qtbot.waitUntil(
+        lambda: box.saved.isVisible() or box.notice.isVisible(), timeout=60_000
+    )
+    assert not box.notice.isVisible(), box.notice.text.text()
+    assert box.saved.text() == f"Saved and read again: 7 files in {target}"
+    assert sorted(file.name for file in target.iterdir()) == [
+        *("scan_axial.png", "scan_coronal.png", "scan_labels.nii.gz"),
+        *("scan_probabilities.nii.gz", "scan_sagittal.png", "scan_seg.dcm"),
+        "scan_volumes.csv",
+    ]
     saved = nib.load(target / "scan_labels.nii.gz")
     assert int(np.asarray(saved.dataobj).sum()) == int(labels.data.sum())
-    assert len(list(target.iterdir())) == 3
+    assert dock.predict_button.isEnabled()
+
+
+def test_what_cannot_be_saved_says_why(
+    dock: PredictDock, scans_folder: Path, tmp_path: Path, click: Any, qtbot: Any
+) -> None:
+    entry = find_scans(next(scans_folder.rglob("*.nii.gz")))[0]
+    data, settings, _ = read_entry(entry)
+    dock.viewer.add_image(data, **settings)
+    click(dock.predict_button)
+    qtbot.waitUntil(lambda: dock.prediction is not None, timeout=30_000)
+    box = dock.saving
+    assert not box.formats["dicom-seg"].isEnabled()
+    assert "not DICOM" in box.formats["dicom-seg"].toolTip()
+    box.formats["dicom-seg"].setChecked(True)
+    assert box.chosen() == ["nifti", "tables"]
+    for one in box.formats.values():
+        one.setChecked(False)
+    assert box.save_button.toolTip() == "Tick a format first"
+    box.formats["tables"].setChecked(True)
+    mine, theirs = (tmp_path / f".1.part.{name}_a.png" for name in ("scan", "other"))
+    for file in (mine, theirs):
+        file.touch()
+    box.save_to(tmp_path)
+    box.job.cancel()
+    assert (mine.exists(), theirs.exists()) == (False, True)
+    assert box.save_button.isEnabled()
+    (tmp_path / "file").write_text("in the way")
+    box.save_to(tmp_path / "file")
+    qtbot.waitUntil(box.notice.isVisible, timeout=30_000)
+    assert not box.saved.isVisible()
+    assert box.save_button.isEnabled()
 
 
 def test_a_scan_not_yet_shown_is_opened(

@@ -43,9 +43,14 @@ def prediction(truth: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     classes = [{"value": v, "name": n, "ml": 2000.0} for v, n in NAMES.items()]
     about = {
         "run": "2026-11-21_lungs",
+        "scan": "scan",
+        "source": "nifti",
         "labels": "scan_labels.nii.gz",
         "probabilities": "scan_probabilities.nii.gz",
+        "tables": [],
         "classes": classes,
+        "lungs": {},
+        "cautions": [],
     }
     summary = folder / "scan_prediction.json"
     summary.write_text(json.dumps(about))

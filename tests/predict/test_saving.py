@@ -2,16 +2,21 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
 import pytest
 
+from scanlearn.anatomy.lungs import LungMask
 from scanlearn.config.palette import class_colour
 from scanlearn.config.segmentation import ClassConfig
-from scanlearn.predict.saving import save_segmentation
+from scanlearn.errors import BadScan
+from scanlearn.predict.saving import Saving, save_segmentation
 from scanlearn.predict.segmenting import SegmentedScan
+from scanlearn.predict.summary import read_prediction
 from scanlearn.scans.geometry import Grid
+from scanlearn.scans.scan import Acquisition, Scan, ScanEntry
 
 CLASSES = (ClassConfig(value=1, name="lung, right"), ClassConfig(value=9, name="müde"))
 
@@ -30,8 +35,29 @@ def result():
 
 
 @pytest.fixture
-def saved(result, tmp_path):
-    return save_segmentation(result, tmp_path / "new" / "out", "scan-1", run="lungs")
+def scan(result):
+    voxels = np.random.default_rng(1).normal(size=result.grid.shape)
+    return Scan(voxels, result.grid, Acquisition(modality="MR"))
+
+
+@pytest.fixture
+def entry(scan, tmp_path):
+    path = tmp_path / "scan-1.nii.gz"
+    return ScanEntry(
+        path=path,
+        kind="nifti",
+        files=(path,),
+        acquisition=scan.acquisition,
+        shape=scan.grid.shape,
+        spacing_mm=scan.grid.spacing_mm,
+        orientation=scan.grid.orientation,
+    )
+
+
+@pytest.fixture
+def saved(result, scan, entry, tmp_path):
+    to = Saving(tmp_path / "new" / "out", "scan-1", "lungs")
+    return save_segmentation(result, scan, entry, to)
 
 
 def test_label_maps_are_read_back_by_another_library(result, saved):
@@ -69,8 +95,10 @@ def test_volumes_and_summary_agree(result, saved):
     assert document == {
         "run": "lungs",
         "scan": "scan-1",
+        "source": "nifti",
         "labels": "scan-1_labels.nii.gz",
         "probabilities": "scan-1_probabilities.nii.gz",
+        "tables": ["scan-1_volumes.csv"],
         "classes": [
             {
                 "value": one.value,
@@ -80,23 +108,85 @@ def test_volumes_and_summary_agree(result, saved):
             }
             for one, row in zip(CLASSES, rows, strict=True)
         ],
+        "lungs": {},
+        "cautions": [],
         "disclaimer": "Not for clinical use",
     }
 
 
-def test_saving_twice_replaces(result, saved):
-    again = save_segmentation(result, saved.parent, "scan-1", run="other")
+def test_the_summary_is_read_back(result, saved):
+    found = read_prediction(saved)
+    assert (found.run, found.scan, found.source) == ("lungs", "scan-1", "nifti")
+    assert all(file.exists() for file in (*found.niftis, *found.tables))
+    assert [one.name for one in found.classes] == ["lung, right", "müde"]
+    assert found.classes[0].volume_text.endswith(" ml")
+
+
+def test_every_table_says_what_it_is_not_for(saved):
+    for table in saved.parent.glob("*.csv"):
+        with table.open(encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        assert {row["not_for_clinical_use"] for row in rows} == {"yes"}
+
+
+def test_a_chest_gets_its_densities(result, entry, tmp_path):
+    hu = np.random.default_rng(1).integers(-1000, -800, result.grid.shape)
+    thick = Acquisition(modality="CT", units="HU", kernel="B70f", slice_thickness_mm=5)
+    scan = Scan(hu.astype(np.int16), result.grid, thick)
+    mask = np.ones(result.grid.shape, np.uint8)
+    mask[:, :, 4:] = 2
+    lungs = LungMask(mask, result.grid, 1.0, 1.0)
+    to = Saving(tmp_path, "chest", "lungs")
+    saved = save_segmentation(replace(result, lungs=lungs), scan, entry, to)
+    with (tmp_path / "chest_densitometry.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["lung"], row["part"]) for row in rows[:5]] == [
+        ("both", "whole"),
+        ("both", "upper third"),
+        ("both", "middle third"),
+        ("both", "lower third"),
+        ("right", "whole"),
+    ]
+    assert len(rows) == 12
+    assert float(rows[0]["mean_hu"]) == pytest.approx(hu.mean(), abs=1e-3)
+    share = 100 * (hu < -950).mean()
+    assert float(rows[0]["laa950_percent"]) == pytest.approx(share, abs=1e-3)
+    found = read_prediction(saved)
+    assert found.tables[1].name == "chest_densitometry.csv"
+    assert found.lungs["laa950_percent"] == float(rows[0]["laa950_percent"])
+    assert len(found.cautions) == 2
+    assert all(text in rows[0]["caution"] for text in found.cautions)
+
+
+def test_figures_on_request(result, scan, entry, tmp_path):
+    to = Saving(tmp_path, "a", "lungs", extras=["figures"])
+    saved = save_segmentation(result, scan, entry, to)
+    figures = json.loads(saved.read_text())["figures"]
+    assert figures == ["a_axial.png", "a_coronal.png", "a_sagittal.png"]
+    assert all((tmp_path / name).exists() for name in figures)
+
+
+def test_a_scan_that_is_no_dicom_has_no_dicom_seg(result, scan, entry, tmp_path):
+    to = Saving(tmp_path / "out", "a", "lungs", extras=["dicom-seg"])
+    with pytest.raises(BadScan, match="not DICOM"):
+        save_segmentation(result, scan, entry, to)
+    assert not (tmp_path / "out").exists()
+
+
+def test_saving_twice_replaces(result, scan, entry, saved):
+    to = Saving(saved.parent, "scan-1", "other")
+    again = save_segmentation(result, scan, entry, to)
     assert again == saved
     assert json.loads(saved.read_text())["run"] == "other"
     assert len(list(saved.parent.iterdir())) == 4
 
 
-def test_a_full_disk_leaves_no_summary(result, tmp_path, monkeypatch):
+def test_a_full_disk_leaves_no_summary(result, scan, entry, tmp_path, monkeypatch):
     def full(*_args, **_kwargs):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("scanlearn.predict.saving.write_nifti_channels", full)
     with pytest.raises(OSError, match="No space"):
-        save_segmentation(result, tmp_path / "out", "scan-1", run="lungs")
+        save_segmentation(result, scan, entry, Saving(tmp_path / "out", "scan-1", "a"))
     names = [path.name for path in (tmp_path / "out").iterdir()]
     assert names == ["scan-1_labels.nii.gz"]

@@ -1,4 +1,4 @@
-"""The command that uses a trained run: predict."""
+"""Commands that use a trained run: predict, export."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,13 +7,23 @@ import typer
 
 from scanlearn.cli.options import AsEvents, AsJson, OutDir, Uneven, cohort_folder
 from scanlearn.cli.output import console, print_json, print_text, telling
-from scanlearn.runs.events import Finished
+from scanlearn.runs.events import Finished, Step
 from scanlearn.runs.folder import RunFolder
+from scanlearn.scans.results import DISCLAIMER
+
+DicomSeg = Annotated[
+    bool, typer.Option("--dicom-seg", help="A DICOM segmentation of the series.")
+]
+Figures = Annotated[
+    bool, typer.Option("--figures", help="PNG pictures of a few slices.")
+]
+Series = Annotated[str, typer.Option(help="Only this series.")]
 
 
 def register(application: typer.Typer) -> None:
-    """Add the command."""
-    application.command()(predict)
+    """Add the commands."""
+    for command in (predict, export):
+        application.command()(command)
 
 
 def predict(
@@ -27,11 +37,13 @@ def predict(
         ),
     ],
     out: OutDir,
-    series: Annotated[str, typer.Option(help="Only this series.")] = "",
+    series: Series = "",
     overlap: Annotated[
         float, typer.Option(min=0, max=0.9, help="Of neighbouring windows.")
     ] = 0.25,
     uneven: Uneven = "refuse",
+    dicom_seg: DicomSeg = False,
+    figures: Figures = False,
     as_json: AsJson = False,
     as_events: AsEvents = False,
 ) -> None:
@@ -42,7 +54,9 @@ def predict(
     folder = RunFolder(run)
     # Imported here, because torch takes seconds and not every command needs it.
     from scanlearn.predict.predicting import predict_scans
+    from scanlearn.predict.saving import Extra
 
+    wanted: list[tuple[bool, Extra]] = [(dicom_seg, "dicom-seg"), (figures, "figures")]
     with telling("predicting", as_lines=as_events) as tell:
         written = predict_scans(
             folder,
@@ -51,13 +65,73 @@ def predict(
             series=series,
             overlap=overlap,
             on_uneven=uneven,
+            extras=[extra for asked, extra in wanted if asked],
             tell=tell,
         )
         if as_events:
             tell(Finished(step=len(written)))
+    _print_files(written, as_json=as_json, as_events=as_events)
+
+
+def export(
+    summary: Annotated[
+        Path,
+        typer.Argument(metavar="PREDICTION", help="A NAME_prediction.json."),
+    ],
+    source: Annotated[
+        Path, typer.Argument(metavar="INPUT", help="The scan it was made from.")
+    ],
+    out: OutDir,
+    series: Series = "",
+    nifti: Annotated[
+        bool, typer.Option("--nifti", help="Label map and probabilities.")
+    ] = False,
+    dicom_seg: DicomSeg = False,
+    tables: Annotated[bool, typer.Option("--tables", help="CSV tables.")] = False,
+    figures: Figures = False,
+    as_json: AsJson = False,
+    as_events: AsEvents = False,
+) -> None:
+    """Save a prediction in other formats, each file read again.
+
+    Without a format, all that the scan can have are written.
+
+    Example: scanlearn export predictions/7_prediction.json ~/dicom/7 --out report
+    """
+    from scanlearn.predict.exporting import export_prediction
+    from scanlearn.predict.sources import scan_named
+    from scanlearn.predict.summary import Format, read_prediction, why_no_dicom_seg
+
+    prediction = read_prediction(summary)
+    entry = scan_named(prediction.scan, source, series)
+    asked: dict[Format, bool] = {
+        "nifti": nifti,
+        "dicom-seg": dicom_seg,
+        "tables": tables,
+        "figures": figures,
+    }
+    if not any(asked.values()):
+        asked = dict.fromkeys(asked, True)
+        asked["dicom-seg"] = not why_no_dicom_seg(entry.kind)
+    with telling("saving", as_lines=as_events) as tell:
+        written = export_prediction(
+            prediction,
+            entry,
+            out,
+            [wanted for wanted, yes in asked.items() if yes],
+            progress=lambda done, total: tell(
+                Step(step=done, values={"total": float(total)})
+            ),
+        )
+        if as_events:
+            tell(Finished(step=len(written)))
+    _print_files(written, as_json=as_json, as_events=as_events)
+
+
+def _print_files(files: list[Path], *, as_json: bool, as_events: bool) -> None:
     if as_json:
-        print_json([str(path) for path in written])
+        print_json([str(path) for path in files])
     elif not as_events:
-        for path in written:
+        for path in files:
             print_text(str(path))
-        console.print("Not for clinical use", style="dim")
+        console.print(DISCLAIMER, style="dim")

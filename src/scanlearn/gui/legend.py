@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
 
 from scanlearn.gui.class_table import swatch
-from scanlearn.gui.prediction import FoundClass
 from scanlearn.gui.widgets import shortened
+from scanlearn.predict.summary import FoundClass
 
 
 class Legend(QWidget):
@@ -29,13 +29,8 @@ class Legend(QWidget):
                 widget.deleteLater()
         self.lines = []
         for line, found in enumerate(classes):
-            volume = volume_text(found.ml)
+            volume = found.volume_text
             self._grid.addWidget(swatch(found.value), line, 0)
             self._grid.addWidget(QLabel(shortened(found.name, 28)), line, 1)
             self._grid.addWidget(QLabel(volume), line, 2)
             self.lines.append(f"{found.name} {volume}")
-
-
-def volume_text(ml: float) -> str:
-    """Return a volume with its unit: ``"12.4 ml"``, ``"4,810 ml"``."""
-    return f"{ml:,.0f} ml" if ml >= 100 else f"{ml:.1f} ml"

@@ -23,13 +23,9 @@ from scanlearn.gui.notice import Notice
 from scanlearn.gui.opening import read_entry
 from scanlearn.gui.orientation import show_orientation
 from scanlearn.gui.painting import is_scan
-from scanlearn.gui.prediction import (
-    Prediction,
-    prediction_layers,
-    read_predictions,
-    save_prediction,
-)
+from scanlearn.gui.prediction import prediction_layers
 from scanlearn.gui.run_list import RunRow
+from scanlearn.gui.save_box import SaveBox
 from scanlearn.gui.state import shared_state
 from scanlearn.gui.widgets import (
     button,
@@ -43,6 +39,7 @@ from scanlearn.gui.widgets import (
     primary,
     row,
 )
+from scanlearn.predict.summary import Prediction, read_predictions
 
 _READY = ("finished", "stopped")
 
@@ -52,7 +49,7 @@ Result = tuple[Prediction, list[LayerData]]
 
 
 class PredictDock(QWidget):
-    """Model, scan, Predict, the result with its legend, Save."""
+    """Model, scan, Predict, the result with its legend, what to save it as."""
 
     def __init__(self, napari_viewer: Any, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -66,10 +63,8 @@ class PredictDock(QWidget):
         self.notice = Notice()
         self.result = heading("Result")
         self.legend = Legend()
-        self.save_button = button(
-            "Save…", self.save, "NIfTI in the scan's own grid, and volumes as CSV"
-        )
-        self.saved = hint()
+        self.lungs = hint()
+        self.saving = SaveBox()
         self.prediction: Prediction | None = None
         self._target: Any = None
         self._folder = Path(tempfile.mkdtemp(prefix="scanlearn-predict-"))
@@ -93,8 +88,8 @@ class PredictDock(QWidget):
             self.notice,
             self.result,
             self.legend,
-            self.save_button,
-            self.saved,
+            self.lungs,
+            self.saving,
             disclaimer,
         ):
             layout.addWidget(widget)
@@ -108,6 +103,7 @@ class PredictDock(QWidget):
         self.job.finished.connect(self._predicted)
         self.job.failed.connect(self._failed)
         self.job.cancelled.connect(self._refresh)
+        self.saving.changed.connect(self._refresh)
         events = self.viewer.layers.events
         for emitter in (events.inserted, events.removed):
             connect_while_alive(self, emitter, self._show_scans)
@@ -149,22 +145,6 @@ class PredictDock(QWidget):
         self.job.start(arguments, f"Predicting on {origin.patient}")
         self._refresh()
 
-    def save(self) -> None:
-        """Let the user choose where to, and copy the result there."""
-        chosen = QFileDialog.getExistingDirectory(self, "Save the result in")
-        if chosen:
-            self.save_to(Path(chosen))
-
-    def save_to(self, folder: Path) -> None:
-        """Copy the result into a folder; the copies are compared with the originals."""
-        prediction = self.prediction
-        assert prediction is not None
-
-        def work(_report: Report) -> list[Path]:
-            return save_prediction(prediction, folder)
-
-        in_background(self, work, done=self._saved, failed=self._failed)
-
     def _layer(self) -> Any | None:
         name = self.scans.currentData()
         return next((one for one in self.viewer.layers if one.name == name), None)
@@ -194,15 +174,11 @@ class PredictDock(QWidget):
     def _show_result(self, prediction: Prediction | None) -> None:
         self.prediction = prediction
         self.legend.show_classes(prediction.classes if prediction else ())
-        for widget in (self.result, self.legend, self.save_button):
+        self.lungs.setText(_lungs_text(prediction) if prediction else "")
+        self.lungs.setVisible(bool(self.lungs.text()))
+        for widget in (self.result, self.legend):
             widget.setVisible(prediction is not None)
-        self.saved.setVisible(False)
-
-    def _saved(self, files: list[Path]) -> None:
-        self.saved.setText(
-            f"Saved and compared: {len(files)} files in {files[0].parent}"
-        )
-        self.saved.setVisible(True)
+        self.saving.show_prediction(prediction, self._target and self._target[0])
 
     def _failed(self, failure: Failure) -> None:
         self.notice.show_failure(failure)
@@ -234,7 +210,24 @@ class PredictDock(QWidget):
             missing = "Add a scan to the viewer first, or open one with Browse…"
         elif self.job.busy:
             missing = "A prediction is going on"
+        elif self.saving.job.busy:
+            missing = "The last result is being saved"
         gate(self.predict_button, missing)
+
+
+def _lungs_text(prediction: Prediction) -> str:
+    """Return the densities of a chest CT with what makes them doubtful."""
+    found = prediction.lungs
+    if not found:
+        return ""
+    text = (
+        f"Both lungs: {found['volume_ml']:,.0f} ml · "
+        f"LAA-950 {found['laa950_percent']:.1f} % · "
+        f"Perc15 {found['perc15_hu']:.0f} HU · mean {found['mean_hu']:.0f} HU"
+    ).replace(" ", "\N{NO-BREAK SPACE}")
+    # A number stays with its unit; a line may break at the dots.
+    text = text.replace("·\N{NO-BREAK SPACE}", "· ")
+    return "\n".join([text, *(f"⚠ {caution}" for caution in prediction.cautions)])
 
 
 def _model_text(run: RunRow) -> str:

@@ -1,14 +1,8 @@
-"""A prediction as the job wrote it, and as layers over the scan."""
+"""A prediction as layers over its scan."""
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,57 +11,8 @@ from numpy.typing import NDArray
 from scanlearn.errors import BadScan
 from scanlearn.gui.layers import LayerData, Origin, labels_layer, probability_layer
 from scanlearn.gui.run_list import undated
+from scanlearn.predict.summary import FoundClass, Prediction
 from scanlearn.scans.geometry import Grid, grid_from_ras
-
-
-@dataclass(frozen=True)
-class FoundClass:
-    """One class of a result."""
-
-    value: int
-    name: str
-    ml: float
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The files of one scan's result, in the scan's source grid."""
-
-    run: str
-    labels: Path
-    probabilities: Path
-    volumes: Path
-    classes: tuple[FoundClass, ...]
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """What *Save…* copies."""
-        wanted = (self.labels, self.probabilities, self.volumes)
-        return tuple(file for file in wanted if file.exists())
-
-
-def read_predictions(folder: Path) -> list[Prediction]:
-    """Read what a predict job wrote: one result a scan."""
-    return [read_prediction(file) for file in sorted(folder.glob("*_prediction.json"))]
-
-
-def read_prediction(file: Path) -> Prediction:
-    """Read the summary of one result, ``NAME_prediction.json``.
-
-    Raises
-    ------
-    BadScan
-        If it is no such summary.
-    """
-    try:
-        about = json.loads(file.read_text(encoding="utf-8"))
-        return _prediction(file, about)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadScan(
-            f"{file} is no prediction: {error}",
-            expected="a NAME_prediction.json that 'scanlearn predict' wrote",
-            next_step="Name one of those, or predict again",
-        ) from error
 
 
 def prediction_layers(
@@ -111,29 +56,6 @@ def onto(voxels: NDArray[Any], grid: Grid, shown: Grid, *, order: int) -> NDArra
     return np.ascontiguousarray(resample(voxels, grid, shown, order=order, outside=0))
 
 
-def save_prediction(prediction: Prediction, folder: Path) -> list[Path]:
-    """Copy the files of a prediction, and compare the copies byte by byte.
-
-    Raises
-    ------
-    OSError
-        If a copy differs from its original; it is taken away again.
-    """
-    saved = []
-    for file in prediction.files:
-        target = folder / file.name
-        draft = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
-        try:
-            shutil.copyfile(file, draft)
-            if draft.read_bytes() != file.read_bytes():
-                raise OSError(f"{target} could not be written completely")
-            os.replace(draft, target)
-        finally:
-            draft.unlink(missing_ok=True)
-        saved.append(target)
-    return saved
-
-
 def _layers(
     prediction: Prediction, labels: NDArray[Any], origin: Origin, shown: Grid
 ) -> list[LayerData]:
@@ -159,18 +81,3 @@ def _probability(
     grid = grid_from_ras(channel.shape, image.affine)
     voxels = onto(channel, grid, shown, order=1)
     return probability_layer(voxels, shown, origin, value=found.value, name=found.name)
-
-
-def _prediction(file: Path, about: dict[str, Any]) -> Prediction:
-    classes = tuple(
-        FoundClass(int(c["value"]), str(c["name"]), float(c["ml"]))
-        for c in about["classes"]
-    )
-    stem = file.name.removesuffix("_prediction.json")
-    return Prediction(
-        run=str(about["run"]),
-        labels=file.parent / about["labels"],
-        probabilities=file.parent / about["probabilities"],
-        volumes=file.parent / f"{stem}_volumes.csv",
-        classes=classes,
-    )

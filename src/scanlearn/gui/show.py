@@ -18,14 +18,10 @@ from scanlearn.gui.layers import LayerData, Origin, grid_of, labels_layer, origi
 from scanlearn.gui.legend import Legend
 from scanlearn.gui.opening import read_entry
 from scanlearn.gui.orientation import show_orientation
-from scanlearn.gui.prediction import (
-    Prediction,
-    onto,
-    prediction_layers,
-    read_prediction,
-)
+from scanlearn.gui.prediction import onto, prediction_layers
 from scanlearn.gui.run_list import undated
 from scanlearn.gui.widgets import heading, hint
+from scanlearn.predict.summary import Prediction, read_prediction
 from scanlearn.scans.geometry import Grid
 
 #: Window of a picture, in screen points.

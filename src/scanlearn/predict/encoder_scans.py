@@ -16,12 +16,12 @@ from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.placing import place_scan
 from scanlearn.cohort.store import filled_box
 from scanlearn.cohort.working import WorkingCohorts
-from scanlearn.errors import BadCohort, BadScan, ScanlearnError
-from scanlearn.predict.predicting import Tell, result_names
+from scanlearn.errors import BadCohort, ScanlearnError
+from scanlearn.predict.predicting import Tell
 from scanlearn.predict.ready_volume import ready_volume
+from scanlearn.predict.sources import named_scans
 from scanlearn.recipes.encoder_file import EncoderCard
 from scanlearn.runs.events import Message
-from scanlearn.scans.find import find_scans
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.read import read_scan
 from scanlearn.scans.scan import Scan
@@ -114,17 +114,12 @@ def file_scans(
 
     A scan that cannot be used is told and passed over, unless it is the only one.
     """
-    entries = [e for e in find_scans(source) if not series or e.series_uid == series]
-    if not entries:
-        raise BadScan(
-            f"{source} has no series {series}",
-            next_step="'scanlearn info' lists the series of a folder",
-        )
-    for entry, name in zip(entries, result_names(entries), strict=True):
+    scans = named_scans(source, series)
+    for name, entry in scans:
         try:
             yield scan_in_memory(read_scan(entry, on_uneven="resample"), card, key=name)
         except ScanlearnError as error:
-            if len(entries) == 1:
+            if len(scans) == 1:
                 raise
             tell(Message(text=f"{entry.path}: {error}", severity="warning"))
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.layout import Layout
-from scanlearn.cohort.plan import stem_of
-from scanlearn.errors import BadScan, ScanlearnError
-from scanlearn.predict.saving import save_segmentation
+from scanlearn.errors import ScanlearnError
+from scanlearn.predict.exporting import refuse_impossible
+from scanlearn.predict.saving import Extra, Saving, save_segmentation
 from scanlearn.predict.segmenting import SegmentedScan, Segmenter
+from scanlearn.predict.sources import named_scans
+from scanlearn.predict.summary import read_prediction
 from scanlearn.runs.events import Event, Message, Step
 from scanlearn.runs.folder import RunFolder
-from scanlearn.scans.find import find_scans
 from scanlearn.scans.read import OnUneven, read_scan
-from scanlearn.scans.scan import Scan, ScanEntry
+from scanlearn.scans.scan import Scan
 
 Tell = Callable[[Event], None]
 
@@ -29,6 +30,7 @@ def predict_scans(
     series: str = "",
     overlap: float = 0.25,
     on_uneven: OnUneven = "refuse",
+    extras: Collection[Extra] = (),
     tell: Tell = lambda event: None,
 ) -> list[Path]:
     """Predict on every scan of a file or folder; returns the summaries written.
@@ -51,26 +53,28 @@ def predict_scans(
     on_uneven
         As in :func:`scanlearn.scans.read.read_scan`; a scan that is resampled has its
         results on the even grid.
+    extras
+        Formats beside NIfTI and tables.
     tell
         Given an event for every step and remark.
     """
     segmenter = Segmenter(run.path)
+    to = partial(Saving, out, run=run.name, extras=extras)
     if Layout(source).settings.is_file():
-        return _predict_cohort(segmenter, Cohort(source), out, run, overlap, tell)
-    entries = [e for e in find_scans(source) if not series or e.series_uid == series]
-    if not entries:
-        raise BadScan(
-            f"{source} has no series {series}",
-            next_step="'scanlearn info' lists the series of a folder",
-        )
+        return _predict_cohort(segmenter, Cohort(source), to, overlap, tell)
+    scans = named_scans(source, series)
     written = []
-    for entry, name in zip(entries, result_names(entries), strict=True):
+    for name, entry in scans:
         try:
+            refuse_impossible([*extras], entry.kind)
             scan = read_scan(entry, on_uneven=on_uneven)
             result = _predict_one(segmenter, scan, overlap, tell)
-            written.append(save_segmentation(result, out, name, run=run.name))
+            summary = save_segmentation(result, scan, entry, to(name))
+            for caution in read_prediction(summary).cautions:
+                tell(Message(text=f"Densitometry: {caution}", severity="warning"))
+            written.append(summary)
         except ScanlearnError as error:
-            if len(entries) == 1:
+            if len(scans) == 1:
                 raise
             tell(Message(text=f"{entry.path}: {error}", severity="warning"))
     return written
@@ -79,21 +83,18 @@ def predict_scans(
 def _predict_cohort(
     segmenter: Segmenter,
     cohort: Cohort,
-    out: Path,
-    run: RunFolder,
+    to: Callable[[str], Saving],
     overlap: float,
     tell: Tell,
 ) -> list[Path]:
-    """Predict on a cohort's usable scans."""
-    return [
-        save_segmentation(
-            _predict_one(segmenter, cohort.scan(key), overlap, tell),
-            out,
-            key,
-            run=run.name,
-        )
-        for key in cohort.keys()  # noqa: SIM118
-    ]
+    """Predict on a cohort's usable scans, whose sources are nobody's business."""
+    written = []
+    for key in cohort.keys():  # noqa: SIM118
+        refuse_impossible([*to(key).extras], "cohort")
+        scan = cohort.scan(key)
+        result = _predict_one(segmenter, scan, overlap, tell)
+        written.append(save_segmentation(result, scan, None, to(key)))
+    return written
 
 
 def _predict_one(
@@ -107,16 +108,3 @@ def _predict_one(
         overlap=overlap,
         progress=lambda n, total: tell(Step(step=n, values={"total": float(total)})),
     )
-
-
-def result_names(entries: list[ScanEntry]) -> list[str]:
-    """Name results like their sources; equal names are numbered."""
-    names: list[str] = []
-    for entry in entries:
-        stem = re.sub(r"[^\w.-]+", "_", stem_of(entry.path)) or "scan"
-        name, n = stem, 1
-        while name in names:
-            n += 1
-            name = f"{stem}_{n}"
-        names.append(name)
-    return names

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scanlearn.anatomy.frames import Locator
+from scanlearn.anatomy.lungs import LungMask
 from scanlearn.config.segmentation import ClassConfig
 from scanlearn.engine.devices import choose_device, mixed_precision
 from scanlearn.nets.location_unet import LocationUNet
 from scanlearn.nets.sliding_windows import sliding_windows
-from scanlearn.predict.ready_volume import ready_volume
+from scanlearn.predict.ready_volume import ReadyVolume, ready_volume
 from scanlearn.recipes.finetune.label_tiles import tile_box
 from scanlearn.recipes.finetune.segmenter_file import SegmenterCard, load_segmenter
 from scanlearn.scans.geometry import Grid
@@ -45,12 +46,15 @@ class SegmentedScan:
         The source grid.
     classes
         Values and names, in the order of the probabilities.
+    lungs
+        Lung mask of a CT.
     """
 
     labels: NDArray[np.uint8]
     probabilities: NDArray[np.uint8]
     grid: Grid
     classes: tuple[ClassConfig, ...]
+    lungs: LungMask | None = None
 
     def volume_ml(self, value: int) -> float:
         """Return the volume of a class."""
@@ -83,7 +87,8 @@ class Segmenter:
         BadScan
             If the scan is not of the kind that the network was trained on.
         """
-        volume, grid, frame = self._network_input(scan)
+        volume, ready = self._network_input(scan)
+        grid, frame = ready.grid, ready.frame
         with mixed_precision(self.device):
             scores = sliding_windows(
                 volume,
@@ -95,9 +100,10 @@ class Segmenter:
         probabilities = _on_grid(scores.cpu().numpy(), grid, scan.grid)
         table = np.array([0, *(one.value for one in self.card.classes)], np.uint8)
         labels = table[probabilities.argmax(axis=0)]
-        return SegmentedScan(labels, probabilities, scan.grid, self.card.classes)
+        classes = self.card.classes
+        return SegmentedScan(labels, probabilities, scan.grid, classes, ready.lungs)
 
-    def _network_input(self, scan: Scan) -> tuple[Tensor, Grid, Locator]:
+    def _network_input(self, scan: Scan) -> tuple[Tensor, ReadyVolume]:
         ready = ready_volume(
             scan,
             units=self.card.units,
@@ -106,7 +112,7 @@ class Segmenter:
             factor=self.card.factor,
         )
         volume = normalised(shifted(torch.from_numpy(ready.voxels), self.card.units))
-        return volume.to(self.device), ready.grid, ready.frame
+        return volume.to(self.device), ready
 
     def _boxes(self, starts: NDArray[np.int_], grid: Grid, frame: Locator) -> Tensor:
         boxes = [tile_box(grid, frame, start, self.card.tile) for start in starts]

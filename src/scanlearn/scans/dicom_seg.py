@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,10 @@ def write_dicom_seg(
             next_step="Name the classes, or save as NIfTI.",
         )
     sources = read_source_headers(source_files)
-    segmentation = _segmentation(path, kept, grid, sources, names, highest)
+    with warnings.catch_warnings():
+        # They would print the patient's name.
+        warnings.filterwarnings("ignore", message=".*person name", module="highdicom")
+        segmentation = _segmentation(path, kept, grid, sources, names, highest)
     with written_beside(path) as beside:
         segmentation.save_as(beside)
         stored, _ = read_dicom_seg(beside, like=grid)

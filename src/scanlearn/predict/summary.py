@@ -1,0 +1,118 @@
+"""``NAME_prediction.json``: what was found in one scan, and in which files it is."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from scanlearn.errors import BadScan
+
+Format = Literal["nifti", "dicom-seg", "tables", "figures"]
+
+#: What the names of summaries end in.
+SUMMARY = "_prediction.json"
+
+
+@dataclass(frozen=True)
+class FoundClass:
+    """One class of a result."""
+
+    value: int
+    name: str
+    ml: float
+
+    @property
+    def volume_text(self) -> str:
+        """The volume with its unit: ``"12.4 ml"``, ``"4,810 ml"``."""
+        return f"{self.ml:,.0f} ml" if self.ml >= 100 else f"{self.ml:.1f} ml"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The files of one scan's result, in the scan's source grid.
+
+    Parameters
+    ----------
+    run
+        Name of the run that predicted.
+    scan
+        How the files' names begin.
+    source
+        Kind of the scan's source, such as ``"dicom"``.
+    labels, probabilities
+        NIfTI files.
+    tables
+        CSV files.
+    classes
+        What was looked for, with volumes.
+    lungs
+        LAA-950, Perc15 and the like of both lungs; empty where none were found.
+    cautions
+        What makes these hard to compare.
+    """
+
+    run: str
+    scan: str
+    source: str
+    labels: Path
+    probabilities: Path
+    tables: tuple[Path, ...]
+    classes: tuple[FoundClass, ...]
+    lungs: dict[str, float]
+    cautions: tuple[str, ...]
+
+    @property
+    def niftis(self) -> tuple[Path, ...]:
+        """The label map, and the probabilities where they were kept."""
+        return tuple(f for f in (self.labels, self.probabilities) if f.exists())
+
+
+def why_no_dicom_seg(source: str) -> str:
+    """Say why a scan's source cannot have a DICOM-SEG; empty where it can."""
+    if source == "dicom":
+        return ""
+    return "The scan is not DICOM: a DICOM-SEG refers to the slices it was made from"
+
+
+def read_predictions(folder: Path) -> list[Prediction]:
+    """Read what a predict job wrote: one result a scan."""
+    return [read_prediction(file) for file in sorted(folder.glob(f"*{SUMMARY}"))]
+
+
+def read_prediction(file: Path) -> Prediction:
+    """Read the summary of one result, ``NAME_prediction.json``.
+
+    Raises
+    ------
+    BadScan
+        If it is no such summary.
+    """
+    try:
+        about = json.loads(file.read_text(encoding="utf-8"))
+        return _prediction(file, about)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadScan(
+            f"{file} is no prediction: {error}",
+            expected="a NAME_prediction.json that 'scanlearn predict' wrote",
+            next_step="Name one of those, or predict again",
+        ) from error
+
+
+def _prediction(file: Path, about: dict[str, Any]) -> Prediction:
+    classes = tuple(
+        FoundClass(int(c["value"]), str(c["name"]), float(c["ml"]))
+        for c in about["classes"]
+    )
+    return Prediction(
+        run=str(about["run"]),
+        scan=str(about["scan"]),
+        source=str(about["source"]),
+        labels=file.parent / about["labels"],
+        probabilities=file.parent / about["probabilities"],
+        tables=tuple(file.parent / name for name in about["tables"]),
+        classes=classes,
+        lungs={str(k): float(v) for k, v in about["lungs"].items()},
+        cautions=tuple(str(text) for text in about["cautions"]),
+    )
