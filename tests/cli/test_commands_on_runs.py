@@ -71,6 +71,19 @@ def test_a_pretraining_of_no_minutes_is_the_baseline(scanlearn, tiny_cohort, tmp
     answer = scanlearn("embed", out, tiny_cohort, "--out", file, "--events")
     assert json.loads(answer.out.splitlines()[-1])["kind"] == "finished"
 
+    like = np.load(file)["ids"][0]
+    listed = scanlearn("search", out, tiny_cohort, "--like", like, "--n", 2, "--json")
+    assert [set(hit) for hit in listed.document] == [
+        {"scan", "patient", "similarity"}
+    ] * 2
+    wrong = scanlearn("search", out, tiny_cohort, "--like", like, "--at", "1,2")
+    assert "is no point" in wrong.told()
+    hits = tmp_path / "hits.json"
+    options = ("--like", like, "--out", hits, "--events")
+    answer = scanlearn("search", out, tiny_cohort, *options)
+    assert json.loads(answer.out.splitlines()[-1])["kind"] == "finished"
+    assert json.loads(hits.read_text())[:2] == listed.document
+
 
 def _predict(scanlearn, run, tmp_path):
     return scanlearn("predict", run, tmp_path, "--out", tmp_path / "predictions")

@@ -1,5 +1,6 @@
-"""Commands that use what a pre-training learned, without labels: embed."""
+"""Commands that use what a pre-training learned, without labels: embed and search."""
 
+import math
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -7,6 +8,7 @@ import typer
 
 from scanlearn.cli.options import AsEvents, AsJson, cohort_folder
 from scanlearn.cli.output import print_json, print_text, telling
+from scanlearn.errors import BadConfig
 from scanlearn.runs.events import Finished
 from scanlearn.runs.folder import RunFolder
 
@@ -16,6 +18,7 @@ Run = Annotated[Path, typer.Argument(metavar="RUN", help="A pre-training run.")]
 def register(application: typer.Typer) -> None:
     """Add the commands."""
     application.command()(embed)
+    application.command()(search)
 
 
 def embed(
@@ -75,3 +78,65 @@ def embed(
         print_json({"out": str(out), "n": n, "d": d})
     elif not as_events:
         print_text(f"{out}: {n} vectors of {d} numbers")
+
+
+def search(
+    run: Run,
+    cohort: Annotated[
+        Path,
+        typer.Argument(parser=cohort_folder, metavar="COHORT", help="Where to search."),
+    ],
+    like: Annotated[
+        str, typer.Option(help="A scan: its key in the cohort, a file or a folder.")
+    ],
+    at: Annotated[
+        str,
+        typer.Option(
+            metavar="X,Y,Z",
+            help="A place in that scan, LPS millimetres: the same place is compared "
+            "in other patients.",
+        ),
+    ] = "",
+    n: Annotated[int, typer.Option("--n", min=1, help="How many to list.")] = 10,
+    series: Annotated[str, typer.Option(help="Only this series of --like.")] = "",
+    out: Annotated[Path | None, typer.Option(help="Write the list as JSON.")] = None,
+    as_json: AsJson = False,
+    as_events: AsEvents = False,
+) -> None:
+    """List the scans that are most like one, as a whole or at one place.
+
+    Example: scanlearn search runs/drasclr ~/cohorts/chest --like P-3f9a8c21d0-77aa01
+    """
+    folder, place = RunFolder(run), _point(at) if at else None
+    # Imported here, because torch takes seconds and not every command needs it.
+    from scanlearn.predict.searching import search as found_like
+    from scanlearn.predict.searching import write_hits
+
+    with telling("searching", as_lines=as_events) as tell:
+        hits = found_like(
+            folder, cohort, like, at=place, series=series, count=n, tell=tell
+        )
+        if out is not None:
+            write_hits(out, hits)
+        if as_events:
+            tell(Finished(step=len(hits)))
+    if as_json:
+        print_json([hit.to_dict() for hit in hits])
+    elif not as_events:
+        for hit in hits:
+            where = hit.position or ()
+            place_text = ",".join(f"{mm:.1f}" for mm in where)
+            print_text(f"{hit.similarity:6.3f}  {hit.scan}  {place_text}".rstrip())
+
+
+def _point(text: str) -> list[float]:
+    try:
+        point = [float(part) for part in text.split(",")]
+    except ValueError:
+        point = []
+    if len(point) != 3 or not all(map(math.isfinite, point)):
+        raise BadConfig(
+            f"'{text}' is no point",
+            expected="three numbers with commas, LPS millimetres, such as -62,18,-140",
+        )
+    return point

@@ -1,0 +1,225 @@
+"""Which scans of a cohort are like a given one, as a whole or at one place."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from scanlearn.cohort.catalogue import Cohort
+from scanlearn.errors import BadConfig
+from scanlearn.files import write_text, written_beside
+from scanlearn.predict.embedding import Embedder, ScanVectors, Vectors
+from scanlearn.predict.encoder_scans import EncoderScan, cohort_scans, file_scans
+from scanlearn.predict.predicting import Tell
+from scanlearn.recipes.encoder_file import CARD, WEIGHTS
+from scanlearn.runs.events import Step
+from scanlearn.runs.folder import RunFolder
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A scan that is like the one asked for.
+
+    Parameters
+    ----------
+    scan, patient
+        Keys of the cohort.
+    similarity
+        Cosine of vectors standardised over the cohort, in [-1, 1].
+    position
+        The same place in this scan, LPS millimetres, where one was asked for.
+    """
+
+    scan: str
+    patient: str
+    similarity: float
+    position: tuple[float, float, float] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON; coordinates in millimetres."""
+        found: dict[str, Any] = {
+            "scan": self.scan,
+            "patient": self.patient,
+            "similarity": round(self.similarity, 4),
+        }
+        if self.position is not None:
+            coordinates = (round(float(mm), 2) for mm in self.position)
+            found |= dict(zip("xyz", coordinates, strict=True))
+        return found
+
+
+def search(
+    run: RunFolder,
+    cohort: Path,
+    like: str,
+    *,
+    at: ArrayLike | None = None,
+    series: str = "",
+    count: int = 10,
+    tell: Tell = lambda event: None,
+) -> list[Hit]:
+    """Find similar scans, or similar patches at one place of other patients.
+
+    The vectors of the cohort's scans are kept in the run's ``embeddings/``, so that the
+    second search of a cohort takes seconds.
+
+    Parameters
+    ----------
+    run
+        A pre-training run.
+    cohort
+        Where to search.
+    like
+        Key of a scan of the cohort, or a file or folder.
+    at
+        (3,) LPS millimetres in that scan; the whole scan when None. Patients are
+        compared at the same location, so the query's own patient is left out.
+    series
+        Only the series with this UID, where ``like`` is a folder of several.
+    count
+        Of hits, the most similar first.
+    tell
+        Given an event for every step and remark.
+
+    Raises
+    ------
+    BadConfig
+        If the place lies outside the scan.
+    """
+    embedder = Embedder(run.path, precision="auto")
+    opened = Cohort(cohort)
+    key = _key_of(like, series, opened)
+    if at is None:
+        rows = _vectors(run, embedder, opened, tell)
+        mine = [row for row in rows if row.key == key]
+        if not mine:
+            mine = embedder.scans([_from_file(like, series, embedder, tell)])
+        return similar_scans(rows, mine[0])[:count]
+    scans = cohort_scans(cohort, embedder.card, tell)
+    own = [scan for scan in scans if scan.key == key]
+    query = own[0] if own else _from_file(like, series, embedder, tell)
+    return same_place(embedder, scans, query, at)[:count]
+
+
+def similar_scans(rows: Sequence[ScanVectors], query: ScanVectors) -> list[Hit]:
+    """Rank scans by their likeness to a query, which is left out itself."""
+    vectors = np.stack([row.pooled("mean") for row in rows])
+    cosines = _cosines(vectors, query.pooled("mean"))
+    hits = [
+        Hit(row.key, row.patient, cosine)
+        for row, cosine in zip(rows, cosines.tolist(), strict=True)
+        if row.key != query.key
+    ]
+    return sorted(hits, key=lambda hit: -hit.similarity)
+
+
+def same_place(
+    embedder: Embedder, scans: Sequence[EncoderScan], query: EncoderScan, at: ArrayLike
+) -> list[Hit]:
+    """Rank other patients by the patch at the location of a point of the query."""
+    point = np.asarray(at, dtype=np.float64)
+    index = query.grid.to_index(point)
+    if not ((index > -1) & (index < np.array(query.grid.shape))).all():
+        low, high = (np.round(mm, 1).tolist() for mm in query.grid.bounds_mm())
+        raise BadConfig(
+            f"The point {np.round(point, 1).tolist()} lies outside the scan",
+            expected=f"LPS millimetres between {low} and {high}",
+            next_step="Give a point of this scan",
+        )
+    location = query.frame.to_location(point)
+    voxels = np.stack([embedder.cut(one, location) for one in [query, *scans]])
+    vectors = embedder.encode_placed(voxels, location[None])
+    cosines = _cosines(vectors[1:], vectors[0])
+    hits = []
+    for scan, cosine in zip(scans, cosines.tolist(), strict=True):
+        if scan.key != query.key and (
+            not query.patient or scan.patient != query.patient
+        ):
+            x, y, z = scan.frame.to_patient(location).tolist()
+            hits.append(Hit(scan.key, scan.patient, cosine, (x, y, z)))
+    return sorted(hits, key=lambda hit: -hit.similarity)
+
+
+def _cosines(vectors: Vectors, query: Vectors) -> NDArray[np.float64]:
+    """Return cosines (n,) of vectors (n, d) and a query (d,), standardised alike."""
+    mean, spread = vectors.mean(axis=0), vectors.std(axis=0)
+    spread = np.where(spread > 0, spread, 1)
+    a, b = (vectors - mean) / spread, (query - mean) / spread
+    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b)
+    return np.asarray(a @ b / np.maximum(lengths, 1e-12), dtype=np.float64)
+
+
+def _key_of(like: str, series: str, cohort: Cohort) -> str:
+    """Return the key of the scan asked for; empty where the cohort has it not."""
+    if like in set(cohort.keys()):
+        return like
+    path = _absolute(like)
+    for key, source in cohort.sources().items():
+        if _absolute(source.path) == path and series in ("", source.series):
+            return key
+    return ""
+
+
+def _absolute(path: str) -> Path:
+    return Path(path).expanduser().absolute()
+
+
+def _from_file(like: str, series: str, embedder: Embedder, tell: Tell) -> EncoderScan:
+    return next(file_scans(_absolute(like), embedder.card, tell, series=series))
+
+
+def _vectors(
+    run: RunFolder, embedder: Embedder, cohort: Cohort, tell: Tell
+) -> list[ScanVectors]:
+    """Return the vectors of a cohort's scans, from the run's folder if there."""
+    name = f"{cohort.fingerprint()}-{_weights_hash(run)}.npz"
+    path = run.path / "embeddings" / name
+    if not path.exists():
+        scans = cohort_scans(cohort.path, embedder.card, tell)
+        rows = embedder.scans(
+            scans, progress=lambda n, m: tell(Step(step=n, values={"total": float(m)}))
+        )
+        _save(path, rows)
+    return _load(path)
+
+
+def _weights_hash(run: RunFolder) -> str:
+    """Return a hash of the encoder and of how it is to be used."""
+    digest = hashlib.sha256()
+    for name in (WEIGHTS, CARD):
+        digest.update((run.checkpoints / name).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _save(path: Path, rows: Sequence[ScanVectors]) -> None:
+    with written_beside(path) as draft, draft.open("wb") as stream:
+        np.savez(
+            stream,
+            keys=np.array([row.key for row in rows]),
+            patients=np.array([row.patient for row in rows]),
+            vectors=np.stack([row.vectors for row in rows]),
+            positions=np.stack([row.positions for row in rows]),
+            lung_share=np.stack([row.lung_share for row in rows]),
+        )
+
+
+def _load(path: Path) -> list[ScanVectors]:
+    with np.load(path, allow_pickle=False) as found:
+        names = ("keys", "patients", "vectors", "positions", "lung_share")
+        columns = [found[name] for name in names]
+    return [
+        ScanVectors(str(key), str(patient), *arrays)
+        for key, patient, *arrays in zip(*columns, strict=True)
+    ]
+
+
+def write_hits(path: Path, hits: Sequence[Hit]) -> None:
+    """Write hits as a JSON list."""
+    write_text(path, json.dumps([hit.to_dict() for hit in hits], indent=1))
