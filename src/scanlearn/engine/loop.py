@@ -81,9 +81,9 @@ def train(
         if step % config.validate_every == 0:
             yield from training.look(step)
         if step % config.save_every == 0 and step < config.steps:
-            yield training.save(step)
+            yield from training.save(step)
         stopped = training.agreed(should_stop())
-    yield training.save(step)
+    yield from training.save(step)
     if stopped and step < config.steps:
         yield Stopped(step=step, reason="asked for")
     else:
@@ -168,10 +168,13 @@ class _Training:
         if health is not None:
             yield health
 
-    def save(self, step: int) -> Saved:
+    def save(self, step: int) -> Iterator[Event]:
         """Save the state; without validation it is also what is exported."""
         self._write("last", step)
-        return Saved(step=step, name="last")
+        yield Saved(step=step, name="last")
+        if self.accelerator.is_main_process:
+            folder = self.checkpoints.folder.parent / "previews"
+            yield from self.recipe.previews(folder, step=step)
 
     def agreed(self, stop: bool) -> bool:
         """Whether any process wants to stop: all leave the loop at the same step."""

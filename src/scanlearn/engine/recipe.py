@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from scanlearn.config.engine import EngineConfig, OptimiserConfig
-from scanlearn.runs.events import Health, Message
+from scanlearn.runs.events import Health, Message, Preview
 
 Batch = dict[str, Tensor]
 
@@ -68,6 +68,10 @@ class Recipe(nn.Module, ABC):
 
     def messages(self) -> list[Message]:
         """Return what the user should know before the first step."""
+        return []
+
+    def previews(self, folder: Path, *, step: int) -> list[Preview]:
+        """Draw what was learned into a run's ``previews/``, after a save."""
         return []
 
     def before_step(self, step: int, steps: int) -> None:

@@ -26,6 +26,7 @@ from scanlearn.gui.background import (
 from scanlearn.gui.curve import Curve
 from scanlearn.gui.health_light import HealthLight
 from scanlearn.gui.notice import Notice
+from scanlearn.gui.preview_picture import PreviewPicture
 from scanlearn.gui.story import Story, best_text, progress_text
 from scanlearn.gui.widgets import BORDER, button, gate, hint, row
 from scanlearn.runs import Event, RunFolder, follow
@@ -56,6 +57,7 @@ class RunCard(QFrame):
         self.curve.setVisible(False)
         self.light = HealthLight()
         self.sentence = hint("Starting: the worker loads its libraries…")
+        self.preview = PreviewPicture()
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(6)
@@ -102,6 +104,7 @@ class RunCard(QFrame):
         layout.addWidget(self.name)
         layout.addWidget(self.curve)
         layout.addWidget(row(self.light, self.sentence, stretch=1))
+        layout.addWidget(self.preview)
         layout.addWidget(self.bar)
         layout.addWidget(self.progress)
         layout.addWidget(self.notice)
@@ -174,6 +177,9 @@ class RunCard(QFrame):
             )
         elif story.steps:
             self.sentence.setText(story.message or f"Started on {story.device}")
+        if story.preview is not None:
+            file = self.run.previews / story.preview.file
+            self.preview.show_picture(file, story.preview.caption)
         # Without a number of steps Qt shows a bar that never rests.
         self.bar.setRange(0, story.steps or (story.last is not None))
         self.bar.setValue(story.step)

@@ -12,6 +12,7 @@ from scanlearn.runs.events import (
     Finished,
     Health,
     Message,
+    Preview,
     Saved,
     Started,
     Step,
@@ -32,6 +33,7 @@ class Story:
     seconds_left: float | None = None
     health: Health | None = None
     message: str = ""
+    preview: Preview | None = None
     saved: int | None = None
     last: Finished | Stopped | Crashed | None = None
     best: dict[str, float] = field(default_factory=dict)
@@ -52,6 +54,8 @@ class Story:
             self.health = event
         elif isinstance(event, Saved):
             self.saved = event.step
+        elif isinstance(event, Preview):
+            self.preview = event
         elif isinstance(event, Message):
             self.message = event.text
         elif isinstance(event, LAST_WORDS):

@@ -37,7 +37,7 @@ from scanlearn.nets.location_encoder import ProjectionHead
 from scanlearn.nets.recalibrate import recalibrate_batch_norm
 from scanlearn.nets.teacher import MomentumTeacher
 from scanlearn.randomness import torch_generator
-from scanlearn.recipes.encoder_file import save_encoder
+from scanlearn.recipes.encoder_file import Encoder, save_encoder
 from scanlearn.recipes.pretrain.clean_batches import clean_batches
 from scanlearn.recipes.pretrain.contrast_health import ContrastHealth
 from scanlearn.recipes.pretrain.drasclr_sizes import (
@@ -47,12 +47,15 @@ from scanlearn.recipes.pretrain.drasclr_sizes import (
     queue_length,
 )
 from scanlearn.recipes.pretrain.landmark_batches import LandmarkBatches
+from scanlearn.recipes.pretrain.nearest_patches import draw_nearest
 from scanlearn.recipes.pretrain.patches import PatchData, collate
 from scanlearn.recipes.pretrain.queues import LandmarkQueues
-from scanlearn.runs.events import Health, Message
+from scanlearn.runs.events import Health, Message, Preview
 from scanlearn.views.affine import AffineViews
 from scanlearn.views.intensity import IntensityViews
 from scanlearn.views.patch_views import PatchViews
+
+_CAPTION = "A patch, and the most alike of other patients at the same place"
 
 
 class Drasclr(Recipe):
@@ -95,6 +98,8 @@ class Drasclr(Recipe):
         self.views = patch_views(config.views, size=self.patch, voxel_mm=voxel)
         self.meter = ContrastHealth(batch=self.plan.batch)
         self._step = self._part = self._rank = 0
+        # In a tuple, for a module's attribute would become a part of its state.
+        self._exported: tuple[Encoder, ...] = ()
 
     @property
     def optimiser(self) -> OptimiserConfig:
@@ -247,6 +252,24 @@ class Drasclr(Recipe):
         save_encoder(folder, encoder, card)
         report = json.dumps(self.placed.report(), indent=1)
         write_text(folder / "locations.json", report)
+        self._exported = (encoder,)
+
+    def previews(self, folder: Path, *, step: int) -> list[Preview]:
+        """Draw the nearest patches of a few queries, by the encoder just exported."""
+        if not self._exported or step == 0:
+            return []
+        name = f"nearest_{step:07}.png"
+        draw_nearest(
+            self._exported[0],
+            self.data,
+            self.locations,
+            patch=self.patch,
+            shown=self.card.core_voxels,
+            seed=self.seed,
+            path=folder / name,
+        )
+        self._exported = ()
+        return [Preview(step=step, file=name, caption=_CAPTION)]
 
 
 def patch_views(config: ViewConfig, *, size: int, voxel_mm: float) -> PatchViews:
