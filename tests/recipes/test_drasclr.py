@@ -247,7 +247,32 @@ def test_keys_of_every_step_are_enqueued_at_their_landmarks(tiny_cohort) -> None
 )
 def test_queues_fit_the_cohort(batch, queue, in_batch, patients, length) -> None:
     config = DrasclrConfig(batch=batch, queue=queue, in_batch=in_batch)
-    assert queue_length(config, patients=patients) == length
+    assert queue_length(config, patients=patients, landmarks=64) == length
+
+
+def test_a_shared_queue_takes_the_keys_of_all_landmarks(tiny_cohort) -> None:
+    recipe = make(tiny_cohort, batch=2, queue=6, shared_queue=True)
+    assert (recipe.queues.length, recipe.plan.visit) == (6, 1)
+    source = batches(recipe)
+    seen = []
+    for step in range(3):
+        recipe.before_step(step, 3)
+        batch = next(source)
+        result = recipe(batch)
+        recipe.after_step(result.carry)
+        seen.append((int(batch["landmarks"]), result.carry["keys"][0]))
+    assert len({landmark for landmark, _ in seen}) == 3
+    held = recipe.queues.at(torch.zeros(1, dtype=torch.long))
+    assert torch.equal(held.keys[0], torch.cat([keys for _, keys in seen]))
+
+
+def test_an_encoder_may_ignore_locations_for_good(tiny_cohort) -> None:
+    recipe = make(tiny_cohort, encoder={"location": False})
+    train(recipe, 3)
+    x = torch.rand(6, 1, 16, 16, 16)
+    recipe.encoder.eval()
+    here, there = torch.rand(1, 3), torch.rand(1, 3)
+    assert torch.equal(recipe.encoder(x, here), recipe.encoder(x, there))
 
 
 def test_a_visit_lasts_until_its_queue_was_filled_anew(tiny_cohort) -> None:

@@ -21,6 +21,10 @@ class EncoderConfig(Frozen):
     basis: int = Field(
         default=4, ge=1, description="The same of the dense encoder, at every voxel"
     )
+    location: bool = Field(
+        default=True,
+        description="False mixes the same kernels everywhere: the paper's ablation",
+    )
 
 
 class LandmarkConfig(Frozen):
@@ -80,6 +84,10 @@ class DrasclrConfig(Frozen):
     batch: int = Field(default=32, ge=2, description="Patients a step")
     queue: int = Field(
         default=4096, ge=0, description="Keys kept a landmark; sized to the cohort"
+    )
+    shared_queue: bool = Field(
+        default=False,
+        description="One queue for all landmarks instead of one each: an ablation",
     )
     queue_precision: Literal["fp32", "fp16", "int8"] = Field(
         default="fp16", description="How keys are stored"

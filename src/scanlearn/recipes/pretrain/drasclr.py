@@ -27,6 +27,7 @@ from scanlearn.config.engine import EngineConfig, OptimiserConfig
 from scanlearn.config.run import RunConfig
 from scanlearn.engine.recipe import Batch, Recipe, StepResult
 from scanlearn.files import write_text
+from scanlearn.nets.conditional_conv import ignore_locations
 from scanlearn.nets.contrast import (
     contrastive_loss,
     local_logits,
@@ -84,14 +85,17 @@ class Drasclr(Recipe):
 
         self.card = encoder_card(config, self.cohorts, self.atlas, patch=self.patch)
         self.encoder = self.card.build()
+        if not config.encoder.location:
+            ignore_locations(self.encoder)
         self.head = ProjectionHead(config.encoder.dim, config.head_dim)
         self.teacher = MomentumTeacher(self.encoder, self.head)
         self.register_buffer(
             "locations", torch.from_numpy(self.atlas.landmarks), persistent=False
         )
+        landmarks = len(self.atlas.landmarks)
         self.queues = LandmarkQueues(
-            len(self.atlas.landmarks),
-            queue_length(config, patients=len(self.plan.scans_of)),
+            1 if config.shared_queue else landmarks,
+            queue_length(config, patients=len(self.plan.scans_of), landmarks=landmarks),
             config.head_dim,
             precision=config.queue_precision,
         )
@@ -183,7 +187,7 @@ class Drasclr(Recipe):
             queries,
             keys,
             batch["patients"],
-            self.queues.at(batch["landmarks"]),
+            self.queues.at(self._slots(batch["landmarks"])),
             temperature=self.config.temperature,
             in_batch=self.config.in_batch,
         )
@@ -218,7 +222,12 @@ class Drasclr(Recipe):
 
     def after_step(self, carry: Batch) -> None:
         """Enqueue the keys of all processes at their landmarks."""
-        self.queues.put(carry["landmarks"], carry["keys"], carry["patients"])
+        slots = self._slots(carry["landmarks"])
+        self.queues.put(slots, carry["keys"], carry["patients"])
+
+    def _slots(self, landmarks: Tensor) -> Tensor:
+        """Return which queues belong to landmarks."""
+        return torch.zeros_like(landmarks) if self.config.shared_queue else landmarks
 
     def messages(self) -> list[Message]:
         """Say how the scans were placed in the atlas."""

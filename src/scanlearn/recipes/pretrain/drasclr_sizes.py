@@ -19,14 +19,15 @@ _QUEUE_SHARE = 0.8
 _FILLS_A_VISIT = 1.5
 
 
-def queue_length(config: DrasclrConfig, *, patients: int) -> int:
-    """Return how many keys a landmark keeps: sized to the cohort, in whole batches.
+def queue_length(config: DrasclrConfig, *, patients: int, landmarks: int) -> int:
+    """Return how many keys a queue keeps: sized to the cohort, in whole batches.
 
     A queue longer than the cohort holds mostly keys of the query's own patient, which
     are masked. Without a queue the rest of the batch must serve, if it may.
     """
     batch = min(config.batch, patients)
-    most = min(config.queue, int(_QUEUE_SHARE * patients))
+    keys = patients * (landmarks if config.shared_queue else 1)
+    most = min(config.queue, int(_QUEUE_SHARE * keys))
     length = most // batch * batch
     return length if length or config.in_batch else batch
 
@@ -80,8 +81,7 @@ def landmark_plan(
         )
     batch = min(config.batch, len(scans_of))
     groups = min(max(1, config.batch // batch), len(atlas.landmarks))
-    length = queue_length(config, patients=len(scans_of))
-    visit = config.visit or max(1, math.ceil(_FILLS_A_VISIT * length / batch))
+    visit = config.visit or _visit(config, len(scans_of), len(atlas.landmarks))
     return LandmarkPlan(
         landmarks=len(atlas.landmarks),
         scans_of=scans_of,
@@ -91,3 +91,14 @@ def landmark_plan(
         seed=seed,
         neighbours=atlas.neighbours(config.neighbours) if config.neighbours else None,
     )
+
+
+def _visit(config: DrasclrConfig, patients: int, landmarks: int) -> int:
+    """Return for how many steps a landmark's queue gets a chance to fill with new keys.
+
+    All keys of a shared queue are new, wherever the last steps were.
+    """
+    if config.shared_queue:
+        return 1
+    length = queue_length(config, patients=patients, landmarks=landmarks)
+    return max(1, math.ceil(_FILLS_A_VISIT * length / min(config.batch, patients)))
