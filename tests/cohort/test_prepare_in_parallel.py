@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import distributed
 import pytest
 
 from scanlearn.cohort.catalogue import Cohort
@@ -123,3 +126,70 @@ def test_a_scheduler_that_is_not_there_is_named(
     monkeypatch.setattr(pool, "_PATIENCE_S", 1)
     with pytest.raises(BadConfig, match="no Dask scheduler answers"):
         list(run_all(abs, [1], scheduler="tcp://127.0.0.1:9"))
+
+
+@pytest.fixture
+def scheduler(tmp_path: Path) -> Iterator[str]:
+    """Start a Dask scheduler and a worker, each in a process of its own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"tcp://127.0.0.1:{port}"
+    here = [sys.executable, "-m", "dask"]
+    common = ["--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0"]
+    commands = [
+        [*here, "scheduler", *common, "--port", str(port)],
+        [*here, "worker", address, *common, "--nworkers", "1", "--nthreads", "1"],
+    ]
+    processes = []
+    try:
+        for number, command in enumerate(commands):
+            log = (tmp_path / f"dask-{number}.txt").open("w")
+            processes.append(
+                subprocess.Popen(command, stdout=log, stderr=log, cwd=tmp_path)
+            )
+            log.close()
+        yield address
+    finally:
+        for process in reversed(processes):
+            process.terminate()
+        for process in processes:
+            process.wait(timeout=30)
+
+
+def test_a_running_scheduler_prepares_the_same_cohort(
+    sample: Path,
+    prepared: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    scheduler: str,
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2] / "src"))
+    home = tmp_path / "home"
+    home.mkdir()
+    shutil.copy(prepared / "private" / "salt", home / "salt")
+    monkeypatch.setenv("SCANLEARN_HOME", str(home))
+    inputs = tmp_path / "scans"
+    shutil.copytree(sample / "scans", inputs)
+    (inputs / "broken.nii").write_bytes(b"no header at all")
+    source = next((inputs / "nifti").iterdir())
+    (inputs / "short.nii.gz").write_bytes(source.read_bytes()[:20000])
+
+    report = prepare(
+        inputs,
+        tmp_path / "cohort",
+        PrepareConfig(spacing_mm=4.0),
+        scheduler=scheduler,
+    )
+
+    assert {f.source.name for f in report.failed} == {"broken.nii", "short.nii.gz"}
+    one, two = Cohort(prepared), Cohort(tmp_path / "cohort")
+    assert one.fingerprint() == two.fingerprint()
+    for key in one.keys():  # noqa: SIM118
+        assert (one.voxels(key) == two.voxels(key)).all()
+    # The work was done by the worker, and the scheduler outlives us.
+    with distributed.Client(scheduler) as client:
+        (worker,) = client.scheduler_info()["workers"].values()
+        where = client.submit(os.getpid).result()
+        assert where != os.getpid()
+        assert worker["nthreads"] == 1

@@ -52,6 +52,14 @@ def prepare(
             metavar="CSV", help="Scans to leave out: source,series,volume,reason."
         ),
     ] = None,
+    lung_masks: Annotated[
+        Path | None,
+        typer.Option(help="Folder of lung masks to take instead of computed ones."),
+    ] = None,
+    store: Annotated[
+        Literal["npy", "blosc2"],
+        typer.Option(help="npy reads fastest; blosc2 halves the size on disk."),
+    ] = "npy",
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes; 0 for this one.")
     ] = None,
@@ -66,7 +74,7 @@ def prepare(
     Example: scanlearn prepare ~/dicom ~/cohorts/chest --spacing 1
     """
     config = PrepareConfig(
-        spacing_mm=spacing, crop=crop, on_uneven=uneven, workers=workers
+        spacing_mm=spacing, crop=crop, on_uneven=uneven, workers=workers, store=store
     )
     left_out = None if exclusions is None else read_exclusions(exclusions)
     if as_events:
@@ -75,6 +83,7 @@ def prepare(
             cohort,
             config,
             exclusions=left_out,
+            lung_masks=lung_masks,
             progress=print_progress,
             scheduler=scheduler,
         )
@@ -89,6 +98,7 @@ def prepare(
             cohort,
             config,
             exclusions=left_out,
+            lung_masks=lung_masks,
             progress=lambda done, total, _: bar.update(
                 task, completed=done, total=total
             ),

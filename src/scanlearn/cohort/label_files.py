@@ -68,7 +68,7 @@ def _in_folder(
 ) -> list[tuple[Path, str]]:
     files = [source] if source.is_file() else sorted(source.rglob("*"))
     scans = {Path(one.path).resolve() for one in sources.values()}
-    files = [f for f in files if _may_be_labels(f) and not _is_in(f.resolve(), scans)]
+    files = [f for f in files if may_be_labels(f) and not _is_in(f.resolve(), scans)]
     if not files:
         raise BadLabels(
             f"{source} holds no label maps",
@@ -83,7 +83,7 @@ def _in_folder(
         keys = next((names[stem] for stem in stems if stem in names), [])
         key = _the_one(file, keys, sources)
         if not key and file.suffix.lower() == ".dcm":
-            key = by_series.get(_referenced_series(file), "")
+            key = by_series.get(referenced_series(file), "")
         found.append((file, key))
     return found
 
@@ -98,7 +98,8 @@ def _names_of_scans(cohort: Cohort, sources: dict[str, Source]) -> dict[str, lis
     return dict(names)
 
 
-def _may_be_labels(file: Path) -> bool:
+def may_be_labels(file: Path) -> bool:
+    """Whether a file has the ending of a label map."""
     return file.name.lower().endswith(_ENDINGS) and file.is_file()
 
 
@@ -141,7 +142,7 @@ def _the_one(file: Path, keys: Sequence[str], sources: dict[str, Source]) -> str
     )
 
 
-def _referenced_series(file: Path) -> str:
+def referenced_series(file: Path) -> str:
     """Return the series a DICOM-SEG was made on; empty for anything else."""
     from pydicom import dcmread
     from pydicom.errors import InvalidDicomError

@@ -58,6 +58,10 @@ class Layout:
         """Return the voxels of a scan."""
         return self.scans / f"{key}{suffix}"
 
+    def preview(self, key: str) -> Path:
+        """Return the picture of a scan and its lung mask."""
+        return self.root / "previews" / f"{key}.png"
+
     def lungs(self, key: str) -> Path:
         """Return the lung mask of a scan."""
         return self.scans / f"{key}_lungs.npz"

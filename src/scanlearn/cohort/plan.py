@@ -12,7 +12,7 @@ from scanlearn.cohort.exclusions import Exclusions, reason_for
 from scanlearn.cohort.keys import patient_key, scan_key
 from scanlearn.cohort.layout import Layout, Source
 from scanlearn.cohort.names import stem_of as stem_of
-from scanlearn.cohort.provenance import source_stamp
+from scanlearn.cohort.provenance import source_hash, source_stamp
 from scanlearn.cohort.record import ScanRecord
 from scanlearn.cohort.spacing import Spacing
 from scanlearn.config.prepare import PrepareConfig
@@ -27,7 +27,8 @@ class Job:
     """One scan to prepare; it travels to another process.
 
     ``mr_spacing_mm`` is the (S, P, L) spacing of scans that are not CT; ``previous``
-    the record of an earlier preparation; ``excluded`` why the scan is left out.
+    the record of an earlier preparation; ``excluded`` why the scan is left out;
+    ``lung_mask`` a file taken instead of the computed mask.
     """
 
     entry: ScanEntry
@@ -39,6 +40,14 @@ class Job:
     stamp: str
     previous: ScanRecord | None = None
     excluded: str = ""
+    lung_mask: Path | None = None
+
+    def same_lungs(self, salt: bytes) -> bool:
+        """Whether no lung mask is given, or the one that was before."""
+        if self.lung_mask is None:
+            return True
+        digest = source_hash([self.lung_mask], salt)
+        return self.previous is not None and self.previous.lungs_hash == digest
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,7 @@ def plan(
     base: Path,
     salt: bytes,
     exclusions: Exclusions | None = None,
+    lung_masks: Mapping[int, Path] | None = None,
 ) -> Plan:
     """Give every scan its key and tell new from unchanged ones.
 
@@ -72,6 +82,8 @@ def plan(
         The cohort's.
     exclusions
         Scans to leave out; those left out before stay out.
+    lung_masks
+        Files taken instead of computed masks, by the number of the entry.
     """
     sources = cohort.sources()
     settings = cohort.settings
@@ -79,7 +91,7 @@ def plan(
     jobs: list[Job] = []
     kept: list[str] = []
     given: set[str] = set()
-    for entry in entries:
+    for number, entry in enumerate(entries):
         patient = patient_key(patient_identity(entry), salt)
         key = _free_key(
             entry, patient, base=base, salt=salt, taken=sources, given=given
@@ -89,24 +101,25 @@ def plan(
         stamp = source_stamp(entry.files, salt)
         previous = before.get(key)
         reason = reason_for(sources[key], exclusions or {})
-        if previous is not None and previous.source_stamp == stamp:
-            kept.append(key)
-            if reason and reason != previous.excluded:
-                cohort.exclude(key, reason)
-            continue
-        jobs.append(
-            Job(
-                entry,
-                key,
-                patient,
-                cohort.layout,
-                settings.config,
-                settings.mr_spacing_mm,
-                stamp,
-                previous,
-                reason or (previous.excluded if previous else ""),
-            )
+        job = Job(
+            entry,
+            key,
+            patient,
+            cohort.layout,
+            settings.config,
+            settings.mr_spacing_mm,
+            stamp,
+            previous,
+            reason or (previous.excluded if previous else ""),
+            (lung_masks or {}).get(number),
         )
+        unchanged = previous is not None and previous.source_stamp == stamp
+        if previous is None or not unchanged or not job.same_lungs(salt):
+            jobs.append(job)
+            continue
+        kept.append(key)
+        if reason and reason != previous.excluded:
+            cohort.exclude(key, reason)
     return Plan(tuple(jobs), tuple(kept), sources)
 
 

@@ -18,6 +18,7 @@ from scanlearn.cohort.layout import (
     write_settings,
     write_sources,
 )
+from scanlearn.cohort.lung_masks import match_masks
 from scanlearn.cohort.names import is_label_name
 from scanlearn.cohort.plan import Job, Plan, plan
 from scanlearn.cohort.pool import Outcome, run_all
@@ -81,6 +82,7 @@ def prepare(
     config: PrepareConfig | None = None,
     *,
     exclusions: Exclusions | None = None,
+    lung_masks: Path | None = None,
     progress: Progress | None = None,
     scheduler: str | None = None,
 ) -> PrepareReport:
@@ -101,6 +103,9 @@ def prepare(
         Scans to leave out and why. They are prepared like the others, so that they
         can be included again, but no training sees them. One that cannot be prepared
         is passed over.
+    lung_masks
+        Folder of masks taken instead of the computed ones; see
+        :func:`scanlearn.cohort.lung_masks.match_masks`.
     progress
         Called after every scan.
     scheduler
@@ -122,6 +127,7 @@ def prepare(
     entries = [entry for entry in _found(inputs, tell) if not tally.sorts_out(entry)]
     if not entries:
         raise _nothing(inputs, tally.failed)
+    masks = None if lung_masks is None else match_masks(lung_masks, entries)
     settings = settings_for(layout, config or PrepareConfig(), entries, is_new=is_new)
     with held_folder(layout, settings, is_new=is_new):
         base = inputs if inputs.is_dir() else inputs.parent
@@ -132,6 +138,7 @@ def prepare(
             base=base,
             salt=salt,
             exclusions=exclusions,
+            lung_masks=masks,
         )
         # Before any scan is complete, so that every complete one has its source.
         write_sources(layout, todo.sources)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,9 @@ from scanlearn.cohort.catalogue import write_record
 from scanlearn.cohort.check_rules import own_problems
 from scanlearn.cohort.intensity import Units, normalised
 from scanlearn.cohort.keys import read_salt
+from scanlearn.cohort.lung_masks import given_lungs
 from scanlearn.cohort.plan import Job
+from scanlearn.cohort.previews import write_preview
 from scanlearn.cohort.privacy import scrubbed, scrubbed_problems, secrets_of
 from scanlearn.cohort.provenance import source_hash, voxel_hash
 from scanlearn.cohort.record import ScanRecord, matrix_of
@@ -76,7 +79,8 @@ def prepare_one(job: Job) -> ScanRecord:
     salt = read_salt(job.layout.private / "salt")
     digest = source_hash(job.entry.files, salt)
     previous = job.previous
-    if previous is not None and previous.source_hash == digest:
+    same = previous is not None and previous.source_hash == digest
+    if previous is not None and same and job.same_lungs(salt):
         record = previous.model_copy(
             update={"source_stamp": job.stamp, "excluded": job.excluded}
         )
@@ -88,7 +92,9 @@ def prepare_one(job: Job) -> ScanRecord:
             f"{job.entry.path.name} looks like a label map",
             next_step="Give it to 'scanlearn finetune --labels' instead.",
         )
-    ready = ready_scan(scan, job.config, mr_spacing_mm=job.mr_spacing_mm)
+    ready = ready_scan(
+        scan, job.config, mr_spacing_mm=job.mr_spacing_mm, lung_mask_file=job.lung_mask
+    )
     stored, intensity = normalised(ready.voxels, stored_units(scan))
     store = STORES[job.config.store]
     secrets = secrets_of(job.entry)
@@ -116,6 +122,7 @@ def prepare_one(job: Job) -> ScanRecord:
         frame=ready.frame,
         right_lung_ml=ready.lungs and ready.lungs.right_ml,
         left_lung_ml=ready.lungs and ready.lungs.left_ml,
+        lungs_hash=source_hash([job.lung_mask], salt) if job.lung_mask else "",
         checks=scrubbed_problems(ready.problems, secrets),
         excluded=job.excluded,
     )
@@ -124,12 +131,18 @@ def prepare_one(job: Job) -> ScanRecord:
     store.write(job.layout.voxels(job.key, store.suffix), stored)
     if ready.lungs is not None:
         _write_lungs(job, ready.lungs)
+    shown = Scan(ready.voxels, ready.grid, acquisition)
+    write_preview(job.layout.preview(job.key), shown, ready.lungs)
     write_record(job.layout, record)
     return record
 
 
 def ready_scan(
-    scan: Scan, config: PrepareConfig, *, mr_spacing_mm: Spacing | None = None
+    scan: Scan,
+    config: PrepareConfig,
+    *,
+    mr_spacing_mm: Spacing | None = None,
+    lung_mask_file: Path | None = None,
 ) -> ReadyScan:
     """Bring a scan onto the grid that trainings see.
 
@@ -142,6 +155,8 @@ def ready_scan(
     mr_spacing_mm
         (S, P, L) spacing of scans that are not CT where the configuration names none;
         the scan's own by default.
+    lung_mask_file
+        A lung mask on the scan's grid, taken instead of a computed one.
     """
     if scan.is_radiograph:
         voxels, grid = _radiograph(scan, config.radiograph_size)
@@ -150,7 +165,11 @@ def ready_scan(
     voxels, grid = to_canonical_axes(scan.voxels, scan.grid)
     turned = replace(scan, voxels=voxels, grid=grid)
     straight = scan.canonical()
-    lungs = lung_mask(straight) if scan.acquisition.units == "HU" else None
+    lungs = None
+    if lung_mask_file is not None:
+        lungs = given_lungs(lung_mask_file, scan, straight)
+    elif scan.acquisition.units == "HU":
+        lungs = lung_mask(straight)
     frame = frame_of(straight, lungs)
     spacing = _spacing(turned, config, mr_spacing_mm)
     target = canonical_grid(grid, spacing)

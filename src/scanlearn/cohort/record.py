@@ -67,6 +67,8 @@ class ScanRecord(BaseModel):
     frame: Frame
     right_lung_ml: float | None = None
     left_lung_ml: float | None = None
+    #: Keyed hash of the lung mask that was given; empty for a computed one.
+    lungs_hash: str = ""
     checks: tuple[Problem, ...] = ()
     #: Why the scan is left out; empty when it is used.
     excluded: str = ""

@@ -1,0 +1,107 @@
+"""Lung masks of the user's own, and the pictures that show what was taken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from PIL import Image
+
+from scanlearn.cohort.catalogue import Cohort
+from scanlearn.cohort.prepare import prepare
+from scanlearn.config.prepare import PrepareConfig
+from scanlearn.errors import BadLabels
+
+CONFIG = PrepareConfig(workers=0, spacing_mm=4.0)
+
+
+@pytest.mark.parametrize("how", ["two", "swapped", "one", "lobes"])
+def test_given_masks_are_taken_whatever_their_values(
+    sample: Path, tmp_path: Path, how: str
+) -> None:
+    source = sorted((sample / "scans" / "nifti").iterdir())[0]
+    stem = source.name.split(".")[0]
+    truth = nib.load(next((sample / "labels" / "lungs").glob(f"{stem}*")))
+    lungs = np.asarray(truth.dataobj)
+    # A block cut out tells the given mask from a computed one.
+    lungs[: lungs.shape[0] // 3] = 0
+    values = {
+        "two": lungs,
+        "swapped": np.array([0, 2, 1])[lungs],
+        "one": np.minimum(lungs, 1),
+        "lobes": np.where(lungs > 0, lungs + 4 * (np.arange(lungs.shape[2]) % 2), 0),
+    }[how].astype(np.uint8)
+    (tmp_path / "masks").mkdir()
+    mask_file = tmp_path / "masks" / f"{stem}_lungs.nii.gz"
+    nib.save(nib.Nifti1Image(values, truth.affine), mask_file)
+
+    prepare(source, tmp_path / "cohort", CONFIG, lung_masks=tmp_path / "masks")
+    (record,) = Cohort(tmp_path / "cohort").records()
+    ml = abs(np.linalg.det(truth.affine[:3, :3])) / 1000
+    for side, found in ((1, record.right_lung_ml), (2, record.left_lung_ml)):
+        assert found == pytest.approx((lungs == side).sum() * ml, rel=0.08)
+    mask, grid = Cohort(tmp_path / "cohort").lungs(record.key)
+    points = grid.to_patient(np.argwhere(mask > 0)) * (-1, -1, 1)
+    index = np.rint(nib.affines.apply_affine(np.linalg.inv(truth.affine), points))
+    inside = np.clip(index.astype(int), 0, np.array(lungs.shape) - 1)
+    assert (lungs[tuple(inside.T)] > 0).mean() > 0.95
+    assert record.frame.kind == "lungs"
+
+
+def test_a_new_mask_is_taken_and_then_kept(sample: Path, tmp_path: Path) -> None:
+    source = sorted((sample / "scans" / "nifti").iterdir())[0]
+    stem = source.name.split(".")[0]
+    (key,) = prepare(source, tmp_path / "cohort", CONFIG).prepared
+    computed = Cohort(tmp_path / "cohort").record(key)
+    assert computed.lungs_hash == ""
+    picture = tmp_path / "cohort" / "previews" / f"{key}.png"
+    before = np.asarray(Image.open(picture))
+
+    truth = nib.load(next((sample / "labels" / "lungs").glob(f"{stem}*")))
+    half = np.asarray(truth.dataobj).copy()
+    half[..., : half.shape[2] // 2] = 0
+    (tmp_path / "masks").mkdir()
+    nib.save(nib.Nifti1Image(half, truth.affine), tmp_path / "masks" / f"{stem}.nii.gz")
+    masks = tmp_path / "masks"
+    again = prepare(source, tmp_path / "cohort", CONFIG, lung_masks=masks)
+    assert again.prepared == (key,)
+    given = Cohort(tmp_path / "cohort").record(key)
+    assert given.lungs_hash
+    assert given.lung_volume_ml < 0.8 * computed.lung_volume_ml
+    assert (np.asarray(Image.open(picture)) != before[: before.shape[0]]).any()
+    # Neither the same mask again nor none at all makes it anew.
+    assert prepare(source, tmp_path / "cohort", CONFIG, lung_masks=masks).kept
+    assert prepare(source, tmp_path / "cohort", CONFIG).kept
+    assert Cohort(tmp_path / "cohort").record(key) == given
+
+
+def test_the_picture_colours_right_and_left(prepared: Path) -> None:
+    cohort = Cohort(prepared)
+    for key in cohort.keys():  # noqa: SIM118
+        picture = np.asarray(Image.open(cohort.layout.preview(key))).astype(int)
+        blue = picture[..., 2] - picture[..., 0] > 20
+        orange = picture[..., 0] - picture[..., 2] > 20
+        assert blue.sum() > 200
+        assert orange.sum() > 200
+        # The axial slice comes first; the patient's right is left in a picture.
+        axial = slice(0, picture.shape[1] // 2)
+        assert (
+            np.nonzero(blue[:, axial])[1].mean()
+            < np.nonzero(orange[:, axial])[1].mean()
+        )
+
+
+def test_masks_of_nobody_are_refused(sample: Path, tmp_path: Path) -> None:
+    source = sorted((sample / "scans" / "nifti").iterdir())[0]
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "masks" / "other.nii.gz").write_bytes(b"")
+    with pytest.raises(BadLabels, match="name of a scan"):
+        prepare(source, tmp_path / "cohort", CONFIG, lung_masks=tmp_path / "masks")
+    assert not (tmp_path / "cohort").exists()
+    stem = source.name.split(".")[0]
+    wrong = nib.Nifti1Image(np.ones((4, 4, 4), np.uint8), np.eye(4))
+    nib.save(wrong, tmp_path / "masks" / f"{stem}.nii.gz")
+    with pytest.raises(Exception, match="another grid"):
+        prepare(source, tmp_path / "cohort", CONFIG, lung_masks=tmp_path / "masks")
