@@ -88,6 +88,7 @@ def test_scans_are_excluded_and_included_with_a_reason(
     reasons = [r.excluded for r in Cohort(cohort).records(excluded=True)]
     assert sorted(reasons) == ["", "", "a copy"]
     assert "a copy" in (cohort / "catalogue.csv").read_text()
+    assert "holds 2 scans" in dock.news.text()
 
     # A cohort that is prepared already learns of it at once, several scans together.
     qtbot.waitUntil(dock.exclude_button.isEnabled, timeout=30_000)

@@ -1,12 +1,80 @@
-"""Leaving scans out of a cohort that is prepared already, by where they came from."""
+"""Leaving listed scans out, also of a cohort that is prepared already."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 
+from qtpy.QtCore import QObject, Signal
+
 from scanlearn.cohort.layout import Source
+from scanlearn.gui.background import Failure, Report, in_background
+from scanlearn.gui.scan_list import ScanList
 from scanlearn.scans.scan import ScanEntry
+
+
+class Excluder(QObject):
+    """Leaves selected scans out and takes them in again, in the list and in a cohort.
+
+    ``shown`` says that the list has changed, ``changed`` that the cohort on disk has.
+    """
+
+    shown = Signal()
+    changed = Signal(object)
+    failed = Signal(object)
+
+    def __init__(self, scans: ScanList, parent: QObject) -> None:
+        super().__init__(parent)
+        self._list = scans
+
+    def toggle(self, cohort: Path, typed: str) -> None:
+        """Leave the selected scans out, or take them in where all are left out.
+
+        The reason is ``typed``, else the worst that was found.
+        """
+        scans = self._list.scans
+        rows = [n for n in self._list.chosen_rows() if not scans[n].entry.error]
+        include = all(scans[n].excluded for n in rows)
+        changes: dict[Source, str] = {}
+        for n in rows:
+            found = scans[n].problems[0].text if scans[n].problems else ""
+            reason = "" if include else typed or found or "excluded by hand"
+            self._list.set_excluded([n], reason)
+            changes[source_of_entry(scans[n].entry)] = reason
+        self.shown.emit()
+
+        def work(_report: Report) -> None:
+            set_excluded_in(cohort, changes)
+
+        in_background(
+            self,
+            work,
+            done=lambda _: self.changed.emit(cohort),
+            failed=self._fail,
+        )
+
+    def look_up(self, cohort: Path) -> None:
+        """Show in the list what a cohort leaves out already."""
+        entries = self._list.entries
+        if not entries:
+            return
+
+        def work(_report: Report) -> dict[Source, str]:
+            return excluded_in(cohort)
+
+        def show(found: dict[Source, str]) -> None:
+            if self._list.entries != entries:
+                return  # another folder was opened meanwhile
+            for n, entry in enumerate(entries):
+                reason = found.get(source_of_entry(entry))
+                if reason is not None and reason != self._list.scans[n].excluded:
+                    self._list.set_excluded([n], reason)
+            self.shown.emit()
+
+        in_background(self, work, done=show, failed=self._fail)
+
+    def _fail(self, failure: Failure) -> None:
+        self.failed.emit(failure)
 
 
 def source_of_entry(entry: ScanEntry) -> Source:

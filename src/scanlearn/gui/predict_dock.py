@@ -191,7 +191,7 @@ class PredictDock(QWidget):
             if r.kind == "finetune" and r.state in _READY and r.has_model
         ]
         items: list[tuple[str, object]] = [(_model_text(r), r.path) for r in ready]
-        none: list[tuple[str, object]] = [("none yet: make one under Fine-tune", None)]
+        none: list[tuple[str, object]] = [("none yet: see Fine-tune", None)]
         fill(self.models, items or none, self.models.currentData())
         self._refresh()
 

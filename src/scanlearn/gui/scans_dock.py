@@ -7,25 +7,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from qtpy.QtWidgets import QFileDialog, QWidget
 
-from scanlearn.cohort.layout import Source
 from scanlearn.gui.background import Failure, Report, in_background
 from scanlearn.gui.check_table import CheckTable
 from scanlearn.gui.drop import CanvasDrop
-from scanlearn.gui.excluding import excluded_in, set_excluded_in, source_of_entry
+from scanlearn.gui.excluding import Excluder, source_of_entry
 from scanlearn.gui.notice import Notice
 from scanlearn.gui.opening import is_uneven
 from scanlearn.gui.orientation import show_orientation
+from scanlearn.gui.picture_reader import PictureReader
 from scanlearn.gui.prepare_form import PrepareForm
 from scanlearn.gui.progress_row import ProgressRow
 from scanlearn.gui.reading import ScanReader
 from scanlearn.gui.scan_list import ListedScan, ScanList, summary
 from scanlearn.gui.settings import sample_folder
 from scanlearn.gui.state import count_scans, shared_state
-from scanlearn.gui.thumbnails import thumbnail
 from scanlearn.gui.view_bar import view_bar
 from scanlearn.gui.widgets import button, gate, hint, page, row, rule
 from scanlearn.scans.scan import ScanEntry
@@ -36,9 +33,6 @@ _WELCOME = (
 )
 
 _FILES = "Scans (*.dcm *.nii *.nii.gz *.nrrd *.mha *.mhd *.png *.jpg *.tif);;All (*)"
-
-#: Pictures read at once: those in sight come first, wherever the list is scrolled to.
-_PICTURES_AT_ONCE = 6
 
 
 class ScansDock(QWidget):
@@ -68,11 +62,12 @@ class ScansDock(QWidget):
         self.notice = Notice()
         self.form = PrepareForm()
         self.reader = ScanReader(napari_viewer, self)
+        self.pictures = PictureReader(self.list)
+        self.excluder = Excluder(self.list, self)
         self.drop = CanvasDrop(self, self.add_rows)
         self._bar, self.windows, self.views = view_bar(napari_viewer)
         self._path: Path | None = None
         self._search: Callable[[], None] | None = None
-        self._reads_pictures = False
         self._lay_out()
         self._connect()
         self._show_scans([])
@@ -99,7 +94,7 @@ class ScansDock(QWidget):
 
     def _connect(self) -> None:
         self.list.selection_changed.connect(self._refresh)
-        self.list.pictures_wanted.connect(self._read_pictures)
+        self.pictures.failed.connect(self.notice.show_failure)
         self.list.doubleClicked.connect(lambda index: self.add_rows([index.row()]))
         self.checks.scans_chosen.connect(self.list.select_rows)
         self.checks.checked.connect(self._checked)
@@ -108,6 +103,9 @@ class ScansDock(QWidget):
         self.reader.progressed.connect(self.progress.show_progress)
         self.reader.failed.connect(self._failed)
         self.reader.ended.connect(self._read)
+        self.excluder.shown.connect(self._show_remarks)
+        self.excluder.changed.connect(self._changed)
+        self.excluder.failed.connect(self._failed)
         self.form.started.connect(self._prepares)
         self.form.failed.connect(self.notice.show_failure)
         self.form.prepared.connect(self._prepared)
@@ -195,25 +193,7 @@ class ScansDock(QWidget):
 
     def exclude_or_include(self) -> None:
         """Leave the selected scans out of the cohort, or take them in again."""
-        rows = [n for n in self.list.chosen_rows() if not self.list.entries[n].error]
-        scans = self.list.scans
-        include = all(scans[n].excluded for n in rows)
-        typed = self.checks.reason.text().strip()
-        changes: dict[Source, str] = {}
-        for n in rows:
-            found = scans[n].problems[0].text if scans[n].problems else ""
-            reason = "" if include else typed or found or "excluded by hand"
-            self.list.set_excluded([n], reason)
-            changes[source_of_entry(scans[n].entry)] = reason
-        self._show_remarks()
-        cohort = self.form.cohort
-
-        def work(_report: Report) -> None:
-            set_excluded_in(cohort, changes)
-
-        in_background(
-            self, work, done=lambda _: self._changed(cohort), failed=self._failed
-        )
+        self.excluder.toggle(self.form.cohort, self.checks.reason.text().strip())
 
     def _ask_uneven(self, entries: list[ScanEntry]) -> None:
         def resample() -> None:
@@ -267,42 +247,7 @@ class ScansDock(QWidget):
 
     def _look_up_exclusions(self) -> None:
         """Show what the named cohort leaves out already."""
-        cohort, scans = self.form.cohort, self.list.scans
-
-        def work(_report: Report) -> dict[Source, str]:
-            return excluded_in(cohort)
-
-        def show(found: dict[Source, str]) -> None:
-            if self.list.entries != tuple(scan.entry for scan in scans):
-                return  # another folder was opened meanwhile
-            for n, entry in enumerate(self.list.entries):
-                reason = found.get(source_of_entry(entry))
-                if reason is not None:
-                    self.list.set_excluded([n], reason)
-            self._show_remarks()
-
-        if scans:
-            in_background(self, work, done=show, failed=self._failed)
-
-    def _read_pictures(self) -> None:
-        """Read the pictures in sight, a few at a time."""
-        scans = self.list.entries
-        rows = self.list.rows_in_sight()[:_PICTURES_AT_ONCE]
-        if self._reads_pictures or not rows:
-            return
-        self._reads_pictures = True
-
-        def work(_report: Report) -> list[tuple[int, NDArray[np.uint8] | None]]:
-            return [(row, thumbnail(scans[row])) for row in rows]
-
-        def show(pictures: list[tuple[int, NDArray[np.uint8] | None]]) -> None:
-            self._reads_pictures = False
-            if self.list.entries == scans:  # not of a folder opened before
-                for row, picture in pictures:
-                    self.list.show_picture(row, picture)
-            self._read_pictures()
-
-        in_background(self, work, done=show, failed=self.notice.show_failure)
+        self.excluder.look_up(self.form.cohort)
 
     def _show_scans(self, scans: list[ListedScan]) -> None:
         self.list.show_scans(scans)

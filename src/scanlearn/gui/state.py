@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from functools import cache
 from pathlib import Path
 
@@ -49,5 +50,9 @@ def shared_state() -> DockState:
 
 
 def count_scans(cohort: Path) -> int:
-    """Count the complete scans of a cohort."""
-    return sum(1 for _ in (cohort / "scans").glob("*.json"))
+    """Count the scans of a cohort that trainings use."""
+    try:
+        with (cohort / "catalogue.csv").open(newline="", encoding="utf-8") as stream:
+            return sum(1 for row in csv.DictReader(stream) if not row["excluded"])
+    except (OSError, KeyError):  # still being prepared
+        return sum(1 for _ in (cohort / "scans").glob("*.json"))
