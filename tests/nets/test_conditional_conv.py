@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from scanlearn.nets.conditional_conv import ConditionalConv3d
@@ -37,11 +37,19 @@ def gradients(conv: ConditionalConv3d, out: Tensor, x: Tensor) -> list[Tensor]:
 
 @pytest.mark.parametrize("groups", [1, 3, 20])
 @pytest.mark.parametrize("stride", [1, 2])
-def test_equals_a_loop_over_samples_with_its_gradients(groups, stride) -> None:
-    """T1: one kernel a location, in a loop or in groups, equals the loop."""
+@pytest.mark.parametrize("batch", [1, 4])
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize(
+    "shape", [(5, 4, 6), (2, 2, 2), (2, 1, 2), (1, 1, 1), (2, 3, 4)]
+)
+def test_equals_a_loop_over_samples_with_its_gradients(
+    groups, stride, batch, channels, shape
+) -> None:
+    """T1: slices, tiny maps, one kernel a location or in groups: all equal the loop."""
     torch.manual_seed(groups)
-    conv = ConditionalConv3d(2, 3, experts=4, stride=stride).double()
-    x = torch.randn(groups * 2, 2, 5, 4, 6, dtype=torch.double, requires_grad=True)
+    conv = ConditionalConv3d(channels, 3, experts=4, stride=stride).double()
+    x = torch.randn(groups * batch, channels, *shape, dtype=torch.double)
+    x.requires_grad_()
     locations = torch.rand(groups, 3, dtype=torch.double) * 2 - 1
     fast, expected = conv(x, locations), slow(conv, x, locations)
     torch.testing.assert_close(fast, expected, rtol=0, atol=1e-10)
@@ -105,3 +113,18 @@ def test_bf16_on_a_cpu_never_reads_memory_that_nobody_wrote(side, groups) -> Non
         assert x.grad.isfinite().all()
         assert all(p.grad.isfinite().all() for p in conv.parameters())
         conv.zero_grad()
+
+
+@pytest.mark.parametrize("groups", [1, 3, 20])
+@pytest.mark.parametrize("side", [1, 2, 5])
+def test_a_norm_that_follows_may_be_done_with_the_kernels(groups, side) -> None:
+    torch.manual_seed(0)
+    conv = ConditionalConv3d(2, 3, experts=4).double()
+    norm = nn.BatchNorm3d(3).double().eval()
+    with torch.no_grad():
+        for values in (norm.weight, norm.bias, norm.running_mean, norm.running_var):
+            values.copy_(torch.rand(3) + 0.5)
+        x = torch.randn(groups, 2, side, side, side, dtype=torch.double)
+        where = torch.rand(groups, 3, dtype=torch.double)
+        expected = norm(slow(conv, x, where))
+        torch.testing.assert_close(conv(x, where, norm), expected, rtol=0, atol=1e-10)

@@ -9,15 +9,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from scanlearn.nets.fast_conv import (
+    TINY,
+    columns,
+    conv_one_channel,
+    is_tiny,
+)
+
 #: Up to this many locations are convolved one after another; more go in groups.
 _LOOP_AT_MOST = 4
 
 #: Locations in one grouped convolution; larger groups gain nothing on a CPU.
 _GROUP = 16
 
-#: On a CPU, bf16 convolutions of maps of 2^3 voxels have gradients of uninitialised
-#: memory (oneDNN 3.12, as in torch 2.13; maps of 1, 3 and more voxels are right).
-_TOO_SMALL_FOR_BF16 = 2
+#: With fewer samples a location than this, tiny maps go through all experts at once:
+#: mixing large kernels costs more memory traffic than the experts' products.
+_MIX_FROM = 4
 
 
 class ConditionalConv3d(nn.Module):
@@ -46,11 +53,17 @@ class ConditionalConv3d(nn.Module):
         nn.init.uniform_(self.weight, -bound, bound)
         nn.init.uniform_(self.bias, -bound, bound)
 
+    def gates(self, locations: Tensor) -> Tensor:
+        """Return the weights (G, E) of the experts at locations (G, 3)."""
+        return torch.sigmoid(self.routing(locations))
+
     def kernels(self, locations: Tensor) -> Tensor:
         """Mix the kernels of locations (G, 3) into (G, Cout, Cin, 3, 3, 3)."""
-        gates = torch.sigmoid(self.routing(locations))  # (G, E)
-        mixed = gates @ self.weight.flatten(1)
-        return mixed.view(-1, *self.weight.shape[1:])
+        return self._mixed(locations, self.weight)
+
+    def _mixed(self, locations: Tensor, weight: Tensor) -> Tensor:
+        mixed = self.gates(locations) @ weight.flatten(1)
+        return mixed.view(-1, *weight.shape[1:])
 
     @torch.no_grad()
     def adopt(
@@ -65,7 +78,9 @@ class ConditionalConv3d(nn.Module):
         routing.weight.mul_(routing.weight.new_tensor(scale))
         self.weight.copy_(self.weight.flip(flipped_axes))
 
-    def forward(self, x: Tensor, locations: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, locations: Tensor, norm: nn.BatchNorm3d | None = None
+    ) -> Tensor:
         """Convolve samples with the kernels of their locations.
 
         Parameters
@@ -74,34 +89,61 @@ class ConditionalConv3d(nn.Module):
             (G * B, Cin, D, H, W): B samples of the first location, then of the next.
         locations
             (G, 3) normalised coordinates.
+        norm
+            A batch norm in evaluation mode that follows: it is done with the kernels,
+            which saves a pass over the maps.
 
         Returns
         -------
         Tensor
             (G * B, Cout, D', H', W').
         """
-        kernels = self.kernels(locations)
-        groups = len(locations)
-        if groups == 1:
-            return self._conv(x, kernels[0], self.bias)
-        if groups <= _LOOP_AT_MOST:
+        weight: Tensor = self.weight
+        bias: Tensor = self.bias
+        if norm is not None:
+            weight, bias = _with_norm(weight, bias, norm)
+        if is_tiny(x):
+            return self._tiny(x, locations, weight, bias)
+        groups, kernels = len(locations), self._mixed(locations, weight)
+        alone = x.shape[1] == 1 and _is_mixed(x)  # bf16 is slow in groups of one
+        if groups <= _LOOP_AT_MOST or alone:
+            # With many locations slices gain nothing, for the next layer is grouped.
+            slices = x.shape[1] == self.stride == 1 and groups <= _LOOP_AT_MOST
+            conv = conv_one_channel if slices and x.device.type == "cpu" else self._conv
             parts = zip(x.chunk(groups), kernels, strict=True)
-            return torch.cat([self._conv(part, w, self.bias) for part, w in parts])
+            return _joined([conv(part, kernel, bias) for part, kernel in parts])
         per_chunk = _GROUP * (len(x) // groups)
         chunks = zip(
             torch.split(x, per_chunk), torch.split(kernels, _GROUP), strict=True
         )
-        return torch.cat([self._grouped(part, w) for part, w in chunks])
+        return _joined([self._grouped(part, w, bias) for part, w in chunks])
 
-    def _grouped(self, x: Tensor, kernels: Tensor) -> Tensor:
+    def _tiny(
+        self, x: Tensor, locations: Tensor, weight: Tensor, bias: Tensor
+    ) -> Tensor:
+        """Convolve maps of up to 2^3 voxels as matrix products."""
+        seen = columns(x, self.stride)  # (G * B, D', H', W', Cin * 27)
+        groups, experts = len(locations), len(weight)
+        rows = seen.view(groups, -1, seen.shape[-1])
+        if groups >= experts and len(x) < _MIX_FROM * groups:
+            each = rows @ weight.flatten(0, 1).flatten(1).T  # all experts at once
+            each = each.unflatten(2, (experts, -1))
+            y = torch.einsum("ge,gnec->gnc", self.gates(locations), each)
+        else:
+            y = rows @ self._mixed(locations, weight).flatten(2).mT
+        return (y + bias).view(*seen.shape[:-1], -1).movedim(-1, 1)
+
+    def _grouped(self, x: Tensor, kernels: Tensor, bias: Tensor) -> Tensor:
         groups, batch = len(kernels), len(x) // len(kernels)
         x = x.view(groups, batch, *x.shape[1:]).transpose(0, 1).flatten(1, 2)
-        out = self._conv(x, kernels.flatten(0, 1), self.bias.repeat(groups), groups)
+        out = self._conv(x, kernels.flatten(0, 1), bias.repeat(groups), groups)
         out = out.view(batch, groups, -1, *out.shape[2:]).transpose(0, 1)
         return out.flatten(0, 1)
 
     def _conv(self, x: Tensor, weight: Tensor, bias: Tensor, groups: int = 1) -> Tensor:
-        if x.device.type == "cpu" and min(x.shape[2:]) <= _TOO_SMALL_FOR_BF16:
+        if _is_mixed(x) and min(x.shape[2:]) <= TINY:
+            # oneDNN 3.12, as in torch 2.13: bf16 convolutions of maps of 2 voxels have
+            # gradients of uninitialised memory (1, 3 and more voxels are right).
             with torch.autocast("cpu", enabled=False):
                 x, weight, bias = x.float(), weight.float(), bias.float()
                 return F.conv3d(x, weight, bias, self.stride, padding=1, groups=groups)
@@ -113,3 +155,22 @@ def ignore_locations(network: nn.Module) -> None:
     for name, module in network.named_modules():
         if name.endswith("routing") and isinstance(module, nn.Linear):
             module.weight.requires_grad_(False).zero_()
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def _is_mixed(x: Tensor) -> bool:
+    return x.device.type == "cpu" and torch.is_autocast_enabled("cpu")
+
+
+def _with_norm(
+    weight: Tensor, bias: Tensor, norm: nn.BatchNorm3d
+) -> tuple[Tensor, Tensor]:
+    """Multiply a batch norm with fixed statistics into the experts and the bias."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
+    shift = norm.bias - norm.running_mean * scale
+    return weight * scale.view(-1, 1, 1, 1, 1), bias * scale + shift

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from scanlearn.nets.conditional_conv import ConditionalConv3d
@@ -106,4 +107,8 @@ class _Layer(nn.Module):
         self.norm = nn.BatchNorm3d(cout)
 
     def forward(self, x: Tensor, locations: Tensor) -> Tensor:
-        return nn.functional.elu(self.norm(self.conv(x, locations)), inplace=True)
+        if self.training or torch.is_grad_enabled():
+            y = self.norm(self.conv(x, locations))
+        else:
+            y = self.conv(x, locations, self.norm)
+        return nn.functional.elu(y, inplace=True)

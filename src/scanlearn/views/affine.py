@@ -63,12 +63,7 @@ def apply_affine(
     Tensor
         (B, C, size, size, size).
     """
-    side = x.shape[-1]
-    # torch's grids are in units of half the side and list the axes backwards.
-    linear = maps[:, :, :3].flip(1, 2) * (size / side)
-    shift = maps[:, :, 3:].flip(1) * (2 / side)
-    theta = torch.cat([linear, shift], dim=2).to(x.dtype)
-    grid = F.affine_grid(theta, [len(x), 1, size, size, size], align_corners=False)
+    grid = _grid(maps.to(x.dtype), size=size, side=x.shape[-1])
     return F.grid_sample(
         x,
         grid,
@@ -76,6 +71,19 @@ def apply_affine(
         padding_mode="border",
         align_corners=False,
     )
+
+
+def _grid(maps: Tensor, *, size: int, side: int) -> Tensor:
+    """Return torch's sampling grid (B, size, size, size, 3) of maps (B, 3, 4).
+
+    It lists the axes backwards, in units of half the side. Summed up axis by axis: one
+    pass over the grid, where ``affine_grid`` takes half the time of the sampling.
+    """
+    line = torch.arange(size, device=maps.device, dtype=maps.dtype) - (size - 1) / 2
+    columns = maps.flip(1) * (2 / side)  # (B, 3, 4): rows x, y, z
+    i, j, k = (columns[:, None, :, axis] * line[:, None] for axis in range(3))
+    planes = (i + columns[:, None, :, 3])[:, :, None] + j[:, None]  # (B, s, s, 3)
+    return planes[:, :, :, None] + k[:, None, None]
 
 
 def _rotations(angles: Tensor) -> Tensor:
