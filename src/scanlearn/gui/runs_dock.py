@@ -15,6 +15,7 @@ from scanlearn.gui.run_card import RunCard
 from scanlearn.gui.run_list import RunRow
 from scanlearn.gui.runs_table import RunsTable
 from scanlearn.gui.settings import runs_folder, under_home
+from scanlearn.gui.similar_box import SimilarBox
 from scanlearn.gui.state import shared_state
 from scanlearn.gui.widgets import button, gate, hint, page, primary, row
 from scanlearn.runs import RunFolder, launch
@@ -50,6 +51,7 @@ class RunsDock(QWidget):
             "Log", lambda: self._open("log.txt"), "Open what the worker printed"
         )
         self.notice = Notice()
+        self.similar = SimilarBox(napari_viewer)
         self.card: RunCard | None = None
         self._wanted: Path | None = None
         self._place = QVBoxLayout()
@@ -77,6 +79,7 @@ class RunsDock(QWidget):
         )
         layout.addWidget(self.notice)
         layout.addLayout(self._place)
+        layout.addWidget(self.similar)
         layout.addStretch(1)
 
     def show_run(self, path: Path) -> None:
@@ -155,6 +158,7 @@ class RunsDock(QWidget):
 
     def _refresh(self) -> None:
         chosen = self.table.chosen()
+        self.similar.show_run(chosen)
         nothing = "" if chosen else "Select a run first"
         for control in (self.folder_button, self.log_button):
             gate(control, nothing)

@@ -62,7 +62,7 @@ class _Model(QAbstractListModel):
         super().__init__(parent)
         self.scans: list[ListedScan] = []
         self.pictures: dict[int, QIcon] = {}
-        self._blank = _icon(np.full((SIZE, SIZE), 40, dtype=np.uint8))
+        self._blank = icon(np.full((SIZE, SIZE), 40, dtype=np.uint8))
 
     def rowCount(self, parent: QModelIndex = QModelIndex()) -> int:  # noqa: B008
         """Return the number of lines."""
@@ -216,7 +216,7 @@ class ScanList(QListView):
     def show_picture(self, row: int, picture: NDArray[np.uint8] | None) -> None:
         """Show the thumbnail of one scan; None where it has none."""
         if row < self.count():
-            shown = self._lines._blank if picture is None else _icon(picture)
+            shown = self._lines._blank if picture is None else icon(picture)
             self._lines.pictures[row] = shown
             self._lines.dataChanged.emit(self._lines.index(row), self._lines.index(row))
 
@@ -282,12 +282,13 @@ def _tip(scan: ListedScan) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def _icon(picture: NDArray[np.uint8]) -> QIcon:
+def icon(picture: NDArray[np.uint8]) -> QIcon:
+    """Return a grey picture as an icon that looks the same when selected."""
     height, width = picture.shape
     grey = QImage.Format.Format_Grayscale8
     image = QImage(picture.tobytes(), width, height, width, grey)
     pixmap = QPixmap.fromImage(image)
-    icon = QIcon(pixmap)
+    made = QIcon(pixmap)
     # Qt would tint the picture of a selected scan.
-    icon.addPixmap(pixmap, QIcon.Mode.Selected)
-    return icon
+    made.addPixmap(pixmap, QIcon.Mode.Selected)
+    return made

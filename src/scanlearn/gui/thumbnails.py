@@ -29,7 +29,8 @@ def thumbnail(entry: ScanEntry) -> NDArray[np.uint8] | None:
     if entry.error:
         return None
     try:
-        return _picture(_middle_slice(entry), entry)
+        hu = entry.acquisition.units == "HU"
+        return grey_picture(_middle_slice(entry), hu=hu)
     except _UNREADABLE:
         return None  # a list without a picture is still a list
 
@@ -68,10 +69,11 @@ def _nifti_slice(entry: ScanEntry) -> NDArray[Any]:
     return plane[::-1, ::-1].T  # from (R, A) to (P down, L right)
 
 
-def _picture(plane: NDArray[Any], entry: ScanEntry) -> NDArray[np.uint8]:
+def grey_picture(plane: NDArray[Any], *, hu: bool) -> NDArray[np.uint8]:
+    """Return a slice as a SIZE x SIZE picture, in the lung window for HU."""
     step = max(1, -(-max(plane.shape) // SIZE))
     small = plane[::step, ::step].astype(np.float32)
-    if entry.acquisition.units == "HU":
+    if hu:
         low, high = -1350.0, 150.0
     else:
         low, high = (float(q) for q in np.nanpercentile(small, (1, 99)))
