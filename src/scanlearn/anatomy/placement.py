@@ -152,7 +152,8 @@ def place(atlas: Atlas, labels: LabelMask | None, frame: Frame) -> Placement:
         if frame.kind != atlas.kind:
             return _nowhere(atlas, frame, f"only the {frame.kind} was found")
         matrix = _box_to_box(atlas.frame, frame)
-        return Placement(atlas.frame, matrix, atlas.coords, atlas.hash)
+        method: Coords = "field" if atlas.coords == "field" else "bbox"
+        return Placement(atlas.frame, matrix, method, atlas.hash)
     if labels is None or labels.is_empty:
         return _nowhere(atlas, frame, f"there is no {atlas.kind} mask to register")
     matrix, method, note = _map(atlas.labels, atlas.shape, labels, atlas.coords)

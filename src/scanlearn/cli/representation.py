@@ -1,4 +1,4 @@
-"""Commands that use what a pre-training learned, without labels: embed and search."""
+"""What a pre-training learned, without labels: embed, search, landmarks."""
 
 import math
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from scanlearn.cli.options import AsEvents, AsJson, cohort_folder
+from scanlearn.cli.options import AsEvents, AsJson, OutDir, cohort_folder
 from scanlearn.cli.output import print_json, print_text, telling
 from scanlearn.errors import BadConfig
 from scanlearn.runs.events import Finished
@@ -19,6 +19,7 @@ def register(application: typer.Typer) -> None:
     """Add the commands."""
     application.command()(embed)
     application.command()(search)
+    application.command()(landmarks)
 
 
 def embed(
@@ -140,3 +141,31 @@ def _point(text: str) -> list[float]:
             expected="three numbers with commas, LPS millimetres, such as -62,18,-140",
         )
     return point
+
+
+def landmarks(
+    run: Run,
+    source: Annotated[
+        Path, typer.Argument(metavar="SCAN", help="A scan or a folder of scans.")
+    ],
+    out: OutDir,
+    series: Annotated[str, typer.Option(help="Only this series.")] = "",
+    as_json: AsJson = False,
+    as_events: AsEvents = False,
+) -> None:
+    """Write where the encoder's atlas and landmarks lie in a scan, and how well.
+
+    Example: scanlearn landmarks runs/drasclr ~/dicom/patient-7 --out places
+    """
+    # Imported here, because torch takes seconds and not every command needs it.
+    from scanlearn.predict.locating import locate_scans
+
+    with telling("placing the atlas", as_lines=as_events) as tell:
+        written = locate_scans(run, source, out, series=series, tell=tell)
+        if as_events:
+            tell(Finished(step=len(written)))
+    if as_json:
+        print_json([str(path) for path in written])
+    elif not as_events:
+        for path in written:
+            print_text(str(path))

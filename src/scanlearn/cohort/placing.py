@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,17 +82,30 @@ def place_cohorts(cohorts: WorkingCohorts, config: LandmarkConfig) -> PlacedCoho
     return carry_atlas(cohorts, choose_atlas(cohorts, config))
 
 
-def carry_atlas(cohorts: WorkingCohorts, atlas: Atlas) -> PlacedCohorts:
+def carry_atlas(
+    cohorts: WorkingCohorts, atlas: Atlas, *, only: Collection[str] | None = None
+) -> PlacedCohorts:
     """Carry an atlas to the scans of some cohorts; those it does not fit are left out.
+
+    Parameters
+    ----------
+    cohorts, atlas
+        What is carried where.
+    only
+        Keys of the scans that matter; all by default.
 
     Raises
     ------
     BadCohort
         If it fits none of them.
     """
-    placements = {scan.key: place_scan(cohorts, scan, atlas) for scan in cohorts.scans}
+    placements = {
+        scan.key: place_scan(cohorts, scan, atlas)
+        for scan in cohorts.scans
+        if only is None or scan.key in only
+    }
     used = {key: place for key, place in placements.items() if place.is_usable}
-    if not used:
+    if not used and placements:
         key, one = next(iter(placements.items()))
         raise BadCohort(
             f"The {atlas.source} atlas of the {atlas.kind} fits none of the "

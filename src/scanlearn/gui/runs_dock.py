@@ -10,6 +10,7 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from scanlearn.gui.background import Failure, Report, in_background
+from scanlearn.gui.locations_box import LocationsBox
 from scanlearn.gui.notice import Notice
 from scanlearn.gui.run_card import RunCard
 from scanlearn.gui.run_list import RunRow
@@ -50,6 +51,7 @@ class RunsDock(QWidget):
         self.log_button = button(
             "Log", lambda: self._open("log.txt"), "Open what the worker printed"
         )
+        self.locations = LocationsBox(napari_viewer)
         self.notice = Notice()
         self.similar = SimilarBox(napari_viewer)
         self.card: RunCard | None = None
@@ -77,6 +79,7 @@ class RunsDock(QWidget):
                 stretch=0,
             )
         )
+        layout.addWidget(self.locations)
         layout.addWidget(self.notice)
         layout.addLayout(self._place)
         layout.addWidget(self.similar)
@@ -159,6 +162,7 @@ class RunsDock(QWidget):
     def _refresh(self) -> None:
         chosen = self.table.chosen()
         self.similar.show_run(chosen)
+        self.locations.choose(chosen)
         nothing = "" if chosen else "Select a run first"
         for control in (self.folder_button, self.log_button):
             gate(control, nothing)

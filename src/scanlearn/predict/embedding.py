@@ -17,7 +17,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from scanlearn.anatomy.landmarks import Atlas
 from scanlearn.engine.devices import choose_device, mixed_precision
 from scanlearn.predict.encoder_scans import EncoderScan
 from scanlearn.recipes.encoder_file import load_encoder
@@ -88,7 +87,7 @@ class Embedder:
 
     def __init__(self, run: Path, *, precision: Precision = "fp32") -> None:
         self.encoder, self.card = load_encoder(run)
-        self.atlas = Atlas.from_dict(self.card.atlas)
+        self.atlas = self.card.located()
         self.device = torch.device(choose_device("auto"))
         self.encoder.to(self.device)
         self._mixed = precision == "auto"

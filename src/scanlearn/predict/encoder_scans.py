@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scanlearn.anatomy.frames import Locator
-from scanlearn.anatomy.landmarks import Atlas
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.placing import place_scan
 from scanlearn.cohort.store import filled_box
@@ -83,7 +82,7 @@ def cohort_scans(path: Path, card: EncoderCard, tell: Tell) -> list[EncoderScan]
         If none is left.
     """
     cohorts = WorkingCohorts([path], min(card.spacing_mm))
-    atlas = Atlas.from_dict(card.atlas)
+    atlas = card.located()
     fitting = []
     for number, scan in enumerate(cohorts.scans):
         if scan.units != card.units:
@@ -132,7 +131,7 @@ def scan_in_memory(scan: Scan, card: EncoderCard, *, key: str) -> EncoderScan:
         kind=card.atlas["kind"],
         stored_spacing_mm=card.stored_spacing_mm,
         factor=card.pooling,
-        atlas=Atlas.from_dict(card.atlas),
+        atlas=card.located(),
     )
     lungs = ready.lungs
     mask = None if lungs is None else (lungs.mask > 0, lungs.grid)

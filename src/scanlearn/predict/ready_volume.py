@@ -99,8 +99,8 @@ def ready_volume(
     )
 
 
-def _placed(ready: ReadyScan, units: str, atlas: Atlas) -> Placement:
-    """Carry an atlas to a scan, or say why that cannot be done."""
+def place_ready(ready: ReadyScan, units: str, atlas: Atlas) -> Placement:
+    """Carry an atlas to a scan in memory; look at ``is_usable`` before it is used."""
     labels, box = None, ready.frame
     if atlas.coords == "field":
         box = frame_of_field(ready.grid)
@@ -109,7 +109,11 @@ def _placed(ready: ReadyScan, units: str, atlas: Atlas) -> Placement:
         labels = body_labels(ready.voxels, ready.grid, hounsfield=hounsfield)
     elif ready.lungs is not None:
         labels = LabelMask(ready.lungs.mask, ready.lungs.grid)
-    found = place(atlas, labels, box)
+    return place(atlas, labels, box)
+
+
+def _placed(ready: ReadyScan, units: str, atlas: Atlas) -> Placement:
+    found = place_ready(ready, units, atlas)
     if not found.is_usable:
         raise BadScan(
             f"The model's locations refer to the {atlas.kind}, which could not be "

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scanlearn.anatomy.frames import Locator
+from scanlearn.anatomy.landmarks import Atlas
 from scanlearn.anatomy.lungs import LungMask
 from scanlearn.config.segmentation import ClassConfig
 from scanlearn.engine.devices import choose_device, mixed_precision
@@ -104,12 +105,14 @@ class Segmenter:
         return SegmentedScan(labels, probabilities, scan.grid, classes, ready.lungs)
 
     def _network_input(self, scan: Scan) -> tuple[Tensor, ReadyVolume]:
+        atlas = self.card.atlas
         ready = ready_volume(
             scan,
             units=self.card.units,
             kind=self.card.frame,
             stored_spacing_mm=self.card.stored_spacing_mm,
             factor=self.card.factor,
+            atlas=Atlas.from_dict(atlas) if atlas else None,
         )
         volume = normalised(shifted(torch.from_numpy(ready.voxels), self.card.units))
         return volume.to(self.device), ready

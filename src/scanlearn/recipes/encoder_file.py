@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from scanlearn.anatomy.landmarks import Atlas
 from scanlearn.errors import BadRun
 from scanlearn.files import write_text, written_beside
 from scanlearn.nets.dense_encoder import STRIDE, DenseEncoder, pool_of
@@ -89,6 +90,23 @@ class EncoderCard(BaseModel):
         """Voxel size of the cohort it was trained on."""
         s, p, l = self.spacing_mm  # noqa: E741 - the axes are S, P, L
         return s / self.pooling, p / self.pooling, l / self.pooling
+
+    def located(self) -> Atlas:
+        """Return what its locations refer to.
+
+        Raises
+        ------
+        BadRun
+            If the atlas was changed: locations would mean other places.
+        """
+        try:
+            return Atlas.from_dict(self.atlas)
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadRun(
+                f"The atlas of this encoder cannot be used: {error}",
+                expected=f"{CARD} as the training wrote it",
+                next_step="Resume the run so that it saves it again",
+            ) from None
 
     def build(self) -> Encoder:
         """Make the network, untrained."""

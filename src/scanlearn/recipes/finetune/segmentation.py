@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from scanlearn.cohort.labels import LabelSet
+from scanlearn.cohort.placing import carry_atlas
 from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.config.engine import EngineConfig, OptimiserConfig
 from scanlearn.config.run import RunConfig
@@ -35,6 +36,7 @@ from scanlearn.recipes.finetune.label_tiles import (
     tile_box,
 )
 from scanlearn.recipes.finetune.segmenter_file import SegmenterCard, save_segmenter
+from scanlearn.runs.events import Message
 from scanlearn.runs.folder import RunFolder
 from scanlearn.views.affine import AffineViews, apply_affine
 from scanlearn.views.intensity import IntensityViews
@@ -76,6 +78,12 @@ class Segmentation(Recipe):
         self.cohorts = WorkingCohorts(config.cohorts, spacing)
         labels = LabelSet.load(run.inputs)
         self.classes = self.config.classes or _classes(labels)
+        self.atlas = self.card.located() if self.card else None
+        self.placed = None
+        if self.atlas is not None:
+            keys = {item.scan for item in labels.items}
+            self.placed = carry_atlas(self.cohorts, self.atlas, only=keys)
+            self.cohorts = self.placed.cohorts
         scans = _labelled_scans(labels, self.cohorts, self.classes)
         self.training_scans, self.held_out = _split(
             scans, share=self.config.validation, seed=self.seed
@@ -119,6 +127,10 @@ class Segmentation(Recipe):
             pin_memory=accelerator.device.type == "cuda",
         )
         return iter(loader)
+
+    def messages(self) -> list[Message]:
+        """Say how the labelled scans were placed in the encoder's atlas."""
+        return self.placed.messages() if self.placed else []
 
     def before_step(self, step: int, steps: int) -> None:
         """Note the step, whose views are drawn from its own stream."""
@@ -187,6 +199,7 @@ class Segmentation(Recipe):
             factor=first.factor,
             units=first.units,
             frame=first.frame.kind,
+            atlas=self.atlas.to_dict() if self.atlas else None,
             classes=self.classes,
             pretrained=self.pretrained,
             step=step,
@@ -255,8 +268,10 @@ def _labelled_scans(
     for item in labels.items:
         if item.scan not in numbers:
             raise BadLabels(
-                f"The labelled scan {item.scan} is not in the cohort, or is excluded",
-                next_step="Include it again, or launch the training anew",
+                f"The labelled scan {item.scan} is not in the cohort, is excluded, or "
+                "the encoder's atlas does not fit it",
+                next_step="Look at the scan; include it again, or launch the training "
+                "without it",
             )
         scan = cohorts.scans[numbers[item.scan]]
         pooled = pool_labels(table[item.read()], scan.factor, len(classes) + 1)

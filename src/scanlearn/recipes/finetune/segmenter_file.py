@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -36,6 +36,8 @@ class SegmenterCard(BaseModel):
     factor: int
     units: Literal["HU", "zscore", "unit"]
     frame: FrameKind
+    #: What locations refer to; None where each scan's own box does.
+    atlas: dict[str, Any] | None = None
     classes: tuple[ClassConfig, ...]
     #: Name of the pre-training run it started from; empty when from scratch.
     pretrained: str = ""

@@ -26,6 +26,7 @@ from scanlearn.config.drasclr import DrasclrConfig, ViewConfig
 from scanlearn.config.engine import EngineConfig, OptimiserConfig
 from scanlearn.config.run import RunConfig
 from scanlearn.engine.recipe import Batch, Recipe, StepResult
+from scanlearn.errors import BadRun
 from scanlearn.files import write_text
 from scanlearn.nets.conditional_conv import ignore_locations
 from scanlearn.nets.contrast import (
@@ -238,11 +239,28 @@ class Drasclr(Recipe):
         return self.meter.report(step, queue_fill=self.queues.fill)
 
     def memory(self) -> dict[str, Any]:
-        """Return the queues and the health meter."""
-        return {"queues": self.queues.state(), "meter": self.meter.state()}
+        """Return the queues, the health meter and which atlas they refer to."""
+        return {
+            "queues": self.queues.state(),
+            "meter": self.meter.state(),
+            "atlas": self.atlas.hash,
+        }
 
     def remember(self, memory: dict[str, Any]) -> None:
-        """Take back the queues and the health meter."""
+        """Take back what :meth:`memory` returned.
+
+        Raises
+        ------
+        BadRun
+            If the training was begun with another atlas.
+        """
+        if memory.get("atlas") != self.atlas.hash:
+            raise BadRun(
+                f"This training was begun with another atlas than {self.atlas.hash}, "
+                "which its configuration makes of the cohort now",
+                expected="the cohort as it was when the training began",
+                next_step="Restore the cohort, or start a new run",
+            )
         self.queues.load(memory["queues"])
         self.meter.load(memory["meter"])
 

@@ -1,0 +1,130 @@
+"""The button that draws a run's atlas and landmarks on the scan that is shown."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from scanlearn.gui.background import (
+    Failure,
+    Report,
+    connect_while_alive,
+    in_background,
+)
+from scanlearn.gui.job_row import JobRow
+from scanlearn.gui.layers import ORIGIN, Origin, origin_of
+from scanlearn.gui.locations import SEEN_WITHIN_MM, Located, read_located
+from scanlearn.gui.notice import Notice
+from scanlearn.gui.painting import shown_scan
+from scanlearn.gui.run_list import RunRow
+from scanlearn.gui.widgets import button, gate, hint
+
+#: Width of the atlas's outline, in its voxels of 2 mm.
+_OUTLINE_VOXELS = 1
+
+
+class LocationsBox(QWidget):
+    """Show locations, the job that finds them, and how well they fit."""
+
+    def __init__(self, viewer: Any, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.viewer = viewer
+        self.show_button = button(
+            "Show locations",
+            self.show_locations,
+            "Draws the run's atlas and landmarks on the scan that is shown",
+        )
+        self.job = JobRow()
+        self.sentence = hint()
+        self.sentence.setVisible(False)
+        self.notice = Notice()
+        self._run: RunRow | None = None
+        self._origin: Origin | None = None
+        self._folder = Path(tempfile.mkdtemp(prefix="scanlearn-locations-"))
+        self._out = self._folder
+        self.destroyed.connect(partial(_remove, self._folder))
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        for widget in (self.show_button, self.job, self.sentence, self.notice):
+            layout.addWidget(widget)
+        self.job.finished.connect(self._placed)
+        self.job.failed.connect(self._failed)
+        self.job.cancelled.connect(self.refresh)
+        events = viewer.layers.events
+        for emitter in (events.inserted, events.removed):
+            connect_while_alive(self, emitter, self.refresh)
+        self.refresh()
+
+    def choose(self, run: RunRow | None) -> None:
+        """Take the run whose locations are to be shown."""
+        self._run = run
+        self.refresh()
+
+    def show_locations(self) -> None:
+        """Place the run's atlas in the shown scan, in a process of its own."""
+        origin = origin_of(shown_scan(self.viewer))
+        assert origin is not None
+        assert self._run is not None
+        self._origin = origin
+        self.notice.clear()
+        self.sentence.setVisible(False)
+        self._out = Path(tempfile.mkdtemp(dir=self._folder))
+        arguments = ["landmarks", str(self._run.path), str(origin.source)]
+        arguments += ["--out", str(self._out)]
+        if origin.series:
+            arguments += ["--series", origin.series]
+        self.job.start(arguments, f"Placing the atlas in {origin.patient}")
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Say on the button why it cannot be pressed, if it cannot."""
+        gate(self.show_button, self._missing())
+
+    def _missing(self) -> str:
+        if self._run is None or self._run.kind != "pretrain":
+            return "Select a pre-training: its encoder has an atlas"
+        if not (self._run.path / "checkpoints" / "encoder.json").exists():
+            return "The run has saved nothing yet"
+        layer = shown_scan(self.viewer)
+        if layer is None or origin_of(layer) is None:
+            return "Add a scan to the viewer first, under Scans"
+        return "The atlas is being placed" if self.job.busy else ""
+
+    def _placed(self, _events: list[Any]) -> None:
+        folder, origin = self._out, self._origin
+        assert origin is not None
+
+        def work(_report: Report) -> Located:
+            return read_located(folder, origin)
+
+        in_background(self, work, done=self._draw, failed=self._failed)
+        self.refresh()
+
+    def _draw(self, found: Located) -> None:
+        for data, settings, kind in found.layers:
+            if settings["name"] in self.viewer.layers:
+                self.viewer.layers.remove(settings["name"])
+            layer = getattr(self.viewer, f"add_{kind}")(data, **settings)
+            if kind == "labels":  # an outline: the scan stays visible inside
+                layer.contour = _OUTLINE_VOXELS
+        # Points are shown within a thickness; all else as the one slice it is.
+        for layer in self.viewer.layers:
+            if layer.metadata.get(ORIGIN) is not None:
+                layer.projection_mode = "none"
+        margin = (SEEN_WITHIN_MM,) * self.viewer.dims.ndim
+        self.viewer.dims.margin_left = self.viewer.dims.margin_right = margin
+        self.sentence.setText(found.sentence)
+        self.sentence.setVisible(True)
+
+    def _failed(self, failure: Failure) -> None:
+        self.notice.show_failure(failure)
+        self.refresh()
+
+
+def _remove(folder: Path, _gone: object = None) -> None:
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,139 @@
+"""Where an encoder's atlas and landmarks lie in a scan, as files to look at."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scanlearn.anatomy.frames import frame_of
+from scanlearn.anatomy.label_mask import LabelMask, share_in_boxes
+from scanlearn.anatomy.landmarks import Atlas
+from scanlearn.anatomy.lungs import lung_mask
+from scanlearn.anatomy.placement import Placement
+from scanlearn.cohort.prepare_one import ReadyScan
+from scanlearn.errors import BadScan
+from scanlearn.files import write_text
+from scanlearn.predict.predicting import Tell
+from  import result_names
+from scanlearn.predict.ready_volume import place_ready
+from scanlearn.recipes.encoder_file import read_card
+from scanlearn.runs.events import Message, Step
+from scanlearn.scans.find import find_scans
+from scanlearn.scans.geometry import Grid
+from scanlearn.scans.read import read_scan
+from scanlearn.scans.scan import Scan
+from scanlearn.scans.tables import write_table
+from scanlearn.scans.write_nifti import write_nifti
+
+#: Side of the voxels on which the atlas is drawn.
+_DRAWN_MM = 2.0
+
+
+def locate_scans(
+    run: Path,
+    source: Path,
+    out: Path,
+    *,
+    series: str = "",
+    tell: Tell = lambda event: None,
+) -> list[Path]:
+    """Carry the atlas of an encoder to scans; returns the summaries written.
+
+    For each scan ``NAME_locations.json`` (how it was placed and how well),
+    ``NAME_landmarks.csv`` (x, y, z in LPS mm, and the share of lung in each patch) and
+    ``NAME_atlas.nii.gz`` (the atlas's shape in the patient).
+
+    Parameters
+    ----------
+    run
+        A pre-training run.
+    source
+        A scan or a folder of scans.
+    out
+        Folder to write to.
+    series
+        Only the series with this UID.
+    tell
+        Given an event for every scan and remark.
+
+    Raises
+    ------
+    BadScan
+        If there is no such scan.
+    """
+    atlas = read_card(run).located()
+    entries = [e for e in find_scans(source) if not series or e.series_uid == series]
+    if not entries:
+        raise BadScan(
+            f"{source} has no series {series}",
+            next_step="'scanlearn info' lists the series of a folder",
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    written = []
+    names = result_names(entries)
+    for number, (entry, name) in enumerate(zip(entries, names, strict=True), start=1):
+        scan = read_scan(entry, on_uneven="resample")
+        placed, labels = _placed(scan, atlas)
+        for problem in placed.problems:
+            tell(Message(text=f"{name}: {problem}", severity="warning"))
+        written.append(_write(out, name, atlas, placed, labels))
+        tell(Step(step=number, values={"scans": len(entries)}))
+    return written
+
+
+def _placed(scan: Scan, atlas: Atlas) -> tuple[Placement, LabelMask | None]:
+    straight = scan.canonical()
+    units = scan.acquisition.units
+    lungs = lung_mask(straight) if units == "HU" else None
+    frame = frame_of(straight, lungs)
+    ready = ReadyScan(straight.voxels, straight.grid, lungs, frame, ())
+    found = place_ready(ready, units, atlas)
+    return found, None if lungs is None else LabelMask(lungs.mask, lungs.grid)
+
+
+def _write(
+    out: Path, name: str, atlas: Atlas, placed: Placement, labels: LabelMask | None
+) -> Path:
+    points = placed.to_patient(atlas.landmarks)
+    shares = np.ones(len(points))
+    if labels is not None:
+        shares = share_in_boxes(labels, points, atlas.patch_mm)
+    rows = [
+        {
+            "landmark": number,
+            **{
+                axis: round(float(mm), 2) for axis, mm in zip("xyz", point, strict=True)
+            },
+            "inside": round(float(share), 3),
+        }
+        for number, (point, share) in enumerate(zip(points, shares, strict=True))
+    ]
+    write_table(out / f"{name}_landmarks.csv", rows)
+    if atlas.labels is not None:
+        drawn = drawn_atlas(atlas.labels, placed.matrix)
+        write_nifti(out / f"{name}_atlas.nii.gz", drawn.mask, drawn.grid)
+    about = {"patch_mm": atlas.patch_mm, "atlas": atlas.source, **placed.to_dict()}
+    path = out / f"{name}_locations.json"
+    write_text(path, json.dumps(about, indent=1))
+    return path
+
+
+def drawn_atlas(labels: LabelMask, matrix: NDArray[np.float64]) -> LabelMask:
+    """Return the shape of an atlas as a map (4, 4) lays it into a patient."""
+    corners = np.array(list(itertools.product(*zip(*labels.bounds_mm(), strict=True))))
+    ends = corners @ matrix[:3, :3].T + matrix[:3, 3]
+    low, high = ends.min(axis=0) - _DRAWN_MM, ends.max(axis=0) + _DRAWN_MM
+    size = np.ceil((high - low) / _DRAWN_MM).astype(int)[::-1] + 1
+    affine = np.zeros((4, 4))
+    affine[[2, 1, 0], [0, 1, 2]] = _DRAWN_MM
+    affine[:3, 3] = low
+    affine[3, 3] = 1
+    grid = Grid((int(size[0]), int(size[1]), int(size[2])), affine)
+    points = grid.to_patient(np.moveaxis(np.indices(grid.shape), 0, -1))
+    inverse = np.linalg.inv(matrix)
+    there = points @ inverse[:3, :3].T + inverse[:3, 3]
+    return LabelMask(labels.at(there), grid)

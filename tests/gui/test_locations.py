@@ -1,0 +1,84 @@
+"""Locations of an atlas drawn over a scan."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from scanlearn.errors import BadScan
+from scanlearn.gui.layers import Origin
+from scanlearn.gui.locations import read_located
+from scanlearn.gui.locations_box import LocationsBox
+from scanlearn.gui.run_list import RunRow
+from scanlearn.scans.geometry import Grid
+from scanlearn.scans.write_nifti import write_nifti
+
+pytestmark = pytest.mark.viewer
+
+
+def origin_at(path: Path) -> Origin:
+    affine = np.eye(4)[[2, 1, 0, 3]]
+    return Origin(path, Grid((4, 5, 6), affine), "P-1234", "CT")
+
+
+def write_job(folder: Path, *, problems: list[str]) -> None:
+    """Write what the command writes: two landmarks and a small atlas."""
+    (folder / "chest_landmarks.csv").write_text(
+        "landmark,x,y,z,inside\n0,1.0,2.0,3.0,0.25\n1,4.0,5.0,6.0,1.0\n"
+    )
+    labels = np.zeros((4, 5, 6), dtype=np.uint8)
+    labels[1:3, 1:3, 1:3] = 2
+    affine = np.eye(4)[[2, 1, 0, 3]]
+    write_nifti(folder / "chest_atlas.nii.gz", labels, Grid(labels.shape, affine))
+    quality = {"dice": 0.83, "rotation_degrees": 9.8, "missed": 0.02}
+    about = {"method": "affine", "usable": True, "problems": problems}
+    text = json.dumps({**about, "quality": quality})
+    (folder / "chest_locations.json").write_text(text)
+
+
+def test_what_a_job_wrote_becomes_layers(tmp_path: Path) -> None:
+    write_job(tmp_path, problems=["something is odd"])
+    found = read_located(tmp_path, origin_at(tmp_path))
+    assert "overlap (Dice) 0.83" in found.sentence
+    assert "something is odd" in found.sentence
+    (labels, _, first), (points, settings, second) = found.layers
+    assert (first, second) == ("labels", "points")
+    assert labels.max() == 2
+    # napari's world runs z, y, x.
+    np.testing.assert_array_equal(points, [[3, 2, 1], [6, 5, 4]])
+    np.testing.assert_array_equal(settings["features"]["lung fraction"], [0.25, 1])
+
+
+def test_a_job_that_wrote_nothing_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BadScan, match="cannot be shown"):
+        read_located(tmp_path, origin_at(tmp_path))
+
+
+def test_the_button_says_what_is_missing_and_layers_are_drawn_once(
+    make_napari_viewer: Any, tmp_path: Path, qtbot: Any
+) -> None:
+    viewer = make_napari_viewer()
+    box = LocationsBox(viewer)
+    qtbot.addWidget(box)
+    assert "Select a pre-training" in box.show_button.toolTip()
+    run = RunRow(tmp_path, "pretrain", "DrasCLR", "stopped")
+    box.choose(run)
+    assert "saved nothing" in box.show_button.toolTip()
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "encoder.json").write_text("{}")
+    box.choose(run)
+    assert "Add a scan" in box.show_button.toolTip()
+    write_job(tmp_path, problems=[])
+    found = read_located(tmp_path, origin_at(tmp_path))
+    for _ in range(2):
+        box._draw(found)
+    assert [layer.name for layer in viewer.layers] == [
+        "P-1234 · atlas",
+        "P-1234 · landmarks",
+    ]
+    assert viewer.layers[0].contour == 1
+    assert box.sentence.text() == found.sentence
