@@ -15,14 +15,12 @@ from scanlearn.anatomy.landmarks import Atlas
 from scanlearn.anatomy.lungs import lung_mask
 from scanlearn.anatomy.placement import Placement
 from scanlearn.cohort.prepare_one import ReadyScan
-from scanlearn.errors import BadScan
 from scanlearn.files import write_text
 from scanlearn.predict.predicting import Tell
-from  import result_names
 from scanlearn.predict.ready_volume import place_ready
+from scanlearn.predict.sources import named_scans
 from scanlearn.recipes.encoder_file import read_card
 from scanlearn.runs.events import Message, Step
-from scanlearn.scans.find import find_scans
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.read import read_scan
 from scanlearn.scans.scan import Scan
@@ -66,16 +64,10 @@ def locate_scans(
         If there is no such scan.
     """
     atlas = read_card(run).located()
-    entries = [e for e in find_scans(source) if not series or e.series_uid == series]
-    if not entries:
-        raise BadScan(
-            f"{source} has no series {series}",
-            next_step="'scanlearn info' lists the series of a folder",
-        )
+    entries = named_scans(source, series)
     out.mkdir(parents=True, exist_ok=True)
     written = []
-    names = result_names(entries)
-    for number, (entry, name) in enumerate(zip(entries, names, strict=True), start=1):
+    for number, (name, entry) in enumerate(entries, start=1):
         scan = read_scan(entry, on_uneven="resample")
         placed, labels = _placed(scan, atlas)
         for problem in placed.problems:
