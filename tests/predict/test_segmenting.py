@@ -118,7 +118,8 @@ def test_tiles_know_where_they_are(segmenter, chest):
     done = []
     result = brick.segment(chest, progress=lambda n, total: done.append((n, total)))
     assert done[-1][0] == done[-1][1]
-    _, grid, frame = brick._network_input(chest)
+    _, ready = brick._network_input(chest)
+    grid, frame = ready.grid, ready.frame
     assert grid.spacing_mm == (8.0, 8.0, 8.0)
     index = np.zeros((chest.grid.shape[0], 3))
     index[:, 0] = np.arange(chest.grid.shape[0])
@@ -185,6 +186,6 @@ def test_a_volume_is_voxels_times_their_size():
 
 
 def test_the_frame_is_that_of_the_lungs(segmenter, chest):
-    _, _, frame = segmenter()._network_input(chest)
+    frame = segmenter()._network_input(chest)[1].frame
     assert isinstance(frame, Frame)
     assert frame.kind == "lungs"
