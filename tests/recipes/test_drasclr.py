@@ -171,6 +171,7 @@ def test_any_batch_the_configuration_allows_can_be_trained(tiny_cohort, batch) -
 
 
 def test_views_repeat_for_the_same_step_alone(tiny_cohort) -> None:
+    """T8: they differ between steps and processes; loader workers draw none."""
     recipe = make(tiny_cohort)
     voxels = next(batches(recipe))["voxels"]
 
