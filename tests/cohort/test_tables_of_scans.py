@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from scanlearn.cohort.catalogue import Cohort
+from scanlearn.cohort.labels import collect_labels
+from scanlearn.cohort.prepare import prepare
 from scanlearn.cohort.tables import entries_of_table
+from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import BadLabels
 from scanlearn.scans.read import read_scan
 
@@ -56,3 +60,76 @@ def test_one_scan_of_two_patients_is_refused(scans):
     table.write_text("path,patient\nct.nii.gz,1\nct.nii.gz,2\n")
     with pytest.raises(BadLabels, match=r"gives ct\.nii\.gz to two patients"):
         entries_of_table(table)
+
+
+def test_arrays_are_read_with_the_spacing_and_index_of_their_rows(tmp_path):
+    volume = np.arange(-30, 30, dtype=np.int16).reshape(3, 4, 5)
+    stack = np.arange(-50, 50, dtype=np.float32).reshape(4, 5, 5)
+    np.save(tmp_path / "ct.npy", volume)
+    np.save(tmp_path / "stack.npy", stack)
+    table = tmp_path / "table.csv"
+    table.write_text(
+        "path,index,label,patient,spacing_z,spacing_y,spacing_x\n"
+        "ct.npy,,a,1,3,0.7,0.8\n"
+        "stack.npy,2,a,2,1,0.5,0.5\n"
+        "stack.npy,0,b,3,,,\n"
+        "stack.npy,2,c,2,1,0.5,0.5\n"
+    )
+    entries = entries_of_table(table)
+    assert [(e.patient, e.volume) for e in entries] == [("1", None), ("2", 2), ("3", 0)]
+    whole, first, second = map(read_scan, entries)
+    assert whole.grid.spacing_mm == (3, 0.7, 0.8)
+    np.testing.assert_array_equal(whole.voxels, volume)
+    np.testing.assert_array_equal(first.voxels[0], stack[2])
+    np.testing.assert_array_equal(second.voxels[0], stack[0])
+    assert first.grid.spacing_mm[1:] == (0.5, 0.5)
+    assert [len(scan.problems) for scan in (whole, first, second)] == [0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("path,index\nct.npy,1.5\n", r"index 1\.5"),
+        ("path,index\nct.npy,-1\n", "index -1"),
+        ("path,spacing\nct.npy,0\n", "spacing is 0"),
+        ("path,spacing\nct.npy,1\nct.npy,2\n", "two spacings"),
+        ("path,spacing_z,spacing_y,spacing_x\nct.npy,1,,\n", "in part"),
+    ],
+)
+def test_impossible_places_of_arrays_are_refused(tmp_path, text, found):
+    np.save(tmp_path / "ct.npy", np.zeros((3, 4, 5)))
+    (tmp_path / "table.csv").write_text(text)
+    with pytest.raises(BadLabels, match=found):
+        entries_of_table(tmp_path / "table.csv")
+
+
+def test_arrays_of_a_table_become_a_cohort_with_labels(tmp_path, tiny_sample):
+    source = sorted((tiny_sample / "scans" / "nifti").iterdir())[0]
+    straight = read_scan(source).canonical()
+    np.save(tmp_path / "ct.npy", straight.voxels)
+    np.save(tmp_path / "mask.npy", straight.voxels < -700)
+    patches = np.full((2, 31, 31), -900.0) + np.arange(31)
+    np.save(tmp_path / "patches.npy", patches)
+    table = tmp_path / "table.csv"
+    table.write_text(
+        "path,index,patient,spacing_z,spacing_y,spacing_x\nct.npy,,1,{},{},{}\n".format(
+            *straight.grid.spacing_mm
+        )
+        + "patches.npy,0,2,1,1,1\npatches.npy,1,3,1,1,1\n"
+    )
+    config = PrepareConfig(spacing_mm=4.0, workers=0)
+    report = prepare(table, tmp_path / "cohort", config)
+    assert not report.failed
+    cohort = Cohort(tmp_path / "cohort")
+    volume = next(record for record in cohort.records() if not record.is_radiograph)
+    assert volume.spacing_mm == (4, 4, 4)
+    assert volume.lung_volume_ml > 1000
+    small = [record for record in cohort.records() if record.is_radiograph]
+    assert [record.intensity.units for record in small] == ["HU", "HU"]
+    for record in small:  # neither stretched nor scaled
+        np.testing.assert_array_equal(cohort.voxels(record.key)[0], patches[0])
+
+    (tmp_path / "labels.csv").write_text("path,mask\nct.npy,mask.npy\n")
+    [item] = collect_labels(tmp_path / "labels.csv", cohort).items
+    dark = cohort.voxels(item.scan)[item.read() == 1]
+    assert np.median(dark) < -700

@@ -166,7 +166,10 @@ def ready_scan(
         A lung mask on the scan's grid, taken instead of a computed one.
     """
     if scan.is_radiograph:
-        voxels, grid = _radiograph(scan, config.radiograph_size)
+        # A patch in Hounsfield units keeps its pixels: their texture is what counts.
+        is_patch = scan.acquisition.units == "HU"
+        size = max(scan.grid.shape) if is_patch else config.radiograph_size
+        voxels, grid = _radiograph(scan, size)
         problems = (*scan.problems, *own_problems(scan))
         return ReadyScan(voxels, grid, None, frame_of(scan), problems)
     voxels, grid = to_canonical_axes(scan.voxels, scan.grid)

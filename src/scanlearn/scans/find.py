@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from scanlearn.errors import BadScan
+from scanlearn.scans.array import ARRAY_SUFFIX, array_entry
 from scanlearn.scans.dicom import dicom_entries
 from scanlearn.scans.dicom_headers import HeaderReader, SliceHeader, looks_like_dicom
 from scanlearn.scans.itk import ITK_SUFFIXES, itk_entry
@@ -26,6 +27,7 @@ _ENTRIES_OF: dict[str, Callable[[Path], list[ScanEntry]]] = {
     "itk": lambda path: [itk_entry(path)],
     "picture": picture_entries,
     "zarr": lambda path: [ome_zarr_entry(path)],
+    "array": lambda path: [array_entry(path)],
 }
 
 
@@ -33,7 +35,8 @@ def find_scans(path: Path, *, progress: Progress | None = None) -> list[ScanEntr
     """Return one entry per scan in a file or folder, nested folders included.
 
     Only headers are read. What looks like a scan but cannot be read becomes an entry
-    with ``error`` set; files that are no images are passed over.
+    with ``error`` set; files that are no images are passed over, and so are arrays
+    (``.npy``) in folders: they are scans only where they are named.
 
     Parameters
     ----------
@@ -72,7 +75,7 @@ def survey(
         kind = kind_of(file)
         if kind == "dicom":
             headers += _headers(reader, file, entries)
-        elif kind is not None:
+        elif kind is not None and (single or kind != "array"):
             entries += _entries(file, kind)
         if progress is not None:
             progress(number + 1, len(files))
@@ -97,6 +100,8 @@ def kind_of(path: Path) -> Kind | None:
         return "itk"
     if name.endswith(PICTURE_SUFFIXES):
         return "picture"
+    if name.endswith(ARRAY_SUFFIX):
+        return "array"
     if name.endswith(DICOM_SUFFIXES):
         return "dicom"
     try:
@@ -152,7 +157,7 @@ def _failed(file: Path, kind: Kind, error: BadScan) -> ScanEntry:
 def _nothing(path: Path, files: list[Path]) -> BadScan:
     expected = (
         "DICOM, NIfTI, NRRD, MetaImage or OME-Zarr scans, or PNG, JPEG or TIFF "
-        "radiographs"
+        "radiographs; arrays (.npy) each by its own path or in a table"
     )
     if path.is_file():
         return BadScan(

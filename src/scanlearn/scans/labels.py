@@ -1,4 +1,4 @@
-"""Label maps in: NIfTI, NRRD and MHA masks, DICOM-SEG and RT-STRUCT."""
+"""Label maps in: NIfTI, NRRD, MHA and array masks, DICOM-SEG and RT-STRUCT."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from scanlearn.errors import BadLabels, ScanlearnError
+from scanlearn.scans.array import ARRAY_SUFFIX
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.label_arrays import LabelArray, as_labels, lay_onto
 from scanlearn.scans.scan import Problem
@@ -24,8 +25,8 @@ def read_label_map(path: Path, *, like: Grid | None = None) -> tuple[LabelArray,
     Parameters
     ----------
     path
-        A NIfTI, NRRD or MHA mask, a DICOM-SEG or RT-STRUCT file, or a folder that holds
-        exactly one of the latter two.
+        A NIfTI, NRRD or MHA mask, an array (``.npy``) of the scan's shape, a DICOM-SEG
+        or RT-STRUCT file, or a folder that holds exactly one of the latter two.
     like
         Grid of the scan. A mask with the same voxels in another axis order is turned
         onto it. Contours need it, to be filled.
@@ -69,6 +70,8 @@ def _read(file: Path, kind: _Kind, like: Grid | None) -> tuple[LabelArray, Grid]
     labels = as_labels(scan.voxels, file.name)
     if like is None:
         return labels, scan.grid
+    if file.suffix.lower() == ARRAY_SUFFIX and labels.shape == like.shape:
+        return labels, like  # an array has no grid but its scan's
     return lay_onto(labels, scan.grid, like, name=file.name), like
 
 

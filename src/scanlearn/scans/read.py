@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from scanlearn.errors import BadScan
+from scanlearn.scans.array import read_array
 from scanlearn.scans.dicom import choose, read_dicom_files, read_dicom_scan
 from scanlearn.scans.dicom_headers import read_headers
 from scanlearn.scans.dicom_series import group_slices
@@ -64,6 +65,10 @@ def _read_entry(entry: ScanEntry, *, volume: int | None, on_uneven: OnUneven) ->
         raise BadScan(entry.error)
     if entry.kind != "dicom":
         wanted = entry.volume if volume is None else volume
+        if entry.kind == "array":  # only its table knows its spacing
+            z, y, x = entry.spacing_mm
+            scan = read_array(entry.path, volume=wanted, spacing_mm=(z, y, x))
+            return replace(scan, problems=(*entry.problems, *scan.problems))
         return _READERS[entry.kind](entry.path, wanted)
     # Numbers of parts count within the files at hand, so they may be needed or not.
     scans = [s for s in group_slices(read_headers(entry.files)) if not s.error]
@@ -113,4 +118,5 @@ _READERS: dict[str, Callable[[Path, int | None], Scan]] = {
     "itk": lambda path, volume: read_itk(path, volume=volume),
     "picture": lambda path, volume: read_picture(path, volume=volume),
     "zarr": lambda path, volume: read_ome_zarr(path, volume=volume),
+    "array": lambda path, volume: read_array(path, volume=volume),
 }

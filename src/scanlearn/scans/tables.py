@@ -22,11 +22,19 @@ _PATHS = ("path", "mask")
 #: Columns that stay text even where every cell looks like a number.
 _TEXTS = ("path", "mask", "patient", "label", "split")
 
-#: Columns that belong together: a row has all of a group or none.
-_GROUPS = (("x", "y", "z"), ("x", "y", "z", "diameter"), ("x", "y", "width", "height"))
+#: Distance of an array's neighbouring voxels, for all axes or for each.
+SPACINGS = ("spacing", "spacing_z", "spacing_y", "spacing_x")
 
-_NUMBERS = ("x", "y", "z", "diameter", "width", "height", "time", "event")
-_POSITIVE = ("diameter", "width", "height")
+#: Columns that belong together: a row has all of a group or none.
+_GROUPS = (
+    ("x", "y", "z"),
+    ("x", "y", "z", "diameter"),
+    ("x", "y", "width", "height"),
+    SPACINGS[1:],
+)
+
+_POSITIVE = ("diameter", "width", "height", *SPACINGS)
+_NUMBERS = ("x", "y", "z", "time", "event", "index", *_POSITIVE)
 
 #: Alternatives of columns that each task needs beside ``path``.
 _NEEDED: dict[Task, tuple[tuple[str, ...], ...]] = {
