@@ -17,7 +17,7 @@ from scanlearn.cohort.catalogue import Cohort
 from scanlearn.scans.read import read_scan
 
 COMMANDS = sorted(
-    command.name or command.callback.__name__
+    command.name or command.callback.__name__.replace("_", "-")
     for command in application.registered_commands
 )
 
@@ -38,7 +38,9 @@ def test_the_commands_of_the_contract_are_there():
         "stop",
         "device",
         "export",
+        "export-cohort",
     } <= set(COMMANDS)
+    assert len(COMMANDS) == len(set(COMMANDS))
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -172,7 +174,8 @@ def test_convert_and_export_as_ome_zarr(scanlearn, tiny_sample, tiny_cohort, tmp
     again = scanlearn("prepare", made, tmp_path / "zarr", "--json").document
     assert again["kept"] == [second]
 
-    listed = scanlearn("export", tiny_cohort, tmp_path / "out", "--json").document
+    answer = scanlearn("export-cohort", tiny_cohort, tmp_path / "out", "--json")
+    listed = answer.document
     cohort = Cohort(tiny_cohort)
     assert len(listed) == len(cohort) == 4
     for key in cohort.keys():  # noqa: SIM118

@@ -26,7 +26,7 @@ from scanlearn.runs.events import Finished, Message
 
 def register(application: typer.Typer) -> None:
     """Add the commands."""
-    for command in (prepare, export, exclude, include):
+    for command in (prepare, export_cohort, exclude, include):
         application.command()(command)
 
 
@@ -126,7 +126,7 @@ def prepare(
     )
 
 
-def export(
+def export_cohort(
     cohort: Annotated[
         Path, typer.Argument(parser=cohort_folder, metavar="COHORT", help="The cohort.")
     ],
@@ -135,7 +135,7 @@ def export(
 ) -> None:
     """Write a cohort's scans as OME-Zarr, for other programs.
 
-    Example: scanlearn export ~/cohorts/chest chest-ome-zarr
+    Example: scanlearn export-cohort ~/cohorts/chest chest-ome-zarr
     """
     with progress_bar() as bar:
         task = bar.add_task("exporting", total=None, curve="")
