@@ -21,6 +21,13 @@ class EncoderConfig(Frozen):
     basis: int = Field(
         default=4, ge=1, description="The same of the dense encoder, at every voxel"
     )
+    knee_hu: float | None = Field(
+        default=None,
+        gt=-1024,
+        lt=240,
+        description="CT: what lies below takes three quarters of the network's range; "
+        "-600 is above aerated lung",
+    )
     location: bool = Field(
         default=True,
         description="False mixes the same kernels everywhere: the paper's ablation",

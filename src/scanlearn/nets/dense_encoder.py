@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from scanlearn.nets.tone_curve import ToneCurve
+
 _KERNEL = 3
 _STRIDES = (2, 2, 2, 1)
 
@@ -63,6 +65,8 @@ class DenseEncoder(nn.Module):
     voxel_step
         Step of the location (x, y, z) per voxel in the average patient, from which a
         window knows the locations of its voxels.
+    knee
+        Of the :class:`~scanlearn.nets.tone_curve.ToneCurve` that the input passes.
     """
 
     def __init__(
@@ -73,8 +77,10 @@ class DenseEncoder(nn.Module):
         basis: int = 4,
         pool: int = 4,
         voxel_step: tuple[float, float, float],
+        knee: float | None = None,
     ) -> None:
         super().__init__()
+        self.tone = ToneCurve(knee)
         self.dim, self.pool = dim, pool
         channels = (1, 2 * width, 4 * width, 8 * width, dim)
         first, step, layers = 0, 1, []
@@ -150,6 +156,7 @@ class DenseEncoder(nn.Module):
         return F.avg_pool3d(cells.float(), self.pool, stride=1)[0]
 
     def _cells(self, x: Tensor, places: LocationMap) -> Tensor:
+        x = self.tone(x)
         for layer in self.layers:
             x = layer(x, places)
         return x

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from scanlearn.nets.conditional_conv import ConditionalConv3d
+from scanlearn.nets.tone_curve import ToneCurve
 
 
 class LocationEncoder(nn.Module):
@@ -25,12 +26,21 @@ class LocationEncoder(nn.Module):
         Size of the representation.
     experts
         Kernels mixed in every layer.
+    knee
+        Of the :class:`~scanlearn.nets.tone_curve.ToneCurve` that the input passes.
     """
 
     #: Layers whose output is not yet strided: what a U-Net concatenates.
     taps = (0, 3, 6, 9, 11)
 
-    def __init__(self, *, width: int = 8, dim: int = 128, experts: int = 8) -> None:
+    def __init__(
+        self,
+        *,
+        width: int = 8,
+        dim: int = 128,
+        experts: int = 8,
+        knee: float | None = None,
+    ) -> None:
         super().__init__()
         w = width
         table = [
@@ -49,6 +59,7 @@ class LocationEncoder(nn.Module):
             (16 * w, dim, 2),
         ]
         self.dim, self.experts = dim, experts
+        self.tone = ToneCurve(knee)
         self.layers = nn.ModuleList(
             _Layer(cin, cout, experts=experts, stride=stride)
             for cin, cout, stride in table
@@ -57,6 +68,7 @@ class LocationEncoder(nn.Module):
 
     def forward(self, x: Tensor, locations: Tensor) -> Tensor:
         """Encode patches (G * B, 1, S, S, S) at locations (G, 3) into (G * B, dim)."""
+        x = self.tone(x)
         for layer in self.layers:
             x = layer(x, locations)
         # One voxel is left of a patch; a larger input is averaged over its place.
@@ -83,7 +95,7 @@ class LocationEncoder(nn.Module):
 
     def features(self, x: Tensor, locations: Tensor) -> list[Tensor]:
         """Return the maps at full, 1/2, 1/4, 1/8 and 1/16 resolution."""
-        maps = []
+        maps, x = [], self.tone(x)
         for index, layer in enumerate(self.layers[: self.taps[-1] + 1]):
             x = layer(x, locations)
             if index in self.taps:

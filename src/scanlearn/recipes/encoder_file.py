@@ -71,6 +71,8 @@ class EncoderCard(BaseModel):
     #: How many voxels of its cohort made a working voxel along each axis.
     pooling: int = 1
     units: Literal["HU", "zscore", "unit"]
+    #: Of the curve its input passes (``scanlearn.nets.tone_curve``).
+    knee: float | None = None
     convention: Convention = Convention()
     #: What the locations refer to (``scanlearn.anatomy.landmarks.Atlas``).
     atlas: dict[str, Any]
@@ -117,8 +119,11 @@ class EncoderCard(BaseModel):
                 basis=self.experts,
                 pool=pool_of(self.patch_voxels),
                 voxel_step=self.voxel_step,
+                knee=self.knee,
             )
-        return LocationEncoder(width=self.width, dim=self.dim, experts=self.experts)
+        return LocationEncoder(
+            width=self.width, dim=self.dim, experts=self.experts, knee=self.knee
+        )
 
 
 def save_encoder(folder: Path, encoder: nn.Module, card: EncoderCard) -> None:

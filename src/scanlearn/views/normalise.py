@@ -35,3 +35,10 @@ def shifted(x: Tensor, units: Units) -> Tensor:
 def normalised(x: Tensor) -> Tensor:
     """Map the shifted interval to [-1, 1], as the networks take it."""
     return x / (_SPAN / 2) - 1
+
+
+def knee_of(hu: float | None, units: Units) -> float | None:
+    """Return where a knee in HU lies for the network; nowhere if it sees no HU."""
+    if hu is None or units != "HU":
+        return None
+    return (hu - AIR_HU) / (_SPAN / 2) - 1

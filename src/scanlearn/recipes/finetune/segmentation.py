@@ -194,6 +194,7 @@ class Segmentation(Recipe):
             width=encoder.tap_channels[0],
             dim=encoder.dim,
             experts=encoder.experts,
+            knee=encoder.tone.knee,
             tile=self.config.tile,
             stored_spacing_mm=first.record.spacing_mm,
             factor=first.factor,

@@ -30,6 +30,8 @@ class SegmenterCard(BaseModel):
     width: int
     dim: int
     experts: int
+    #: Of the curve its input passes (``scanlearn.nets.tone_curve``).
+    knee: float | None = None
     tile: int
     #: Voxel size of the cohort, and how many of its voxels make a working voxel.
     stored_spacing_mm: tuple[float, float, float]
@@ -45,7 +47,9 @@ class SegmenterCard(BaseModel):
 
     def build(self) -> LocationUNet:
         """Make the network, untrained."""
-        encoder = LocationEncoder(width=self.width, dim=self.dim, experts=self.experts)
+        encoder = LocationEncoder(
+            width=self.width, dim=self.dim, experts=self.experts, knee=self.knee
+        )
         return LocationUNet(encoder, classes=len(self.classes) + 1)
 
 

@@ -11,6 +11,7 @@ from scanlearn.errors import BadCohort
 from scanlearn.nets.dense_encoder import STRIDE, window_side
 from scanlearn.recipes.encoder_file import EncoderCard
 from scanlearn.recipes.pretrain.landmark_batches import LandmarkPlan
+from scanlearn.views.normalise import knee_of
 
 #: Queue length over cohort size above which a queue is mostly one's own old keys.
 _QUEUE_SHARE = 0.8
@@ -62,6 +63,7 @@ def encoder_card(
         spacing_mm=spacing,
         pooling=cohorts.scans[0].factor,
         units=cohorts.scans[0].units,
+        knee=knee_of(encoder.knee_hu, cohorts.scans[0].units),
         atlas=atlas.to_dict(),
         voxel_step=(x, y, z),
         step=0,
