@@ -17,6 +17,7 @@ from scanlearn.errors import BadLabels, BadScan
 from scanlearn.launching import finetuning_config, new_finetuning
 from scanlearn.nets.segmentation_loss import IGNORE
 from scanlearn.predict.predicting import predict_scans
+from scanlearn.recipes.encoder_file import read_card
 from scanlearn.recipes.finetune.segmenter_file import load_segmenter
 from scanlearn.runs.events import Crashed, Finished, Message, Step
 from scanlearn.scans.geometry import grid_from_ras
@@ -226,6 +227,8 @@ def test_the_encoder_of_the_pretraining_is_taken_over(segmenter, encoder_run):
     assert (card.width, card.dim, card.experts) == (2, 8, 2)
     assert card.step == ENGINE["steps"]
     assert card.frame == "lungs"
+    assert card.knee == read_card(encoder_run.path).knee == network.encoder.tone.knee
+    assert card.knee is not None
     assert not any(p.isnan().any() for p in network.parameters())
 
 

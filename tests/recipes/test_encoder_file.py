@@ -56,6 +56,23 @@ def test_weights_and_card_come_back(run) -> None:
         assert torch.equal(encoder(x, where), same.eval()(x, where))
 
 
+def test_a_knee_travels_with_the_encoder(tmp_path) -> None:
+    card = CARD_OF_A_SMALL_ONE.model_copy(update={"knee": -0.25})
+    (tmp_path / "checkpoints").mkdir()
+    save_encoder(tmp_path / "checkpoints", card.build(), card)
+    assert load_encoder(tmp_path)[0].tone.knee == -0.25
+
+
+def test_an_encoder_saved_before_there_was_a_knee_has_none(run) -> None:
+    path = run / "checkpoints" / CARD
+    old = json.loads(path.read_text())
+    del old["knee"]
+    path.write_text(json.dumps(old))
+    encoder, card = load_encoder(run)
+    assert card == CARD_OF_A_SMALL_ONE
+    assert encoder.tone.knee is None
+
+
 def test_nothing_is_left_beside_the_files(run) -> None:
     names = {path.name for path in (run / "checkpoints").iterdir()}
     assert names == {CARD, WEIGHTS}

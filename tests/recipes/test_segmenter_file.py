@@ -50,6 +50,18 @@ def test_a_segmenter_comes_back_as_it_was(saved, card, tmp_path):
     assert names == {"model.json", "model.safetensors"}
 
 
+def test_a_knee_travels_with_the_segmenter_and_old_ones_have_none(tmp_path, card):
+    card = card.model_copy(update={"knee": -0.25})
+    (tmp_path / "checkpoints").mkdir()
+    save_segmenter(tmp_path / "checkpoints", card.build(), card)
+    assert load_segmenter(tmp_path)[0].encoder.tone.knee == -0.25
+    path = tmp_path / "checkpoints" / "model.json"
+    old = json.loads(path.read_text())
+    del old["knee"]
+    path.write_text(json.dumps(old))
+    assert load_segmenter(tmp_path)[0].encoder.tone.knee is None
+
+
 def test_a_run_without_a_segmenter_is_told(tmp_path):
     with pytest.raises(BadRun, match=r"model\.json is missing.*finetune"):
         load_segmenter(tmp_path)

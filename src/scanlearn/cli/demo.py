@@ -46,7 +46,7 @@ _PAINTED_SCANS, _PAINTED_SLICES = 3, 5
 #: At 2 mm everything takes minutes on a CPU.
 _SPACING_MM = 2.0
 
-_PRETRAIN_STEPS, _FINETUNE_STEPS = 400, 200
+_PRETRAIN_STEPS, _FINETUNE_STEPS = 160, 200
 
 
 @dataclass
