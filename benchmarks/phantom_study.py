@@ -52,6 +52,7 @@ from study_table import write_tables
 
 RESULTS = Path(__file__).parent / "results" / "phantom_study"
 
+
 def _short(**recipe: Any) -> dict[str, Any]:
     """Return the changes of an arm that is trained for 300 steps, a minute or two."""
     return {"engine": {"steps": 300}, "recipe": recipe}
