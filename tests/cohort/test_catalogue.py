@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import pickle
 from pathlib import Path
 
@@ -114,3 +115,27 @@ def test_damage_is_named(cohort: Cohort) -> None:
     cohort.layout.record(second).write_text("{")
     with pytest.raises(BadCohort, match=second):
         Cohort(cohort.path)
+
+
+def test_many_changes_write_the_table_once(
+    cohort: Cohort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = []
+    write = Cohort.write_table
+
+    def counted(self: Cohort) -> None:
+        written.append(self)
+        write(self)
+
+    monkeypatch.setattr(Cohort, "write_table", counted)
+    first, second, *_ = cohort.keys()
+    with pytest.raises(BadCohort, match="no scan P-nobody"):
+        cohort.amend({first: {"excluded": "a"}, "P-nobody": {"excluded": "b"}})
+    assert len(Cohort(cohort.path)) == 4
+    cohort.amend({first: {"excluded": "a"}, second: {"excluded": "b"}})
+    assert len(written) == 1
+    with (cohort.path / "catalogue.csv").open(newline="") as stream:
+        rows = {row["scan"]: row for row in csv.DictReader(stream)}
+    assert (rows[first]["excluded"], rows[second]["excluded"]) == ("a", "b")
+    for record in cohort.records():
+        assert rows[record.key]["source_hash"] == record.source_hash

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import nibabel as nib
@@ -13,6 +14,9 @@ from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import BadLabels
+from scanlearn.scans.dicom_seg import write_dicom_seg
+from scanlearn.scans.find import find_scans
+from scanlearn.scans.read import read_scan
 
 CONFIG = PrepareConfig(workers=0, spacing_mm=4.0)
 
@@ -105,3 +109,44 @@ def test_masks_of_nobody_are_refused(sample: Path, tmp_path: Path) -> None:
     nib.save(wrong, tmp_path / "masks" / f"{stem}.nii.gz")
     with pytest.raises(Exception, match="another grid"):
         prepare(source, tmp_path / "cohort", CONFIG, lung_masks=tmp_path / "masks")
+
+
+def test_dicom_segmentations_name_their_series(sample: Path, tmp_path: Path) -> None:
+    scans = tmp_path / "scans"
+    shutil.copytree(sample / "scans" / "dicom", scans)
+    first, second = find_scans(scans)
+    grid = read_scan(first).grid
+    z, _, x = np.indices(grid.shape)
+    middle = grid.shape[2] // 2
+    lungs = np.zeros(grid.shape, np.uint8)
+    block = (z > 3) & (z < 12)
+    lungs[block & (x > middle - 18) & (x < middle - 6)] = 1  # the patient's right
+    lungs[block & (x > middle + 8) & (x < middle + 16)] = 2
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    # Its name says nothing; its references lead to the first series.
+    names = {1: "right lung", 2: "left lung"}
+    write_dicom_seg(
+        masks / "export.dcm", lungs, grid, source_files=first.files, names=names
+    )
+
+    prepare(scans, tmp_path / "cohort", CONFIG, lung_masks=masks)
+    cohort = Cohort(tmp_path / "cohort")
+    by_series = {one.series: cohort.record(k) for k, one in cohort.sources().items()}
+    given, computed = by_series[first.series_uid], by_series[second.series_uid]
+    assert given.lungs_hash
+    assert not computed.lungs_hash
+    for side, found in ((1, given.right_lung_ml), (2, given.left_lung_ml)):
+        expected = np.count_nonzero(lungs == side) * grid.voxel_ml
+        assert found == pytest.approx(expected, rel=0.1)
+    mask, on = cohort.lungs(given.key)
+    for side in (1, 2):
+        middles = [
+            where.to_patient(np.argwhere(values == side)).mean(axis=0)
+            for values, where in ((lungs, grid), (mask, on))
+        ]
+        np.testing.assert_allclose(*middles, atol=2.0)
+
+    shutil.copy(masks / "export.dcm", masks / "again.dcm")
+    with pytest.raises(BadLabels, match="both for the same scan"):
+        prepare(scans, tmp_path / "cohort", CONFIG, lung_masks=masks)

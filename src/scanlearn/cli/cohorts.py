@@ -1,6 +1,5 @@
 """Commands that make cohorts, leave scans out and take cohorts elsewhere."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,6 +20,7 @@ from scanlearn.cohort.export import export_ome_zarr
 from scanlearn.cohort.prepare import PrepareReport
 from scanlearn.cohort.prepare import prepare as prepare_scans
 from scanlearn.config.prepare import PrepareConfig
+from scanlearn.errors import BadConfig
 from scanlearn.runs.events import Finished, Message
 
 
@@ -159,7 +159,9 @@ def exclude(
 
     Example: scanlearn exclude cohort P-3f9a0c1b2d-77c1aa --reason "metal artefacts"
     """
-    _change(cohort, scans, lambda opened, key: opened.exclude(key, reason))
+    if not reason.strip():
+        raise BadConfig("no reason was given", next_step="Say why with --reason.")
+    _amend(cohort, scans, reason.strip())
 
 
 def include(
@@ -170,15 +172,12 @@ def include(
 
     Example: scanlearn include cohort P-3f9a0c1b2d-77c1aa
     """
-    _change(cohort, scans, lambda opened, key: opened.include(key))
+    _amend(cohort, scans, "")
 
 
-def _change(path: Path, keys: list[str], change: Callable[[Cohort, str], None]) -> None:
+def _amend(path: Path, keys: list[str], reason: str) -> None:
     cohort = Cohort(path)
-    for key in keys:
-        cohort.record(key)  # all are there before the first is changed
-    for key in keys:
-        change(cohort, key)
+    cohort.amend({key: {"excluded": reason} for key in keys})
     left_out = len(cohort.keys(excluded=True)) - len(cohort)
     print_text(f"{path}: {len(cohort)} scans used, {left_out} excluded")
 

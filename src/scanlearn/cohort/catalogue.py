@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 from zipfile import BadZipFile
@@ -174,11 +175,34 @@ class Cohort:
         """Leave a scan out, with the reason written into the catalogue."""
         if not reason.strip():
             raise BadCohort(f"no reason was given to leave out {key}")
-        self._change(key, excluded=reason.strip())
+        self.amend({key: {"excluded": reason.strip()}})
 
     def include(self, key: str) -> None:
         """Use a scan again."""
-        self._change(key, excluded="")
+        self.amend({key: {"excluded": ""}})
+
+    def amend(self, changes: Mapping[str, Mapping[str, str]]) -> None:
+        """Change what is said of scans, by key and field; the table is written once.
+
+        Raises
+        ------
+        BadCohort
+            If the cohort has no such scan, or lies at a URL; nothing is changed then.
+        """
+        if self._remote is not None:
+            raise BadCohort(
+                f"{self._remote.url} can only be read",
+                next_step="Exclude the scan where the cohort was made.",
+            )
+        amended = [
+            self.record(key).model_copy(update=dict(fields))
+            for key, fields in changes.items()
+        ]
+        for record in amended:
+            write_record(self.layout, record)
+            self._records[record.key] = record
+        if amended:
+            self.write_table()
 
     def sources(self) -> dict[str, Source]:
         """Return the private map from scan keys to source files."""
@@ -207,6 +231,7 @@ class Cohort:
             "lung_volume_ml",
             "checks",
             "excluded",
+            "source_hash",
         )
         write_rows(self.layout.table, header, map(_row, self.records(excluded=True)))
 
@@ -215,17 +240,6 @@ class Cohort:
         if self._remote is not None and not path.exists():
             self._remote.fetch(path)
         return path
-
-    def _change(self, key: str, **fields: object) -> None:
-        if self._remote is not None:
-            raise BadCohort(
-                f"{self._remote.url} can only be read",
-                next_step="Exclude the scan where the cohort was made.",
-            )
-        record = self.record(key).model_copy(update=fields)
-        write_record(self.layout, record)
-        self._records[key] = record
-        self.write_table()
 
     def _sidecars(self) -> list[Path]:
         return sorted(self.layout.scans.glob("P-*.json"))
@@ -272,4 +286,5 @@ def _row(record: ScanRecord) -> tuple[object, ...]:
         "" if volume is None else round(volume),
         "; ".join(f"{problem.severity}: {problem.text}" for problem in record.checks),
         record.excluded,
+        record.source_hash,
     )

@@ -48,28 +48,33 @@ def match_masks(folder: Path, entries: Sequence[ScanEntry]) -> dict[int, Path]:
         If no mask matches, or one matches several scans.
     """
     numbers: dict[str, list[int]] = {}
-    by_series: dict[str, int] = {}
+    by_series: dict[str, list[int]] = {}
     for number, entry in enumerate(entries):
         numbers.setdefault(stem_of(entry.path).casefold(), []).append(number)
         if entry.series_uid:
-            by_series[entry.series_uid.split("#")[0]] = number
+            by_series.setdefault(entry.series_uid.split("#")[0], []).append(number)
     files = [file for file in sorted(Path(folder).rglob("*")) if may_be_labels(file)]
     found: dict[int, Path] = {}
     for file in files:
         stem = scan_stem_of(file)
         stems = (stem_of(file), stem, _LUNGS.sub("", stem))
-        named = next((n for s in stems if (n := numbers.get(s.casefold()))), [])
+        # A DICOM-SEG tells its series itself, whatever it is called.
+        is_dicom = file.suffix.lower() == ".dcm"
+        named = by_series.get(referenced_series(file), []) if is_dicom else []
+        if not named:
+            named = next((n for s in stems if (n := numbers.get(s.casefold()))), [])
         if len(named) > 1:
             raise BadLabels(
-                f"{file} may belong to any of {len(named)} scans of that name",
-                expected="one scan a name",
+                f"{file} may belong to any of {len(named)} scans",
+                expected="one scan of that name or series",
                 next_step="Rename the scans, or prepare their folders one by one.",
             )
-        if not named and file.suffix.lower() == ".dcm":
-            series = by_series.get(referenced_series(file))
-            named = [] if series is None else [series]
-        if named:
-            found[named[0]] = file
+        if named and found.setdefault(named[0], file) != file:
+            raise BadLabels(
+                f"{found[named[0]]} and {file} are both for the same scan",
+                expected="one lung mask a scan",
+                next_step="Join them into one mask, or take one away.",
+            )
     if not found:
         raise BadLabels(
             f"none of the {len(files)} masks in {folder} has the name of a scan",

@@ -90,6 +90,7 @@ def plan(
     before = {record.key: record for record in cohort.records(excluded=True)}
     jobs: list[Job] = []
     kept: list[str] = []
+    amended: dict[str, dict[str, str]] = {}
     given: set[str] = set()
     for number, entry in enumerate(entries):
         patient = patient_key(patient_identity(entry), salt)
@@ -119,7 +120,8 @@ def plan(
             continue
         kept.append(key)
         if reason and reason != previous.excluded:
-            cohort.exclude(key, reason)
+            amended[key] = {"excluded": reason}
+    cohort.amend(amended)
     return Plan(tuple(jobs), tuple(kept), sources)
 
 

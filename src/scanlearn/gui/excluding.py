@@ -107,11 +107,11 @@ def set_excluded_in(cohort: Path, changes: Mapping[Source, str]) -> None:
         return
     opened = Cohort(cohort)
     known = {record.key for record in opened.records(excluded=True)}
-    for key, source in opened.sources().items():
-        reason = changes.get(source)
-        if key not in known or reason is None:
-            continue
-        if reason:
-            opened.exclude(key, reason)
-        else:
-            opened.include(key)
+    sources = opened.sources().items()
+    opened.amend(
+        {
+            key: {"excluded": changes[source]}
+            for key, source in sources
+            if key in known and source in changes
+        }
+    )
