@@ -17,12 +17,12 @@ from accelerate import Accelerator
 
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.config.run import RunConfig
-from scanlearn.engine.devices import make_accelerator
+from scanlearn.engine.devices import make_accelerator, memory_in_use
 from scanlearn.engine.loop import train
 from scanlearn.errors import ScanlearnError
 from scanlearn.randomness import seed_everything
 from scanlearn.recipes.registry import make_recipe
-from scanlearn.runs.events import Crashed, Event
+from scanlearn.runs.events import Crashed, Event, Saved
 from scanlearn.runs.folder import EventLog, RunFolder
 
 
@@ -61,19 +61,24 @@ def _train(
     run: RunFolder, config: RunConfig, accelerator: Accelerator
 ) -> Iterator[Event]:
     if accelerator.is_main_process:
-        run.claim(_facts(config, accelerator))
+        facts = _facts(config, accelerator)
+        run.claim(facts)
     seed_everything(config.engine.seed, "initial weights")
     recipe = make_recipe(config, run)
     terminated = _Flag()
     # A cluster sends SIGTERM before it takes the machine: save, then go.
     signal.signal(signal.SIGTERM, terminated.raise_)
-    yield from train(
+    for event in train(
         recipe,
         config.engine,
         run.checkpoints,
         accelerator=accelerator,
         should_stop=lambda: bool(terminated) or run.stop_file.exists(),
-    )
+    ):
+        if isinstance(event, Saved) and accelerator.is_main_process:
+            # Whoever plans the next training wants to know what this one needed.
+            run.claim(facts | {"memory_bytes": memory_in_use(accelerator.device)})
+        yield event
 
 
 def _told(events: Iterator[Event]) -> Iterator[Event]:

@@ -13,7 +13,8 @@ from scanlearn.config.palette import class_colour
 from scanlearn.gui.finetune_dock import FinetuneDock
 from scanlearn.gui.layers import grid_of
 from scanlearn.gui.opening import read_entry
-from scanlearn.runs.folder import find_runs
+from scanlearn.runs.events import Saved
+from scanlearn.runs.folder import EventLog, find_runs
 from scanlearn.scans.find import find_scans
 
 pytestmark = pytest.mark.viewer
@@ -135,7 +136,9 @@ def test_a_finished_pre_training_is_the_start(
     dock: FinetuneDock, make_run: Any, qtbot: Any
 ) -> None:
     run = make_run("2026-11-21_drasclr_phantoms")
-    (run.checkpoints / "last").mkdir()
+    log = EventLog(run)
+    log.write(Saved(step=10, name="last"))
+    log.close()
     dock.state.runs.refresh()
     qtbot.waitUntil(lambda: dock.starts.count() == 2, timeout=10_000)
     assert dock.starts.currentData() == run.path

@@ -106,7 +106,44 @@ def test_detached_training_goes_on_and_can_be_killed(
     with qtbot.waitSignal(again.ended, timeout=20_000):
         pass
     assert not run.is_alive()
-    assert "The worker vanished" in again.notice.text.text()
+    # The small worker saves at its end only.
+    assert again.notice.text.text() == (
+        "Killed. Nothing was saved before: Resume, under Runs, begins again."
+    )
+    assert again.light.light != "red"
+
+
+def test_how_long_it_takes_is_measured_before_and_known_after(
+    ready: PretrainDock, places: SimpleNamespace, click: Any, qtbot: Any
+) -> None:
+    pace = ready.plan.pace
+    assert pace.text.text() == "How long it takes here is not known yet."
+    click(pace.measure_button)
+    assert pace.cancel_button.isVisible()
+    qtbot.waitUntil(lambda: "about" in pace.text.text(), timeout=30_000)
+    assert "s a step" in pace.text.text()
+    assert not pace.measure_button.isVisible()
+    assert not list(find_runs(places.runs))  # a trial leaves nothing behind
+    ready.form.fields["recipe.batch"].value = 8
+    qtbot.waitUntil(pace.measure_button.isVisible, timeout=10_000)
+    click(ready.start_button)
+    with qtbot.waitSignal(started(ready, qtbot).ended, timeout=20_000):
+        pass
+    qtbot.waitUntil(lambda: "about" in pace.text.text(), timeout=20_000)
+
+
+def test_measuring_can_be_cancelled(
+    ready: PretrainDock, monkeypatch: pytest.MonkeyPatch, click: Any, qtbot: Any
+) -> None:
+    monkeypatch.setenv("SMALL_WORKER_STEPS", "100000")
+    pace = ready.plan.pace
+    click(pace.measure_button)
+    qtbot.waitUntil(lambda: pace.trial is not None, timeout=20_000)
+    trial = pace.trial
+    assert trial is not None
+    click(pace.cancel_button)
+    assert not trial.path.exists()
+    assert pace.measure_button.isVisible()
 
 
 def test_a_crash_is_told_without_a_traceback(

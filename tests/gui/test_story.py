@@ -2,8 +2,24 @@ from __future__ import annotations
 
 import pytest
 
-from scanlearn.gui.story import Story, best_text, duration, progress_text
-from scanlearn.runs.events import Crashed, Epoch, Finished, Health, Started, Step
+from scanlearn.gui.story import (
+    Story,
+    best_text,
+    duration,
+    last_words,
+    progress_text,
+    sentence,
+)
+from scanlearn.runs.events import (
+    Crashed,
+    Epoch,
+    Finished,
+    Health,
+    Message,
+    Started,
+    Step,
+    Stopped,
+)
 
 
 def told(*events: object) -> Story:
@@ -49,3 +65,37 @@ def test_best_is_a_validation_or_how_much_better_than_chance() -> None:
     worse = Epoch(step=2, values={"dice": 0.5})
     best = Epoch(step=1, values={"loss": 1.0, "dice": 0.91}, best=True)
     assert best_text(told(best, worse)) == "dice 0.91"
+
+
+def test_before_the_first_check_it_is_told_when_it_comes() -> None:
+    story = Story(check_every=50)
+    story.add(Started(steps=90, device="cpu"))
+    expected = "Started on cpu; the first check comes after 50 steps"
+    assert sentence(story) == expected
+    story.add(Message(text="Four scans were placed."))
+    story.add(Step(step=10, values={}))
+    assert sentence(story) == (
+        "Learning; the first check comes after 50 steps. Four scans were placed."
+    )
+    story.add(Stopped(step=20))
+    assert sentence(story).startswith("Ended before its first check")
+
+
+def test_a_training_without_held_out_scans_says_so() -> None:
+    story = Story(check_every=50)
+    story.add(Started(steps=90))
+    story.add(Step(step=50, values={}))
+    assert "first check" in sentence(story)  # it is told after the step
+    story.add(Step(step=60, values={}))
+    assert "too few labelled patients" in sentence(story)
+    story.add(Epoch(step=60, values={"dice": 0.5}))
+    assert sentence(story).endswith("best dice 0.50")
+
+
+def test_the_end_says_why_unless_it_was_asked_for() -> None:
+    begun = (Started(steps=9), Step(step=4, values={}))
+    asked = told(*begun, Stopped(step=4, reason="asked for"))
+    assert last_words(asked) == "Stopped at step 4; model kept"
+    broken = told(*begun, Stopped(step=4, reason="the loss is not a number"))
+    assert "(the loss is not a number)" in last_words(broken)
+    assert last_words(told(*begun, Crashed(error="x"))) == "step 4 / 9"

@@ -65,6 +65,13 @@ def mixed_precision(device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=use_bf16)
 
 
+def memory_in_use(device: torch.device) -> int:
+    """Return the most bytes taken on a GPU, or what this process holds now."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_reserved(device))
+    return int(psutil.Process().memory_info().rss)
+
+
 def describe_device() -> str:
     """Say in one line what a training would run on."""
     if torch.cuda.is_available():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,17 +18,19 @@ from scanlearn.gui.background import (
 )
 from scanlearn.gui.class_table import ClassTable
 from scanlearn.gui.cohort_box import CohortBox
-from scanlearn.gui.finetuning import Finetuning, start_finetuning
+from scanlearn.gui.finetuning import Finetuning, config_of, start_finetuning
 from scanlearn.gui.labelled_list import LabelledList
 from scanlearn.gui.labels_io import Amount, Painted, amount, snapshot
 from scanlearn.gui.methods import TASKS
 from scanlearn.gui.notice import Notice
+from scanlearn.gui.pace_line import PaceLine
 from scanlearn.gui.painting import (
     chosen_labels,
     new_labels,
     recolour,
     shown_scan,
 )
+from scanlearn.gui.plan_box import PlanBox
 from scanlearn.gui.run_list import RunRow
 from scanlearn.gui.run_slot import RunSlot
 from scanlearn.gui.settings import runs_folder
@@ -78,9 +81,11 @@ class FinetuneDock(QWidget):
             "Browse…", self.browse, "A folder of NIfTI masks named like the scans"
         )
         self.form = SettingsForm()
+        self.plan = PlanBox(PaceLine(config_of, start_finetuning))
         self.start_button = primary(
             "Fine-tune", self.start, "Train in the background on these labels"
         )
+        self.missing = hint()
         self.notice = Notice()
         self.slot = RunSlot("finetune")
         self._starting = False
@@ -100,7 +105,14 @@ class FinetuneDock(QWidget):
         layout.addWidget(hint(_PAINT))
         layout.addWidget(self.labels)
         layout.addWidget(row(self.new_button, self.use_button, self.browse_button))
-        for widget in (self.form, self.start_button, self.notice, self.slot):
+        for widget in (
+            self.form,
+            self.plan,
+            self.start_button,
+            self.missing,
+            self.notice,
+            self.slot,
+        ):
             layout.addWidget(widget)
         layout.addStretch(1)
 
@@ -114,6 +126,9 @@ class FinetuneDock(QWidget):
         self.classes.changed.connect(self._classes_changed)
         self.labels.changed.connect(self._refresh)
         self.slot.changed.connect(self._refresh)
+        self.slot.changed.connect(self.plan.pace.look_again)
+        self.form.changed.connect(self._refresh)
+        self.starts.currentIndexChanged.connect(self._refresh)
         layers = self.viewer.layers
         for emitter in (
             layers.events.inserted,
@@ -146,10 +161,20 @@ class FinetuneDock(QWidget):
         cohort = self.cohorts.cohort
         assert cohort is not None
         self.notice.clear()
+        self.plan.pace.cancel()
         self._starting = True
         self._refresh()
-        plan = Finetuning(
-            path=new_run_path(runs_folder(), f"{self.task}_{cohort.name}"),
+        path = new_run_path(runs_folder(), f"{self.task}_{cohort.name}")
+        in_background(
+            self,
+            partial(start_finetuning, replace(self._asked(cohort), path=path)),
+            done=self._started,
+            failed=self._failed,
+        )
+
+    def _asked(self, cohort: Path) -> Finetuning:
+        return Finetuning(
+            path=Path(),
             cohort=cohort,
             task=self.task,
             preset=self.form.preset,
@@ -158,12 +183,6 @@ class FinetuneDock(QWidget):
             classes=self._classes(),
             painted=tuple(self.labels.painted()),
             masks=self.labels.folder(),
-        )
-        in_background(
-            self,
-            partial(start_finetuning, plan),
-            done=self._started,
-            failed=self._failed,
         )
 
     def _use_layer(self) -> None:
@@ -224,7 +243,20 @@ class FinetuneDock(QWidget):
         gate(self.new_button, no_scan)
         none = "" if chosen_labels(self.viewer) else "Press 'New label layer' and paint"
         gate(self.use_button, none)
-        gate(self.start_button, self._missing())
+        missing, cohort = self._missing(), self.cohorts.cohort
+        gate(self.start_button, missing, self.missing)
+        self.plan.setVisible(cohort is not None)
+        if cohort is None or not self.form.fields:
+            return
+        asked = self._asked(cohort)
+        self.plan.show_plan(
+            asked,
+            key=replace(asked, classes={}, painted=(), masks=None),
+            scans=self.cohorts.scans(),
+            steps=self.form.value("engine.steps"),
+            minutes=self.form.value("engine.minutes"),
+            missing=missing,
+        )
 
     def _missing(self) -> str:
         if self.cohorts.cohort is None:

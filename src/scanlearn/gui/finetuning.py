@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scanlearn.config.run import RunConfig, merge
 from scanlearn.errors import BadLabels
 from scanlearn.gui.background import Report
 from scanlearn.gui.labels_io import Painted, write_labels
@@ -43,18 +44,10 @@ def start_finetuning(plan: Finetuning, _report: Report) -> RunFolder:
     """
     from scanlearn.cohort.catalogue import Cohort
     from scanlearn.cohort.labels import collect_labels
-    from scanlearn.config.run import merge
     from scanlearn.config.segmentation import SegmentationConfig
-    from scanlearn.launching import finetuning_config, new_finetuning
+    from scanlearn.launching import new_finetuning
 
-    classes = [{"value": v, "name": n} for v, n in sorted(plan.classes.items())]
-    config = finetuning_config(
-        [plan.cohort],
-        task=plan.task,
-        preset_name=plan.preset,
-        start_from=plan.start_from,
-        changes=merge(dict(plan.changes), {"recipe": {"classes": classes}}),
-    )
+    config = config_of(plan)
     assert isinstance(config.recipe, SegmentationConfig)
     cohort = Cohort(plan.cohort)
     with tempfile.TemporaryDirectory(prefix="scanlearn-labels-") as draft:
@@ -67,6 +60,20 @@ def start_finetuning(plan: Finetuning, _report: Report) -> RunFolder:
         run = new_finetuning(config, labels, plan.path)
     launch(run)
     return run
+
+
+def config_of(plan: Finetuning) -> RunConfig:
+    """Return the checked configuration of a plan; slow the first time."""
+    from scanlearn.launching import finetuning_config
+
+    classes = [{"value": v, "name": n} for v, n in sorted(plan.classes.items())]
+    return finetuning_config(
+        [plan.cohort],
+        task=plan.task,
+        preset_name=plan.preset,
+        start_from=plan.start_from,
+        changes=merge(dict(plan.changes), {"recipe": {"classes": classes}}),
+    )
 
 
 def _write_painted(layers: tuple[Painted, ...], cohort: Cohort, folder: Path) -> None:

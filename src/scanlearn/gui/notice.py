@@ -36,7 +36,8 @@ class Notice(QFrame):
         super().__init__(parent)
         self.setObjectName("notice")
         self.setStyleSheet(_STYLE)
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Maximum)
+        # As high as its wrapped words need: a maximum would cut long ones.
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.text = QLabel()
         self.text.setWordWrap(True)
         self.copy_button = button("Copy details", self._copy)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from qtpy.QtWidgets import QFrame, QVBoxLayout, QWidget
 
 from scanlearn.gui.background import Failure, follow_in_background
+from scanlearn.gui.pace_line import PaceLine, amount
 from scanlearn.gui.widgets import BORDER, heading, hint
 from scanlearn.runs import Event, Job
 from scanlearn.runs.events import Crashed, Message
@@ -15,8 +17,9 @@ from scanlearn.runs.events import Crashed, Message
 class PlanBox(QFrame):
     """Device, scans, steps and disk of the training that would start."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, pace: PaceLine, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.pace = pace
         self.setObjectName("plan")
         self.setStyleSheet(
             f"#plan {{ border: 1px solid {BORDER}; border-radius: 4px }}"
@@ -29,7 +32,15 @@ class PlanBox(QFrame):
         layout.addWidget(heading("Plan"))
         layout.addWidget(self.device)
         layout.addWidget(self.numbers)
+        layout.addWidget(self.pace)
         self._asked = False
+        self._measured: Any = None
+        self._size = ""
+
+    def showEvent(self, event: Any) -> None:
+        """Ask for the device when the box is first seen."""
+        super().showEvent(event)
+        self.ask_device()
 
     def ask_device(self) -> None:
         """Ask another process what it would train on; torch never loads in napari."""
@@ -47,14 +58,25 @@ class PlanBox(QFrame):
         )
 
     def show_plan(
-        self, *, scans: int, steps: int, minutes: float | None, cohort: Path | None
+        self,
+        plan: Any,
+        *,
+        key: Any,
+        scans: int,
+        steps: int,
+        minutes: float | None,
+        missing: str,
     ) -> None:
-        """Show the numbers."""
+        """Show the numbers of what would be started; see :class:`PaceLine`."""
         limit = f", at most {minutes:g} min" if minutes is not None else ""
-        size = f" · {megabytes(cohort)} on disk" if cohort is not None else ""
+        noun = "scan" if scans == 1 else "scans"
+        if (key, scans) != self._measured:
+            self._measured, self._size = (key, scans), _size(plan.cohort)
         self.numbers.setText(
-            f"{scans:,} scan{'s' * (scans != 1)}{size}\n{steps:,} steps{limit}; "
-            "the time left is shown once it runs"
+            f"{scans:,} {noun} · {self._size} on disk\n{steps:,} steps{limit}"
+        )
+        self.pace.show_plan(
+            plan, key=key, steps=steps, minutes=minutes, missing=missing
         )
 
     def _told(self, events: list[Event]) -> None:
@@ -69,8 +91,5 @@ class PlanBox(QFrame):
         self.device.setText(f"The device could not be asked for: {failure.error}")
 
 
-def megabytes(folder: Path) -> str:
-    """Return the size of a cohort's voxels with its unit."""
-    total = sum(file.stat().st_size for file in (folder / "scans").glob("*.npy"))
-    size = total
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
+def _size(cohort: Path) -> str:
+    return amount(sum(file.stat().st_size for file in (cohort / "scans").glob("*.npy")))

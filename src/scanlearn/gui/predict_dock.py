@@ -59,6 +59,7 @@ class PredictDock(QWidget):
         self.scans = combo("Scan to predict on")
         self.browse_button = button("Browse…", self.browse, "A scan not yet shown")
         self.predict_button = primary("Predict", self.predict)
+        self.missing = hint()
         self.job = JobRow()
         self.notice = Notice()
         self.result = heading("Result")
@@ -84,6 +85,7 @@ class PredictDock(QWidget):
             labelled("Model", self.models),
             labelled("Scan", row(self.scans, self.browse_button, stretch=0)),
             self.predict_button,
+            self.missing,
             self.job,
             self.notice,
             self.result,
@@ -212,7 +214,7 @@ class PredictDock(QWidget):
             missing = "A prediction is going on"
         elif self.saving.job.busy:
             missing = "The last result is being saved"
-        gate(self.predict_button, missing)
+        gate(self.predict_button, missing, self.missing)
 
 
 def _lungs_text(prediction: Prediction) -> str:

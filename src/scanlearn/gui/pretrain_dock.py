@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from qtpy.QtWidgets import QButtonGroup, QRadioButton, QVBoxLayout, QWidget
 
+from scanlearn.config.run import RunConfig
 from scanlearn.errors import BadConfig
 from scanlearn.gui.background import Failure, Report, in_background
 from scanlearn.gui.cohort_box import CohortBox
 from scanlearn.gui.methods import METHODS
 from scanlearn.gui.notice import Notice
+from scanlearn.gui.pace_line import PaceLine
 from scanlearn.gui.plan_box import PlanBox
 from scanlearn.gui.run_slot import RunSlot
 from scanlearn.gui.settings import runs_folder
@@ -54,8 +56,9 @@ class PretrainDock(QWidget):
         self.cohorts = CohortBox()
         self.methods = QButtonGroup(self)
         self.form = SettingsForm()
-        self.plan = PlanBox()
+        self.plan = PlanBox(PaceLine(config_of, start_pretraining))
         self.start_button = primary("Start", self.start, "Train in the background")
+        self.missing = hint()
         self.notice = Notice()
         self.slot = RunSlot("pretrain")
         self._starting = False
@@ -66,6 +69,7 @@ class PretrainDock(QWidget):
         self.cohorts.failed.connect(self.notice.show_error)
         self.form.changed.connect(self._refresh)
         self.slot.changed.connect(self._refresh)
+        self.slot.changed.connect(self.plan.pace.look_again)
         self._method_chosen()
 
     def _lay_out(self) -> None:
@@ -74,7 +78,14 @@ class PretrainDock(QWidget):
         layout.addWidget(labelled("Cohort", self.cohorts))
         layout.addWidget(heading("Method"))
         layout.addWidget(self._method_choice())
-        for widget in (self.form, self.plan, self.start_button, self.notice, self.slot):
+        for widget in (
+            self.form,
+            self.plan,
+            self.start_button,
+            self.missing,
+            self.notice,
+            self.slot,
+        ):
             layout.addWidget(widget)
         layout.addStretch(1)
 
@@ -100,30 +111,29 @@ class PretrainDock(QWidget):
         assert chosen is not None
         return str(chosen.property("recipe"))
 
-    def showEvent(self, event: Any) -> None:
-        """Ask for the device when the dock is first seen."""
-        super().showEvent(event)
-        self.plan.ask_device()
-
     def start(self) -> None:
         """Write the run and launch its worker."""
         cohort = self.cohorts.cohort
         assert cohort is not None
         self.notice.clear()
+        self.plan.pace.cancel()
         self._starting = True
         self._refresh()
-        plan = Pretraining(
-            path=new_run_path(runs_folder(), f"{self.method}_{cohort.name}"),
+        path = new_run_path(runs_folder(), f"{self.method}_{cohort.name}")
+        in_background(
+            self,
+            partial(start_pretraining, replace(self._asked(cohort), path=path)),
+            done=self._started,
+            failed=self._failed,
+        )
+
+    def _asked(self, cohort: Path) -> Pretraining:
+        return Pretraining(
+            path=Path(),
             cohort=cohort,
             method=self.method,
             preset=self.form.preset,
             changes=self.form.changes(),
-        )
-        in_background(
-            self,
-            partial(start_pretraining, plan),
-            done=self._started,
-            failed=self._failed,
         )
 
     def _started(self, run: RunFolder) -> None:
@@ -176,16 +186,23 @@ class PretrainDock(QWidget):
 
     def _refresh(self) -> None:
         self._check_fit()
-        scans = self.cohorts.scans()
-        gate(self.start_button, self._missing(scans))
-        self.plan.setVisible(self.cohorts.cohort is not None)
-        if "engine.steps" in self.form.fields:
-            self.plan.show_plan(
-                scans=scans,
-                steps=self.form.value("engine.steps"),
-                minutes=self.form.value("engine.minutes"),
-                cohort=self.cohorts.cohort,
-            )
+        cohort, scans = self.cohorts.cohort, self.cohorts.scans()
+        missing = self._missing(scans)
+        gate(self.start_button, missing, self.missing)
+        if missing == self._misfit:  # the notice tells it
+            self.missing.setVisible(False)
+        self.plan.setVisible(cohort is not None)
+        if cohort is None or "engine.steps" not in self.form.fields:
+            return
+        asked = self._asked(cohort)
+        self.plan.show_plan(
+            asked,
+            key=asked,
+            scans=scans,
+            steps=self.form.value("engine.steps"),
+            minutes=self.form.value("engine.minutes"),
+            missing=missing,
+        )
 
     def _missing(self, scans: int) -> str:
         if self.cohorts.cohort is None:
@@ -203,17 +220,23 @@ class PretrainDock(QWidget):
 
 def start_pretraining(plan: Pretraining, _report: Report) -> RunFolder:
     """Check cohort and settings, write the run, launch its worker; slow."""
-    from scanlearn.launching import new_pretraining, pretraining_config
+    from scanlearn.launching import new_pretraining
 
-    config = pretraining_config(
+    run = new_pretraining(config_of(plan), plan.path)
+    launch(run)
+    return run
+
+
+def config_of(plan: Pretraining) -> RunConfig:
+    """Return the checked configuration of a plan; slow the first time."""
+    from scanlearn.launching import pretraining_config
+
+    return pretraining_config(
         [plan.cohort],
         method=plan.method,
         preset_name=plan.preset,
         changes=dict(plan.changes),
     )
-    run = new_pretraining(config, plan.path)
-    launch(run)
-    return run
 
 
 def check_fit(cohort: Path | None, spacing_mm: float | None, _report: Report) -> None:

@@ -27,10 +27,10 @@ from scanlearn.gui.curve import Curve
 from scanlearn.gui.health_light import HealthLight
 from scanlearn.gui.notice import Notice
 from scanlearn.gui.preview_picture import PreviewPicture
-from scanlearn.gui.story import Story, best_text, progress_text
+from scanlearn.gui.story import STOPPING, Story, last_words, progress_text, sentence
 from scanlearn.gui.widgets import BORDER, button, gate, hint, row
 from scanlearn.runs import Event, RunFolder, follow
-from scanlearn.runs.events import Crashed, Finished, Stopped
+from scanlearn.runs.events import Crashed, Stopped
 
 
 class RunCard(QFrame):
@@ -44,7 +44,8 @@ class RunCard(QFrame):
     ) -> None:
         super().__init__(parent)
         self.run = run
-        self.story = Story()
+        self.story = Story(check_every=run.config().engine.validate_every)
+        self._killed = False
         self.setObjectName("card")
         self.setStyleSheet(
             f"#card {{ border: 1px solid {BORDER}; border-radius: 4px }}"
@@ -104,13 +105,13 @@ class RunCard(QFrame):
         layout.addWidget(self.name)
         layout.addWidget(self.curve)
         layout.addWidget(row(self.light, self.sentence, stretch=1))
-        layout.addWidget(self.preview)
         layout.addWidget(self.bar)
         layout.addWidget(self.progress)
         layout.addWidget(self.notice)
         buttons = row(self.stop_button, self.detach_button, self.more_button)
         layout.addWidget(buttons)
         layout.setAlignment(buttons, Qt.AlignmentFlag.AlignLeft)
+        layout.addWidget(self.preview)
 
     def hide_buttons(self) -> None:
         """Leave the actions to the dock around the card."""
@@ -120,8 +121,7 @@ class RunCard(QFrame):
     def stop(self) -> None:
         """Ask the training to finish its step, save and end."""
         self.run.request_stop()
-        gate(self.stop_button, "Stopping: it finishes its step and saves")
-        self.progress.setText("Stopping: finishes its step and saves…")
+        self._refresh()
 
     def detach(self) -> None:
         """Stop watching; the training goes on."""
@@ -132,6 +132,7 @@ class RunCard(QFrame):
     def kill(self) -> None:
         """End the worker at once."""
         self.kill_action.setEnabled(False)
+        self._killed = True
 
         def work(_report: Report) -> None:
             self.run.kill()
@@ -165,28 +166,26 @@ class RunCard(QFrame):
     def _refresh(self) -> None:
         story = self.story
         self.curve.show_story(story)
-        self.curve.setVisible(bool(story.curves))
+        self.curve.setVisible(story.has_curve)
         if story.health is not None:
             self.light.show_light(story.health.light)
-            self.sentence.setText(story.health.sentence)
-        elif story.last is not None:
-            self.sentence.setText("Ended before its first health check")
-        elif story.step:
-            self.sentence.setText(
-                story.message or "Learning; the first check comes soon"
-            )
-        elif story.steps:
-            self.sentence.setText(story.message or f"Started on {story.device}")
+        if story.steps or story.last is not None:
+            self.sentence.setText(sentence(story))
         if story.preview is not None:
             file = self.run.previews / story.preview.file
             self.preview.show_picture(file, story.preview.caption)
         # Without a number of steps Qt shows a bar that never rests.
         self.bar.setRange(0, story.steps or (story.last is not None))
         self.bar.setValue(story.step)
-        if self.stop_button.isEnabled():
-            self.progress.setText(progress_text(story))
-        if story.last is None:
-            self._activity.update(story.step, story.steps)
+        if story.last is not None:  # its process may take seconds to go
+            gate(self.stop_button, "This training has ended")
+            self.progress.setText(last_words(story))
+            return
+        # Asked of the folder: another dock or a terminal may have asked for the stop.
+        stopping = self.run.stop_file.exists()
+        gate(self.stop_button, STOPPING if stopping else "")
+        self.progress.setText(f"{STOPPING}…" if stopping else progress_text(story))
+        self._activity.update(story.step, story.steps)
 
     def _lost(self, failure: Failure) -> None:
         self.notice.show_failure(failure)
@@ -198,12 +197,15 @@ class RunCard(QFrame):
         self.kill_action.setEnabled(False)
         self.detach_button.setText("Close")
         self.detach_button.setToolTip("Closes this card; the run stays under Runs")
-        self._show_last_words()
+        self._tell_the_end()
         self.ended.emit(self.run)
 
     def _crash_text(self, last: Crashed) -> str:
         saved = self.story.saved
         resume = f"Resume, under Runs, goes on from step {saved:,}." if saved else ""
+        if self._killed:
+            again = "Nothing was saved before: Resume, under Runs, begins again."
+            return f"Killed. {resume or again}"
         if last.mendable:
             # The worker's own words end with what to do.
             return f"{last.error} {resume}".strip()
@@ -211,19 +213,13 @@ class RunCard(QFrame):
         error = last.error.rstrip(".")
         return f"The training ended: {error}. {resume or otherwise}"
 
-    def _show_last_words(self) -> None:
+    def _tell_the_end(self) -> None:
         story, last = self.story, self.story.last
-        best = f" · best {best_text(story)}" if story.best else ""
-        if isinstance(last, Finished):
-            self.progress.setText(f"Finished: {last.step:,} steps{best}")
-        elif isinstance(last, Stopped):
-            why = f" ({last.reason})" if last.reason else ""
-            self.progress.setText(
-                f"Stopped{why} at step {last.step:,}; model kept{best}"
-            )
+        if isinstance(last, Stopped) and story.warning:
+            self.notice.say(story.warning)
         elif isinstance(last, Crashed):
-            self.progress.setText(progress_text(story))
-            self.light.show_light("red")
+            if not self._killed:
+                self.light.show_light("red")
             self.notice.say(
                 self._crash_text(last), details=last.details or self.run.crash_report()
             )

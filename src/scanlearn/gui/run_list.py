@@ -35,6 +35,7 @@ class RunRow:
     cohorts: tuple[Path, ...] = ()
     has_model: bool = False
     start_from: Path | None = None
+    stopping: bool = False
 
     @property
     def name(self) -> str:
@@ -136,17 +137,20 @@ class _Telling:
 def _row(run: RunFolder, telling: _Telling) -> RunRow:
     config = run.config()
     story = telling.read_on(run.events_file)
+    state = run.state()
     return RunRow(
         path=run.path,
         kind=config.kind,
         method=config.recipe.name,
-        state=run.state(),
+        state=state,
+        stopping=state == "running" and run.stop_file.exists(),
         step=story.step,
         steps=story.steps or config.engine.steps,
         best=best_text(story),
         light=story.health.light if story.health else "",
         sentence=story.health.sentence if story.health else "",
         cohorts=config.cohorts,
-        has_model=any(run.checkpoints.iterdir()) if run.checkpoints.is_dir() else False,
+        # What is there before the first save has learned nothing yet.
+        has_model=bool(story.saved) or state in ("finished", "stopped"),
         start_from=config.start_from,
     )

@@ -18,6 +18,7 @@ from scanlearn.gui.runs_table import RunsTable
 from scanlearn.gui.settings import runs_folder, under_home
 from scanlearn.gui.similar_box import SimilarBox
 from scanlearn.gui.state import shared_state
+from scanlearn.gui.story import STOPPING
 from scanlearn.gui.widgets import button, gate, hint, page, primary, row
 from scanlearn.runs import RunFolder, launch
 
@@ -105,7 +106,8 @@ class RunsDock(QWidget):
     def stop(self) -> None:
         """Ask the selected run to save and end."""
         self._run().request_stop()
-        gate(self.stop_button, "Stopping: it finishes its step and saves")
+        gate(self.stop_button, STOPPING)
+        self.state.runs.refresh()
 
     def _run(self) -> RunFolder:
         chosen = self.table.chosen()
@@ -168,6 +170,8 @@ class RunsDock(QWidget):
             gate(control, nothing)
         state = chosen.state if chosen else ""
         running = "" if state == "running" else f"The run is not running: {state}"
+        if chosen is not None and chosen.stopping:
+            running = STOPPING
         gate(self.stop_button, nothing or running)
         resumable = (
             "" if state in _RESUMABLE else f"The run cannot go on: it is {state}"

@@ -70,7 +70,9 @@ class RunsTable(QTableWidget):
 
 
 def _texts(run: RunRow) -> tuple[str, str, str, str]:
-    if run.state == "running":
+    if run.stopping:
+        state = "stopping"
+    elif run.state == "running":
         state = f"{SYMBOLS[run.light]} {run.percent} %"
     else:
         state = run.state

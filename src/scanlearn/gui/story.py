@@ -22,22 +22,35 @@ from scanlearn.runs.events import (
 #: Values of a step that are no learning curve.
 _NO_CURVE = {"total", "learning_rate", "rate", "seconds", "grad_norm"}
 
+#: What is told from the wish to stop until the training has ended.
+STOPPING = "Stopping: it finishes its step and saves"
+
 
 @dataclass
 class Story:
-    """The newest of everything, and the curves."""
+    """The newest of everything, and the curves.
 
+    ``check_every`` is after how many steps the training looks at what it has learned.
+    """
+
+    check_every: int = 0
     step: int = 0
     steps: int = 0
     device: str = ""
     seconds_left: float | None = None
     health: Health | None = None
     message: str = ""
+    warning: str = ""
     preview: Preview | None = None
     saved: int | None = None
     last: Finished | Stopped | Crashed | None = None
     best: dict[str, float] = field(default_factory=dict)
     curves: dict[str, tuple[list[int], list[float]]] = field(default_factory=dict)
+
+    @property
+    def has_curve(self) -> bool:
+        """Whether there is a line to draw; one point is none."""
+        return any(len(steps) > 1 for steps, _ in self.curves.values())
 
     def add(self, event: Event) -> None:
         """Take in one more event."""
@@ -58,13 +71,15 @@ class Story:
             self.preview = event
         elif isinstance(event, Message):
             self.message = event.text
+            if event.severity == "warning":
+                self.warning = event.text
         elif isinstance(event, LAST_WORDS):
             self.last = event
             self.step = getattr(event, "step", self.step)
 
     def _begin(self, event: Started) -> None:
         self.steps, self.step, self.device = event.steps, event.step, event.device
-        self.last, self.seconds_left = None, None
+        self.last, self.seconds_left, self.warning = None, None, ""
         # A resumed run trains some steps again: their old points would draw a loop.
         for steps, values in self.curves.values():
             while steps and steps[-1] > event.step:
@@ -77,6 +92,24 @@ class Story:
                 steps, points = self.curves.setdefault(name, ([], []))
                 steps.append(step)
                 points.append(value)
+
+
+def sentence(story: Story) -> str:
+    """Return what is known of whether something is learned, and when more will be."""
+    if story.health is not None:
+        return story.health.sentence
+    if story.best:
+        return f"Checked on scans it does not learn from: best {best_text(story)}"
+    # The check of a step is told after the step.
+    begun_checks = story.step + (story.last is not None) > story.check_every
+    if begun_checks:
+        text = "Not checked: too few labelled patients to hold one out"
+    elif story.last is not None:
+        text = "Ended before its first check"
+    else:
+        begun = "Learning" if story.step else f"Started on {story.device}"
+        text = f"{begun}; the first check comes after {story.check_every:,} steps"
+    return f"{text}. {story.message}" if story.message else text
 
 
 def best_text(story: Story) -> str:
@@ -109,3 +142,14 @@ def progress_text(story: Story) -> str:
     if story.seconds_left is not None and story.last is None:
         text += f" · {duration(story.seconds_left)} left"
     return text
+
+
+def last_words(story: Story) -> str:
+    """Return how a training ended, and the best it reached."""
+    last, best = story.last, f" · best {best_text(story)}" if story.best else ""
+    if isinstance(last, Finished):
+        return f"Finished: {last.step:,} steps{best}"
+    if isinstance(last, Stopped):
+        why = f" ({last.reason})" if last.reason not in ("", "asked for") else ""
+        return f"Stopped{why} at step {last.step:,}; model kept{best}"
+    return progress_text(story)

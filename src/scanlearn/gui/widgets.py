@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from napari.settings import get_settings
 from napari.utils.theme import Theme, get_theme
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtGui import QHelpEvent, QPaintEvent
 from qtpy.QtWidgets import (
     QComboBox,
     QFrame,
@@ -15,6 +16,10 @@ from qtpy.QtWidgets import (
     QPushButton,
     QScrollArea,
     QSizePolicy,
+    QStyle,
+    QStyleOptionComboBox,
+    QStylePainter,
+    QToolTip,
     QVBoxLayout,
     QWidget,
 )
@@ -106,15 +111,47 @@ def primary(text: str, clicked: Callable[[], object], tip: str = "") -> QPushBut
     return made
 
 
-def gate(control: QPushButton, missing: str) -> None:
-    """Enable a button, or say in its tooltip what is missing."""
+def gate(control: QPushButton, missing: str, told: QLabel | None = None) -> None:
+    """Enable a button, or say in its tooltip, and in a line, what is missing."""
     control.setEnabled(not missing)
     control.setToolTip(missing or str(control.property("tip") or ""))
+    if told is not None:
+        told.setText(missing)
+        told.setVisible(bool(missing))
+
+
+class _ElidingComboBox(QComboBox):
+    """Cuts the middle out of what does not fit; Qt's own cuts the end off."""
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        """Draw as Qt does, with the shortened text."""
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        style = self.style()
+        assert style is not None
+        part = QStyle.SubControl.SC_ComboBoxEditField
+        kind = QStyle.ComplexControl.CC_ComboBox
+        room = style.subControlRect(kind, option, part, self).width() - 4
+        middle = Qt.TextElideMode.ElideMiddle
+        text = self.fontMetrics().elidedText(option.currentText, middle, room)
+        option.currentText = text
+        painter = QStylePainter(self)
+        painter.drawComplexControl(kind, option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+
+    def event(self, event: QEvent | None) -> bool:
+        """Show the whole text in the tooltip."""
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
+            whole = self.itemData(self.currentIndex(), Qt.ItemDataRole.ToolTipRole)
+            parts = (self.toolTip(), whole or self.currentText())
+            QToolTip.showText(event.globalPos(), "\n".join(filter(None, parts)), self)
+            return True
+        return super().event(event)
 
 
 def combo(tip: str = "") -> QComboBox:
     """Return a drop-down list that never makes its dock wider."""
-    box = QComboBox()
+    box = _ElidingComboBox()
     box.setToolTip(tip)
     box.setSizeAdjustPolicy(
         QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
