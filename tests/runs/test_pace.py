@@ -56,7 +56,7 @@ def test_only_a_training_of_the_same_costs_counts(
     (broken / "config.yaml").write_text("kind: nothing\n")
     longer = changed(config, engine={"steps": 9999}, recipe={"temperature": 0.5})
     assert find_pace(tmp_path, longer) is not None
-    larger = changed(config, recipe={"batch": 64})
+    larger = changed(config, recipe={"batch": 2 * config.recipe.batch})
     assert find_pace(tmp_path, larger) is None
     assert find_pace(tmp_path / "empty", config) is None
 
