@@ -1,0 +1,146 @@
+"""Clusters as targets: spherical k-means, DeepCluster-v2, Sinkhorn codes and SwAV.
+
+Caron et al., "Unsupervised Learning of Visual Features by Contrasting Cluster
+Assignments", NeurIPS 2020. Features and prototypes are unit vectors throughout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+#: Label of a sample that was never assigned.
+UNASSIGNED = -100
+
+#: Rows that are compared with all centroids at once.
+_ROWS = 16_384
+
+
+def spherical_kmeans(
+    x: Tensor, clusters: int, *, iterations: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Cluster unit vectors by direction.
+
+    Centroids begin as distinct random rows; an empty cluster keeps its centroid.
+
+    Parameters
+    ----------
+    x
+        (n, d) unit vectors.
+    clusters
+        K, at most n.
+    iterations
+        Rounds of assigning and averaging, before a last assignment.
+    generator
+        On the CPU.
+
+    Returns
+    -------
+    tuple of Tensor
+        Unit centroids (K, d), and the cluster (n,) of each row.
+    """
+    start = torch.randperm(len(x), generator=generator)[:clusters].to(x.device)
+    centroids = x[start]
+    for _ in range(iterations):
+        centroids = updated_centroids(x, nearest(x, centroids), centroids)
+    return centroids, nearest(x, centroids)
+
+
+def nearest(x: Tensor, centroids: Tensor) -> Tensor:
+    """Return the centroid (n,) with the largest inner product."""
+    parts = [(rows @ centroids.T).argmax(dim=1) for rows in x.split(_ROWS)]
+    return torch.cat(parts)
+
+
+def updated_centroids(x: Tensor, assigned: Tensor, centroids: Tensor) -> Tensor:
+    """Return the unit means of the clusters; empty ones stay as they were."""
+    sums = torch.zeros_like(centroids).index_add_(0, assigned, x)
+    filled = torch.bincount(assigned, minlength=len(centroids)) > 0
+    return torch.where(filled[:, None], F.normalize(sums, dim=1), centroids)
+
+
+def deepcluster_loss(
+    views: Sequence[Tensor],
+    centroids: Sequence[Tensor],
+    labels: Tensor,
+    *,
+    temperature: float,
+) -> Tensor:
+    """Predict the cluster of each sample from each of its views.
+
+    Parameters
+    ----------
+    views
+        V views, each (n, d).
+    centroids
+        Of the heads, each (K_h, d); they get no gradient.
+    labels
+        (heads, n); :data:`UNASSIGNED` does not count.
+
+    Returns
+    -------
+    Tensor
+        Mean cross-entropy over heads, views and samples; 0 without any label.
+    """
+    z = torch.cat(list(views))
+    losses = []
+    for matrix, targets in zip(centroids, labels, strict=True):
+        wanted = targets.repeat(len(views))
+        logits = z @ matrix.detach().T / temperature
+        counted = (wanted != UNASSIGNED).sum().clamp_min(1)
+        total = F.cross_entropy(
+            logits, wanted, ignore_index=UNASSIGNED, reduction="sum"
+        )
+        losses.append(total / counted)
+    return torch.stack(losses).mean()
+
+
+@torch.no_grad()
+def sinkhorn(scores: Tensor, *, epsilon: float, iterations: int) -> Tensor:
+    """Spread samples evenly over prototypes, close to their scores.
+
+    Parameters
+    ----------
+    scores
+        (n, K) inner products of samples and prototypes.
+    epsilon
+        Smoothness of the codes.
+    iterations
+        Rounds of evening out; none gives a softmax, with which all may fall into one.
+
+    Returns
+    -------
+    Tensor
+        (n, K) codes; each row sums to 1.
+    """
+    q = ((scores.float() - scores.float().max()) / epsilon).exp()
+    q = q / q.sum()
+    for _ in range(iterations):
+        q = q / (q.sum(dim=0, keepdim=True).clamp_min(1e-30) * q.shape[1])
+        q = q / (q.sum(dim=1, keepdim=True).clamp_min(1e-30) * q.shape[0])
+    return q / q.sum(dim=1, keepdim=True).clamp_min(1e-30)
+
+
+def swav_loss(
+    scores: Sequence[Tensor], codes: Sequence[Tensor], *, temperature: float
+) -> Tensor:
+    """Predict the codes of the first views from every other view.
+
+    Parameters
+    ----------
+    scores
+        Of V views, each (n, K).
+    codes
+        Of the first A views, each (n, K).
+    """
+    logs = [F.log_softmax(s.float() / temperature, dim=1) for s in scores]
+    losses = [
+        -(code * log).sum(dim=1).mean()
+        for a, code in enumerate(codes)
+        for v, log in enumerate(logs)
+        if v != a
+    ]
+    return torch.stack(losses).mean()
