@@ -10,15 +10,22 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
+from scanlearn.anatomy.frames import frame_of_field
+from scanlearn.cohort.catalogue import write_record
+from scanlearn.cohort.layout import Layout, Settings, write_settings
 from scanlearn.cohort.prepare import prepare
+from scanlearn.cohort.record import Intensity, ScanRecord, matrix_of
+from scanlearn.cohort.store import NpyStore
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.phantom.sample import write_sample
+from scanlearn.scans.geometry import Grid
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -61,6 +68,74 @@ def tiny_cohort(tiny_sample: Path, tmp_path_factory: pytest.TempPathFactory) -> 
             PrepareConfig(spacing_mm=4.0, workers=0),
         )
     return base / "cohort"
+
+
+@pytest.fixture(scope="session")
+def mixed_cohorts(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Return cohorts of CT volumes, MR volumes and radiographs, made of waves.
+
+    Six volumes of 9 to 14 slices, five of 5 to 9, and twelve images; not to be changed.
+    """
+    base, rng = tmp_path_factory.mktemp("mixed"), np.random.default_rng(0)
+    hu = Intensity(units="HU", outside=-1024, percentiles=(-1000, -500, 100))
+    z = Intensity(units="zscore", outside=-3, percentiles=(-2, 0, 2))
+    unit = Intensity(units="unit", outside=0, percentiles=(0, 0.5, 1))
+    return [
+        _write_waves(base / name, modality, intensity, shapes, rng)
+        for name, modality, intensity, shapes in (
+            ("chest", "CT", hu, [(9 + n, 26, 22) for n in range(6)]),
+            ("heads", "MR", z, [(5 + n, 18, 24) for n in range(5)]),
+            ("films", "DX", unit, [(1, 40, 36)] * 12),
+        )
+    ]
+
+
+def _write_waves(
+    folder: Path,
+    modality: str,
+    intensity: Intensity,
+    shapes: list[tuple[int, int, int]],
+    rng: np.random.Generator,
+) -> Path:
+    layout = Layout(folder)
+    layout.scans.mkdir(parents=True)
+    write_settings(layout, Settings(PrepareConfig(spacing_mm=4.0)))
+    low, _, high = intensity.percentiles
+    for number, shape in enumerate(shapes):
+        affine = np.zeros((4, 4))
+        affine[[2, 1, 0], [0, 1, 2]] = 4.0
+        affine[3, 3] = 1
+        grid = Grid(shape, affine)
+        z, y, x = np.indices(shape) / 10
+        rate, phase = rng.uniform(1, 4), rng.uniform(0, 6)
+        wave = np.sin(rate * x + phase + z) * np.cos(rate * y - z)
+        noisy = np.clip(wave + rng.normal(0, 0.1, shape), -1, 1)
+        voxels = low + (high - low) * (noisy + 1) / 2
+        kind = np.int16 if intensity.units == "HU" else np.float32
+        patient = f"P-{modality.lower()}{number:04x}"
+        key = f"{patient}-abcdef"
+        about: dict[str, Any] = {
+            name: f"{key}-{name}"
+            for name in ("source_hash", "source_stamp", "voxel_hash")
+        }
+        record = ScanRecord(
+            key=key,
+            patient=patient,
+            modality=modality,
+            store="npy",
+            dtype=np.dtype(kind).name,
+            shape=shape,
+            spacing_mm=grid.spacing_mm,
+            affine=matrix_of(grid),
+            intensity=intensity,
+            source_shape=shape,
+            source_affine=matrix_of(grid),
+            frame=frame_of_field(grid),
+            **about,
+        )
+        NpyStore().write(layout.voxels(key, ".npy"), voxels.astype(kind))
+        write_record(layout, record)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from scanlearn.cohort.labels import LabelSet
+from scanlearn.cohort.slices import slice_cohorts
 from scanlearn.cohort.working import WorkingCohorts
+from scanlearn.config.joint import JointConfig
 from scanlearn.config.presets import preset
 from scanlearn.config.run import RunConfig, merge, parse_run_config
-from scanlearn.errors import BadCohort, BadRun
+from scanlearn.errors import BadCohort, BadConfig, BadRun
 from scanlearn.runs.folder import RunFolder, new_run_path
 
-METHODS = ("drasclr",)
+METHODS = ("drasclr", "joint")
 TASKS = ("segmentation",)
 
 
@@ -36,13 +38,28 @@ def pretraining_config(
     *,
     method: str,
     preset_name: str,
+    start_from: Path | None = None,
     changes: dict[str, Any] | None = None,
 ) -> RunConfig:
-    """Return the checked configuration of a pre-training."""
+    """Return the checked configuration of a pre-training.
+
+    Raises
+    ------
+    BadConfig
+        If a setting is wrong, or the method cannot start from another run.
+    """
     settings = preset(method, preset_name, changes or {})
-    return parse_run_config(
-        merge(settings, {"kind": "pretrain", "cohorts": _absolute(cohorts)})
-    )
+    facts: dict[str, Any] = {"kind": "pretrain", "cohorts": _absolute(cohorts)}
+    if start_from is not None:
+        facts["start_from"] = _absolute([start_from])[0]
+    config = parse_run_config(merge(settings, facts))
+    if config.start_from is not None and method != "joint":
+        raise BadConfig(
+            f"A pre-training by {method} cannot start from another run",
+            expected="--method joint, or no --from",
+            next_step="Leave --from out",
+        )
+    return config
 
 
 def new_pretraining(config: RunConfig, out: Path | None = None) -> RunFolder:
@@ -52,7 +69,13 @@ def new_pretraining(config: RunConfig, out: Path | None = None) -> RunFolder:
     ------
     BadCohort
         If the cohorts cannot be trained on: none there, or scans of one patient only.
+    BadRun
+        If the run to start from has no encoder yet.
     """
+    if isinstance(config.recipe, JointConfig):
+        slice_cohorts(config.cohorts, config.recipe)
+        _check_start(config.start_from)
+        return RunFolder.create(out or _default_path(config), config)
     found = WorkingCohorts(config.cohorts, config.recipe.spacing_mm)
     if len(found.patients()) < 2:
         raise BadCohort(
@@ -89,15 +112,7 @@ def new_finetuning(
     BadRun
         If the run to start from has no encoder yet.
     """
-    start = config.start_from
-    if start is not None:
-        RunFolder(start)
-        if not (start / "checkpoints" / "encoder.json").is_file():
-            raise BadRun(
-                f"{start} has no trained encoder yet",
-                expected="a pre-training run that has saved at least once",
-                next_step="Choose another run, or start from scratch",
-            )
+    _check_start(config.start_from)
     path = out or _default_path(config)
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
@@ -106,6 +121,18 @@ def new_finetuning(
         return RunFolder.create(path, config, inputs=draft)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _check_start(run: Path | None) -> None:
+    if run is None:
+        return
+    RunFolder(run)
+    if not (run / "checkpoints" / "encoder.json").is_file():
+        raise BadRun(
+            f"{run} has no trained encoder yet",
+            expected="a pre-training run that has saved at least once",
+            next_step="Choose another run, or start from scratch",
+        )
 
 
 def _default_path(config: RunConfig) -> Path:

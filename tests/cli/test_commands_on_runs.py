@@ -377,3 +377,29 @@ def test_an_internal_error_is_not_the_users(scanlearn, monkeypatch):
     assert answer.status == 1
     crashed = json.loads(answer.out)
     assert (crashed["kind"], crashed["mendable"]) == ("crashed", False)
+
+
+def test_a_joint_pretraining_of_several_cohorts(scanlearn, mixed_cohorts, tmp_path):
+    """CT and MR volumes and radiographs in one training, from three cohorts."""
+    out = tmp_path / "joint"
+    small = {
+        "trunk.width": 4,
+        "transformer.dim": 8,
+        "transformer.layers": 1,
+        "image_side": 24,
+        "image_crop": 16,
+        "slice_side": 16,
+        "slices": 5,
+        "engine.steps": 6,
+        "engine.save_every": 5,
+    }
+    settings = [f"-s{key}={value}" for key, value in small.items()]
+    options = ("--method", "joint", "--clustering", "swav", "--preset", "quick")
+    answer = scanlearn("pretrain", *mixed_cohorts, *options, *settings, "--out", out)
+    assert answer.status == 0, answer.err
+    run = RunFolder(out)
+    assert run.state() == "finished"
+    assert run.config().recipe.clustering == "swav"
+    assert (run.checkpoints / "encoder.safetensors").is_file()
+    line = scanlearn("pretrain", mixed_cohorts[0], "--clustering", "swav").told()
+    assert "has no clusters" in line

@@ -66,6 +66,47 @@ def test_sgd_follows_its_formula():
         assert torch.allclose(weight, expected, atol=1e-12)
 
 
+def test_larc_moves_a_tensor_by_its_own_length():
+    """One step without momentum and decay moves by lr * eta * |p|."""
+    config = OptimiserConfig(
+        name="larc", learning_rate=0.3, momentum=0.0, weight_decay=0.0
+    )
+    start = torch.randn(2, 3, 4, dtype=torch.float64)
+    weights = [nn.Parameter(start[0] * 0.01), nn.Parameter(start[1] * 50)]
+    before = [w.detach().clone() for w in weights]
+    optimiser = make_optimiser([{"params": weights}], config)
+    sum(((w * (n + 7)) ** 3).sum() for n, w in enumerate(weights)).backward()
+    slopes = [w.grad.clone() for w in weights]
+    optimiser.step()
+    for weight, old, slope in zip(weights, before, slopes, strict=True):
+        step = weight.detach() - old
+        assert float(step.norm()) == pytest.approx(0.3e-3 * float(old.norm()), rel=1e-3)
+        torch.testing.assert_close(step / step.norm(), -slope / slope.norm())
+
+
+def test_larc_follows_its_formula_with_decay_and_momentum():
+    config = OptimiserConfig(
+        name="larc", learning_rate=2.0, momentum=0.5, weight_decay=0.1
+    )
+    weight = nn.Parameter(torch.tensor([3.0, -4.0], dtype=torch.float64))
+    zero = nn.Parameter(torch.zeros(2, dtype=torch.float64))
+    optimiser = make_optimiser([{"params": [weight, zero]}], config)
+    expected, velocity = weight.detach().clone(), torch.zeros(2, dtype=torch.float64)
+    for _ in range(3):
+        optimiser.zero_grad()
+        ((weight**2).sum() + zero.sum()).backward()
+        slope = 2 * expected
+        length = expected.norm()
+        scaled = (slope + 0.1 * expected) * 1e-3 * length
+        velocity = 0.5 * velocity + scaled / (slope.norm() + 0.1 * length + 1e-8)
+        expected = expected - 2.0 * velocity
+        optimiser.step()
+        torch.testing.assert_close(weight.detach(), expected, rtol=0, atol=1e-12)
+        assert optimiser.param_groups[0]["weight_decay"] == 0.1
+        if _ == 0:  # a tensor of zeros takes the gradient as it is
+            torch.testing.assert_close(zero.detach(), torch.full_like(zero, -2.0))
+
+
 def test_adamw_takes_its_settings_and_a_rate_a_group():
     config = OptimiserConfig(learning_rate=0.02, weight_decay=0.3)
     slow, fast = nn.Linear(2, 2), nn.Linear(2, 2)

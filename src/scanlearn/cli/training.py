@@ -45,7 +45,21 @@ def pretrain(
             help="One or several cohorts: folders or URLs.",
         ),
     ],
-    method: Annotated[Literal["drasclr"], typer.Option()] = "drasclr",
+    method: Annotated[
+        Literal["drasclr", "joint"],
+        typer.Option(
+            help="drasclr: patches of CT at known places, for subtle local disease; "
+            "joint: slices, whole volumes and radiographs together."
+        ),
+    ] = "drasclr",
+    clustering: Annotated[
+        Literal["deepcluster", "swav"] | None,
+        typer.Option(help="Of joint: clusters of each epoch, or while training."),
+    ] = None,
+    start_from: Annotated[
+        Path | None,
+        typer.Option("--from", help="Of joint: the run whose trunk is taken over."),
+    ] = None,
     preset: Preset = "standard",
     config: File = None,
     settings: Settings = [],  # noqa: B006 - typer wants a list
@@ -57,12 +71,22 @@ def pretrain(
 
     Example: scanlearn pretrain ~/cohorts/chest --method drasclr --preset quick
     """
+    changes = _changes(config, settings, minutes)
+    if clustering is not None:
+        if method != "joint":
+            raise BadConfig(
+                f"--clustering was given, but {method} has no clusters",
+                expected="--method joint, or no --clustering",
+                next_step="Leave one of them out",
+            )
+        changes = merge(changes, {"recipe": {"clustering": clustering}})
     run = new_pretraining(
         pretraining_config(
             cohort,
             method=method,
             preset_name=preset,
-            changes=_changes(config, settings, minutes),
+            start_from=start_from,
+            changes=changes,
         ),
         out,
     )

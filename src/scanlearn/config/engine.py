@@ -45,10 +45,13 @@ class EngineConfig(Frozen):
 class OptimiserConfig(Frozen):
     """Which optimiser, how fast, and how the rate falls."""
 
-    name: Literal["sgd", "adamw"] = "adamw"
+    name: Literal["sgd", "larc", "adamw"] = Field(
+        default="adamw",
+        description="larc: SGD with gradients scaled to the length of the weights",
+    )
     learning_rate: float = Field(default=1e-3, gt=0)
     weight_decay: float = Field(default=1e-4, ge=0)
-    momentum: float = Field(default=0.9, ge=0, lt=1, description="Of SGD only")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="Of SGD and LARC")
     warmup: float = Field(
         default=0.0, ge=0, lt=1, description="Fraction of the steps with a rising rate"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -21,8 +22,9 @@ def make_optimiser(groups: list[dict[str, Any]], config: OptimiserConfig) -> Opt
         }
         for group in groups
     ]
-    if config.name == "sgd":
-        return torch.optim.SGD(
+    if config.name in ("sgd", "larc"):
+        kind = Larc if config.name == "larc" else torch.optim.SGD
+        return kind(
             scaled,
             lr=config.learning_rate,
             momentum=config.momentum,
@@ -31,6 +33,38 @@ def make_optimiser(groups: list[dict[str, Any]], config: OptimiserConfig) -> Opt
     return torch.optim.AdamW(
         scaled, lr=config.learning_rate, weight_decay=config.weight_decay
     )
+
+
+class Larc(torch.optim.SGD):
+    """SGD whose gradients are scaled to the length of what they change.
+
+    You, Gitman and Ginsburg, "Large Batch Training of Convolutional Networks", 2017, in
+    the scaling form: ``(g + wd p) eta |p| / (|g| + wd |p| + eps)`` takes the place of
+    the gradient g of a tensor p; where a norm is zero, g stays. Weight decay is in it.
+    """
+
+    #: Trust coefficient eta, and what keeps the division finite.
+    trust, eps = 1e-3, 1e-8
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Scale the gradients, then step as SGD does."""
+        decays = [group["weight_decay"] for group in self.param_groups]
+        for group, decay in zip(self.param_groups, decays, strict=True):
+            group["weight_decay"] = 0.0
+            for p in group["params"]:
+                if p.grad is not None:
+                    self._scale(p, p.grad, decay)
+        found: float | None = super().step(closure)
+        for group, decay in zip(self.param_groups, decays, strict=True):
+            group["weight_decay"] = decay
+        return found
+
+    def _scale(self, p: torch.Tensor, gradient: torch.Tensor, decay: float) -> None:
+        length, slope = p.norm(), gradient.norm()
+        rate = self.trust * length / (slope + decay * length + self.eps)
+        scaled = (gradient + decay * p) * rate
+        gradient.copy_(torch.where((length > 0) & (slope > 0), scaled, gradient))
 
 
 def make_schedule(

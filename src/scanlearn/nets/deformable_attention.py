@@ -108,7 +108,8 @@ class DeformableAttention(nn.Module):
         missing = self.kernel - 2 * ((self.kernel - self.stride) // 2) - length
         per_head = F.pad(per_head, (0, max(0, missing)))
         raw = self.offset_value(F.gelu(self.offset_window(per_head)))
-        return self.reach * raw.float().tanh().view(batch, self.heads, -1)
+        bounded: Tensor = raw.float().tanh().view(batch, self.heads, -1)
+        return self.reach * bounded
 
     def samples(self, lengths: Tensor) -> Tensor:
         """Return how many positions are sampled of sequences of these lengths."""

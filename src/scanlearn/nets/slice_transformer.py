@@ -109,9 +109,10 @@ class HiddenSlices(nn.Module):
 
 
 def hidden_loss(predicted: Tensor, tokens: Tensor, hidden: Tensor) -> Tensor:
-    """Return the mean squared distance to the unit embeddings of hidden slices.
+    """Return the mean squared distance of hidden slices' embeddings, of unit length.
 
-    Slices that were seen do not count, and no gradient reaches the embeddings.
+    It is twice 1 - cosine. Slices that were seen do not count, and no gradient reaches
+    the embeddings.
 
     Parameters
     ----------
@@ -121,8 +122,8 @@ def hidden_loss(predicted: Tensor, tokens: Tensor, hidden: Tensor) -> Tensor:
         (B, N), true where a slice was hidden.
     """
     target = F.normalize(tokens.detach().float(), dim=-1)
-    distance = (predicted.float() - target).square().sum(dim=-1)
-    return distance[hidden].mean()
+    guess = F.normalize(predicted.float(), dim=-1)
+    return (guess - target).square().sum(dim=-1)[hidden].mean()
 
 
 def copied_loss(tokens: Tensor, hidden: Tensor, lengths: Tensor) -> Tensor:
@@ -136,8 +137,7 @@ def copied_loss(tokens: Tensor, hidden: Tensor, lengths: Tensor) -> Tensor:
     seen = slice_mask(lengths, tokens.shape[1]) & ~hidden
     far = torch.where(seen[:, None, :], distance, tokens.shape[1])
     nearest = far.argmin(dim=2)[..., None].expand_as(tokens)
-    copied = F.normalize(tokens.float().gather(1, nearest), dim=-1)
-    return hidden_loss(copied, tokens, hidden)
+    return hidden_loss(tokens.gather(1, nearest), tokens, hidden)
 
 
 def hidden_slices(

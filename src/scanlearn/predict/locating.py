@@ -19,7 +19,7 @@ from scanlearn.files import write_text
 from scanlearn.predict.predicting import Tell
 from scanlearn.predict.ready_volume import place_ready
 from scanlearn.predict.sources import named_scans
-from scanlearn.recipes.encoder_file import read_card
+from scanlearn.recipes.encoder_file import read_patch_card
 from scanlearn.runs.events import Message, Step
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.read import read_scan
@@ -63,7 +63,7 @@ def locate_scans(
     BadScan
         If there is no such scan.
     """
-    atlas = read_card(run).located()
+    atlas = read_patch_card(run).located()
     entries = named_scans(source, series)
     out.mkdir(parents=True, exist_ok=True)
     written = []

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -18,6 +18,8 @@ from scanlearn.errors import BadRun
 from scanlearn.files import write_text, written_beside
 from scanlearn.nets.dense_encoder import STRIDE, DenseEncoder, pool_of
 from scanlearn.nets.location_encoder import LocationEncoder
+from scanlearn.nets.slice_encoder import SliceEncoder
+from scanlearn.recipes.slice_encoder_card import SliceEncoderCard
 
 Encoder = LocationEncoder | DenseEncoder
 
@@ -126,7 +128,14 @@ class EncoderCard(BaseModel):
         )
 
 
-def save_encoder(folder: Path, encoder: nn.Module, card: EncoderCard) -> None:
+Card = Annotated[EncoderCard | SliceEncoderCard, Field(discriminator="architecture")]
+
+_CARDS: TypeAdapter[EncoderCard | SliceEncoderCard] = TypeAdapter(Card)
+
+
+def save_encoder(
+    folder: Path, encoder: nn.Module, card: EncoderCard | SliceEncoderCard
+) -> None:
     """Write both files beside their places and rename them."""
     save_weights(folder / WEIGHTS, encoder.state_dict())
     write_text(folder / CARD, card.model_dump_json(indent=1))
@@ -139,11 +148,11 @@ def save_weights(path: Path, weights: dict[str, Tensor]) -> None:
         save_file(plain, draft)
 
 
-def read_card(run: Path) -> EncoderCard:
+def read_card(run: Path) -> EncoderCard | SliceEncoderCard:
     """Read a run's ``encoder.json``, or say that it has no encoder yet."""
     path = run / "checkpoints" / CARD
     try:
-        return EncoderCard.model_validate(json.loads(path.read_text("utf-8")))
+        return _CARDS.validate_python(json.loads(path.read_text("utf-8")))
     except FileNotFoundError:
         raise BadRun(
             f"{run} has no trained encoder ({CARD} is missing)",
@@ -154,9 +163,54 @@ def read_card(run: Path) -> EncoderCard:
         raise BadRun(f"{path} cannot be understood: {error}") from None
 
 
-def load_encoder(run: Path) -> tuple[Encoder, EncoderCard]:
-    """Load a run's encoder with its weights, on the CPU, in evaluation mode."""
+def read_patch_card(run: Path) -> EncoderCard:
+    """Read the card of an encoder of patches.
+
+    Raises
+    ------
+    BadRun
+        If the run has none, or one that sees slices.
+    """
     card = read_card(run)
+    if not isinstance(card, EncoderCard):
+        raise BadRun(
+            f"{run} has an encoder of slices",
+            expected="a pre-training with --method drasclr, which sees patches in "
+            "three dimensions",
+            next_step="Choose another run",
+        )
+    return card
+
+
+def load_encoder(run: Path) -> tuple[Encoder, EncoderCard]:
+    """Load a run's encoder of patches, on the CPU, in evaluation mode.
+
+    Raises
+    ------
+    BadRun
+        If the run has none, or one that sees slices.
+    """
+    card = read_patch_card(run)
+    encoder = card.build()
+    fill(encoder, run, weights=WEIGHTS, card=CARD)
+    return encoder.eval(), card
+
+
+def load_slice_encoder(run: Path) -> tuple[SliceEncoder, SliceEncoderCard]:
+    """Load a run's encoder of slices, on the CPU, in evaluation mode.
+
+    Raises
+    ------
+    BadRun
+        If the run has none, or one that sees patches.
+    """
+    card = read_card(run)
+    if not isinstance(card, SliceEncoderCard):
+        raise BadRun(
+            f"{run} has an encoder of patches in three dimensions",
+            expected="a pre-training with --method joint, which sees slices",
+            next_step="Choose another run",
+        )
     encoder = card.build()
     fill(encoder, run, weights=WEIGHTS, card=CARD)
     return encoder.eval(), card

@@ -8,12 +8,14 @@ from scanlearn.config.run import RunConfig
 from scanlearn.engine.recipe import Recipe
 from scanlearn.recipes.finetune.segmentation import Segmentation
 from scanlearn.recipes.pretrain.drasclr import Drasclr
+from scanlearn.recipes.pretrain.joint import Joint
 from scanlearn.runs.folder import RunFolder
 
 Maker = Callable[[RunConfig, RunFolder], Recipe]
 
 RECIPES: dict[str, Maker] = {
     "drasclr": lambda config, run: Drasclr(config),
+    "joint": lambda config, run: Joint(config),
     "segmentation": Segmentation,
 }
 

@@ -1,0 +1,45 @@
+"""What the joint method's encoder is, beside its weights on disk."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from scanlearn.config.joint import TransformerConfig, TrunkConfig
+from scanlearn.nets.resnet import ResNet
+from scanlearn.nets.slice_encoder import SliceEncoder
+from scanlearn.nets.slice_transformer import SliceTransformer
+
+Units = Literal["HU", "zscore", "unit"]
+
+
+class SliceEncoderCard(BaseModel):
+    """What another program must know to use the weights."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    architecture: Literal["slice-encoder"] = "slice-encoder"
+    method: str
+    trunk: TrunkConfig
+    transformer: TransformerConfig
+    #: Pixels of a slice, whose square holds the whole field of view, and the most
+    #: slices of a volume, evenly taken.
+    slice_side: int
+    slices: int
+    #: What its training images' intensities meant.
+    units: tuple[Units, ...]
+    #: Whether the transformer was trained; else a volume is the mean of its slices.
+    holistic: bool
+    step: int
+
+    def build(self) -> SliceEncoder:
+        """Make the network, untrained."""
+        options = self.transformer.model_dump()
+        dim = options.pop("dim")
+        return SliceEncoder(
+            ResNet(self.trunk.architecture, width=self.trunk.width),
+            SliceTransformer(dim, **options),
+            dim=dim,
+        )
