@@ -11,6 +11,7 @@ from scanlearn.errors import BadConfig
 from scanlearn.gui.methods import METHODS
 from scanlearn.gui.pretrain_dock import PretrainDock
 from scanlearn.gui.settings_form import SettingsForm
+from scanlearn.gui.state import shared_state
 from scanlearn.runs.folder import RunFolder, find_runs
 
 pytestmark = pytest.mark.viewer
@@ -35,6 +36,15 @@ def test_without_a_cohort_start_says_what_is_missing(
     assert not dock.plan.isVisible()
     dock.cohorts.open(tmp_path)
     assert "is no cohort" in dock.notice.text.text()
+
+
+def test_a_cohort_that_is_there_already_is_planned_at_once(
+    open_dock: Any, prepared: Path
+) -> None:
+    shared_state().choose_cohort(prepared)
+    dock = open_dock(PretrainDock)
+    assert dock.start_button.isEnabled()
+    assert "2 scans" in dock.plan.numbers.text()
 
 
 def test_presets_fill_the_settings(qtbot: Any) -> None:

@@ -156,8 +156,8 @@ def pooling_factor(record: ScanRecord, spacing_mm: float | None) -> int:
         raise BadConfig(
             f"The cohort's voxels are {finest:g} mm, the training asks for "
             f"{spacing_mm:g} mm",
-            expected="a whole multiple of the cohort's spacing",
-            next_step=f"Set spacing_mm={finest:g} or {2 * finest:g}, or prepare the "
-            "cohort again with another --spacing",
+            expected="a whole multiple of the cohort's voxel size",
+            next_step=f"Set the voxel size (spacing_mm) to {finest:g} or "
+            f"{2 * finest:g}, or prepare the cohort again with another one",
         )
     return factor

@@ -306,7 +306,7 @@ class ScansDock(QWidget):
         self._look_up_exclusions()
         self.news.setText(
             f"The cohort {cohort.name} holds {count_scans(cohort)} scans. "
-            "Next: Pre-train."
+            "Next: Pre\N{NON-BREAKING HYPHEN}train."
         )
         if failed:
             noun = "scan was" if len(failed) == 1 else "scans were"

@@ -118,11 +118,13 @@ class SettingsForm(QWidget):
             return
         self.about.setText(PRESETS_ABOUT[self.preset])
         chosen = preset(self._name, self.preset, {})
+        self.blockSignals(True)  # a half-filled form is told to nobody
         for key, field in self.fields.items():
             section, name = key.split(".")
             info = _field(key, self._recipe)
             self._defaults[key] = chosen.get(section, {}).get(name, info.default)
             _into_widget(field, self._defaults[key])
+        self.blockSignals(False)
         self.changed.emit()
 
 
