@@ -10,8 +10,8 @@ import pytest
 from scanlearn.anatomy.frames import frame_of_mask
 from scanlearn.anatomy.lungs import LungMask
 from scanlearn.cohort.catalogue import Cohort
+from scanlearn.cohort.fit import default_placement, remarks
 from scanlearn.cohort.placing import carry_atlas, choose_atlas, place_cohorts
-from scanlearn.cohort.prepare_one import ReadyScan, placement_problems
 from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.config.drasclr import LandmarkConfig
 from scanlearn.errors import BadCohort, BadConfig
@@ -120,12 +120,11 @@ def test_preparing_says_where_the_default_atlas_does_not_fit(tiny_cohort) -> Non
     record = cohort.records()[0]
     assert "registration" not in [problem.code for problem in record.checks]
     mask, grid = cohort.lungs(record.key)
-    voxels = np.asarray(cohort.voxels(record.key))
 
     def problems(labels: np.ndarray) -> list[str]:
         lungs = LungMask(labels, grid, 2000, 2000)
-        ready = ReadyScan(voxels, record.grid, lungs, record.frame, ())
-        return [one.code for one in placement_problems(ready)]
+        found = remarks(default_placement(lungs, record.frame))
+        return [one.code for one in found]
 
     assert problems(mask) == []
     assert problems(np.where(mask > 0, 3 - mask, 0).astype(np.uint8)) == [

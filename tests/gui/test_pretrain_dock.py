@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import shutil
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from scanlearn.cohort.fit import default_atlas
+from scanlearn.config.run import parse_settings
 from scanlearn.errors import BadConfig
 from scanlearn.gui.methods import METHODS
 from scanlearn.gui.pretrain_dock import PretrainDock
@@ -59,6 +63,35 @@ def test_presets_fill_the_settings(qtbot: Any) -> None:
     form.fields["engine.minutes"].value = 5.0
     form.fields["recipe.batch"].value = 8
     assert form.changes() == {"engine": {"minutes": 5.0}, "recipe": {"batch": 8}}
+    form.fields["recipe.landmarks.atlas"].value = "central"
+    assert form.changes()["recipe"] == {"batch": 8, "landmarks": {"atlas": "central"}}
+    preset, name, *settings = form.arguments()
+    assert (preset, name) == ("--preset", "standard")
+    assert parse_settings(settings[1::2]) == form.changes()
+
+
+def test_locations_can_be_seen_before_a_training_begins(
+    dock: PretrainDock, tiny_cohort: Path, tmp_path: Path, qtbot: Any
+) -> None:
+    assert "Prepare a cohort" in dock.locations.show_button.toolTip()
+    folder = Path(shutil.copytree(tiny_cohort, tmp_path / "cohort"))
+    for kept in (folder / "placements").iterdir():
+        if kept.name != default_atlas().shape_hash:
+            shutil.rmtree(kept)  # other tests tried other atlases
+    bad = sorted(folder.glob("placements/*/*.json"))[0]
+    content = json.loads(bad.read_text())
+    content["fit"] |= {"usable": False, "problems": ["a test"]}
+    bad.write_text(json.dumps(content))
+    dock.form.set_value("recipe.spacing_mm", None)
+    dock.cohorts.open(folder)
+    qtbot.waitUntil(lambda: dock.fits.text() != "", timeout=20_000)
+    assert "The default atlas of the lungs fits 3 of 4 scans" in dock.fits.text()
+    assert f"left out: {bad.stem[:6]}" in dock.fits.text()
+    assert "Add a scan" in dock.locations.show_button.toolTip()
+    dock.form.fields["recipe.landmarks.atlas"].value = "central"
+    named, *settings = dock.locations._atlas
+    assert named == str(folder)
+    assert settings[-2:] == ["-s", "recipe.landmarks.atlas=central"]
 
 
 def test_training_is_started_watched_and_finished(
@@ -73,7 +106,7 @@ def test_training_is_started_watched_and_finished(
         pass
     (run,) = find_runs(places.runs)
     assert run.config().engine.steps == 25
-    assert run.config().recipe.batch == 16  # of the preset
+    assert run.config().recipe.batch == 64  # of the preset
     assert card.curve.shown == ("loss", "dice")
     assert card.light.light == "green"
     assert card.sentence.text() == "It learns."

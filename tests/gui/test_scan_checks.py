@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,10 +18,12 @@ from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QApplication, QWidget
 
 from scanlearn.cohort.catalogue import Cohort
+from scanlearn.gui.excluding import known_in
 from scanlearn.gui.layers import grid_of, origin_of
 from scanlearn.gui.scan_list import DRAGGED, ListedScan, ScanList
 from scanlearn.gui.scans_dock import ScansDock
 from scanlearn.scans.find import find_scans
+from scanlearn.scans.scan import Problem
 
 pytestmark = pytest.mark.viewer
 
@@ -59,7 +63,8 @@ def test_remarks_are_listed_and_lead_to_their_scans(
 
     with qtbot.waitSignal(dock.checks.checked, timeout=120_000):
         click(dock.checks.read_button)
-    assert dock.summary.text() == "3 scans · 1 with errors · 1 warning"
+    # No atlas is made for lungs drawn as two ellipses.
+    assert dock.summary.text() == "3 scans · 1 with errors · 2 warnings"
     assert "▲" in dock.list.text(1)
     assert "same voxels" in dock.list.text(1)
     assert not dock.notice.isVisible()
@@ -99,7 +104,7 @@ def test_scans_are_excluded_and_included_with_a_reason(
     click(dock.exclude_button)
     qtbot.waitUntil(lambda: len(Cohort(cohort)) == 1, timeout=30_000)
     reasons = {r.excluded for r in Cohort(cohort).records(excluded=True)}
-    assert "excluded by hand" in reasons
+    assert any("default atlas" in reason for reason in reasons)
     assert any("1 slice is missing" in reason for reason in reasons)
 
     # Opened again, the folder shows what its cohort leaves out.
@@ -273,3 +278,23 @@ def dropped(canvas: QWidget, mime: QMimeData) -> bool:
     drop = QDropEvent(QPointF(middle), copy, mime, buttons, keys, QEvent.Type.Drop)
     QApplication.sendEvent(canvas, drop)
     return drop.isAccepted()
+
+
+def test_a_cohort_tells_which_scans_its_atlas_does_not_fit(
+    dock: ScansDock, tiny_cohort: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(tiny_cohort, tmp_path / "cohort"))
+    bad = sorted(folder.glob("placements/*/*.json"))[0]
+    for kept in folder.glob(f"placements/*/{bad.name}"):
+        content = json.loads(kept.read_text())
+        content["fit"] |= {"usable": False, "problems": ["a test"]}
+        kept.write_text(json.dumps(content))
+    found = known_in(folder)
+    source = Cohort(folder).sources()[bad.stem]
+    assert [one for one, known in found.items() if known.registration] == [source]
+    listed = replace(dock.list.scans[0], problems=(Problem("x", "note", "a note"),))
+    told = found[source].told_of(listed)
+    assert [p.code for p in told.problems][-1] == "x"
+    assert told.severity == "warning"
+    assert found[source].told_of(told) == told  # asked again, it is told once
+    assert known_in(tmp_path / "nothing") == {}

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from scanlearn.cohort.catalogue import Cohort
+from scanlearn.cohort.placing import choose_atlas
+from scanlearn.cohort.plan import source_of
+from scanlearn.cohort.working import WorkingCohorts
+from scanlearn.config.drasclr import LandmarkConfig
 from scanlearn.errors import BadRun
-from scanlearn.predict.locating import locate_scans
+from scanlearn.predict.locating import atlas_of_run, locate_scans
 from scanlearn.recipes.encoder_file import read_card
 from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.find import find_scans
@@ -22,7 +28,8 @@ def test_files_say_where_the_atlas_lies(
 ) -> None:
     entry = next(e for e in find_scans(tiny_sample / "scans") if e.kind == "nifti")
     told: list[object] = []
-    (summary,) = locate_scans(encoder_run.path, entry.path, tmp_path, tell=told.append)
+    atlas = atlas_of_run(encoder_run.path)
+    (summary,) = locate_scans(atlas, entry.path, tmp_path, tell=told.append)
     about = json.loads(summary.read_text())
     assert about["method"] == "affine"
     assert about["usable"] is True
@@ -44,13 +51,30 @@ def test_files_say_where_the_atlas_lies(
     assert len(told) == 1
 
 
-def test_a_changed_atlas_is_refused(
-    encoder_run: RunFolder, tiny_sample: Path, tmp_path: Path
+def test_a_scan_of_a_cohort_is_placed_with_its_mask_there(
+    tiny_cohort: Path, tiny_sample: Path, tmp_path: Path
 ) -> None:
+    folder = Path(shutil.copytree(tiny_cohort, tmp_path / "cohort"))
+    entry = next(e for e in find_scans(tiny_sample / "scans") if e.kind == "nifti")
+    sources = Cohort(folder).sources()
+    key = next(k for k, source in sources.items() if source == source_of(entry))
+    mask, grid = Cohort(folder).lungs(key)
+    swapped = np.where(mask > 0, 3 - mask, 0).astype(np.uint8)
+    np.savez(Cohort(folder).layout.lungs(key), mask=swapped, affine=grid.affine)
+    cohorts = WorkingCohorts([folder], None)
+    atlas = choose_atlas(cohorts, LandmarkConfig(atlas="default", at_most=10))
+    found = {}
+    for own in (None, cohorts):
+        (path,) = locate_scans(atlas, entry.path, tmp_path / "out", cohorts=own)
+        found[own] = json.loads(path.read_text())["usable"]
+    assert found == {None: True, cohorts: False}
+
+
+def test_a_changed_atlas_is_refused(encoder_run: RunFolder, tmp_path: Path) -> None:
     checkpoints = tmp_path / "run" / "checkpoints"
     checkpoints.mkdir(parents=True)
     card = json.loads((encoder_run.checkpoints / "encoder.json").read_text())
     card["atlas"]["landmarks"][0][0] += 0.1
     (checkpoints / "encoder.json").write_text(json.dumps(card))
     with pytest.raises(BadRun, match="atlas of this encoder"):
-        locate_scans(tmp_path / "run", tiny_sample / "scans", tmp_path / "out")
+        atlas_of_run(tmp_path / "run")

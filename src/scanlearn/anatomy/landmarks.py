@@ -77,8 +77,14 @@ class Atlas:
     @cached_property
     def hash(self) -> str:
         """Short hash of everything that locations depend on."""
-        text = json.dumps(self._content(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return _hash(self._content())
+
+    @cached_property
+    def shape_hash(self) -> str:
+        """Short hash of what is carried to patients, wherever its landmarks are."""
+        parts = ("kind", "size_mm", "coords", "labels")
+        content = self._content()
+        return _hash({part: content[part] for part in parts})
 
     def neighbours(self, count: int) -> Neighbours:
         """Return the candidates for the ``count`` nearest landmarks of each landmark.
@@ -187,6 +193,11 @@ def make_atlas(
         coords=coords,
         source=source,
     )
+
+
+def _hash(content: dict[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _kept(fraction: NDArray[np.float64], least: float) -> NDArray[np.intp]:

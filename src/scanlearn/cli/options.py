@@ -20,6 +20,7 @@ Settings = Annotated[
         "-s", "--set", metavar="KEY=VALUE", help="Change a setting, such as batch=16."
     ),
 ]
+Preset = Annotated[Literal["quick", "standard", "paper"], typer.Option()]
 OutDir = Annotated[Path, typer.Option("--out", help="Folder to write into.")]
 Uneven = Annotated[
     Literal["refuse", "resample"],

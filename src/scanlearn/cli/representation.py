@@ -6,9 +6,22 @@ from typing import Annotated, Literal
 
 import typer
 
-from scanlearn.cli.options import AsEvents, AsJson, OutDir, cohort_folder
+from scanlearn.anatomy.landmarks import Atlas
+from scanlearn.cli.options import (
+    AsEvents,
+    AsJson,
+    OutDir,
+    Preset,
+    Settings,
+    cohort_folder,
+)
 from scanlearn.cli.output import print_json, print_text, telling
+from scanlearn.cohort.placing import choose_atlas
+from scanlearn.cohort.working import WorkingCohorts
+from scanlearn.config.drasclr import DrasclrConfig
+from scanlearn.config.run import parse_settings
 from scanlearn.errors import BadConfig
+from scanlearn.launching import pretraining_config
 from scanlearn.runs.events import Finished
 from scanlearn.runs.folder import RunFolder
 
@@ -144,24 +157,47 @@ def _point(text: str) -> list[float]:
 
 
 def landmarks(
-    run: Run,
+    run: Annotated[
+        Path,
+        typer.Argument(
+            parser=cohort_folder,
+            metavar="RUN",
+            help="A pre-training run; or a cohort, for the atlas that one on it takes.",
+        ),
+    ],
     source: Annotated[
         Path, typer.Argument(metavar="SCAN", help="A scan or a folder of scans.")
     ],
     out: OutDir,
+    preset: Preset = "standard",
+    settings: Settings = [],  # noqa: B006 - typer wants a list
     series: Annotated[str, typer.Option(help="Only this series.")] = "",
     as_json: AsJson = False,
     as_events: AsEvents = False,
 ) -> None:
-    """Write where the encoder's atlas and landmarks lie in a scan, and how well.
+    """Write where an atlas and its landmarks lie in a scan, and how well.
+
+    Of a cohort, --preset and -s say which atlas, as with 'scanlearn pretrain'.
 
     Example: scanlearn landmarks runs/drasclr ~/dicom/patient-7 --out places
     """
     # Imported here, because torch takes seconds and not every command needs it.
-    from scanlearn.predict.locating import locate_scans
+    from scanlearn.predict.locating import atlas_of_run, locate_scans
 
+    cohorts = None
     with telling("placing the atlas", as_lines=as_events) as tell:
-        written = locate_scans(run, source, out, series=series, tell=tell)
+        if (run / "cohort.yaml").is_file():
+            cohorts, atlas = _atlas_for(run, preset, settings)
+        elif settings:
+            raise BadConfig(
+                f"-s was given, but {run} is a run: its atlas is made",
+                next_step="Leave -s out, or name a cohort",
+            )
+        else:
+            atlas = atlas_of_run(run)
+        written = locate_scans(
+            atlas, source, out, cohorts=cohorts, series=series, tell=tell
+        )
         if as_events:
             tell(Finished(step=len(written)))
     if as_json:
@@ -169,3 +205,18 @@ def landmarks(
     elif not as_events:
         for path in written:
             print_text(str(path))
+
+
+def _atlas_for(
+    cohort: Path, preset: str, settings: list[str]
+) -> tuple[WorkingCohorts, Atlas]:
+    """Return a cohort as a training would see it, and the atlas it would take."""
+    config = pretraining_config(
+        [cohort],
+        method="drasclr",
+        preset_name=preset,
+        changes=parse_settings(settings),
+    )
+    assert isinstance(config.recipe, DrasclrConfig)
+    cohorts = WorkingCohorts([cohort], None)
+    return cohorts, choose_atlas(cohorts, config.recipe.landmarks)

@@ -19,6 +19,7 @@ from scanlearn.cli.output import (
 )
 from scanlearn.cohort import checks
 from scanlearn.cohort.catalogue import Cohort
+from scanlearn.cohort.kept_placements import kept_fits
 from scanlearn.errors import BadScan
 from scanlearn.files import write_text
 from scanlearn.phantom.sample import write_sample
@@ -28,6 +29,9 @@ from scanlearn.scans.ome_zarr import ZARR_SUFFIX, write_ome_zarr
 from scanlearn.scans.read import read_scan
 from scanlearn.scans.scan import ScanEntry
 from scanlearn.scans.write_nifti import write_nifti
+
+#: Scans named for each atlas, the worst first.
+_FITS_PRINTED = 12
 
 
 def register(application: typer.Typer) -> None:
@@ -160,12 +164,14 @@ def check(
 
 def _rows_of_cohort(folder: Path) -> list[dict[str, Any]]:
     cohort = Cohort(folder)
+    fits = kept_fits(cohort.layout, cohort.records())
     return [
         {
             "scan": key,
             "severity": problems[0].severity if problems else "ok",
             "problems": [asdict(problem) for problem in problems],
             "excluded": cohort.record(key).excluded,
+            "fits": [fit.to_dict() for fit in fits.get(key, [])],
         }
         for key, problems in checks.check_cohort(cohort).items()
     ]
@@ -180,6 +186,7 @@ def _print_checks(rows: list[dict[str, Any]]) -> None:
             print_text(f"{problem['severity']:8} {scan}: {problem['text']}")
             if problem["action"]:
                 print_text(f"         {problem['action']}")
+    _print_fits(rows)
     counts = Counter(row["severity"] for row in rows)
     told = [
         f"{len(rows)} scan{'s' * (len(rows) != 1)}",
@@ -188,6 +195,30 @@ def _print_checks(rows: list[dict[str, Any]]) -> None:
         f"{counts['ok']} without remarks",
     ]
     print_text(" · ".join(told))
+
+
+def _print_fits(rows: list[dict[str, Any]]) -> None:
+    """Print how well each atlas lies in the scans, the worst first."""
+    by_atlas: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+    for row in rows:
+        name = str(row.get("scan") or row["source"])
+        for fit in row["fits"]:
+            if fit["quality"]:
+                title = f"{fit['atlas']} atlas of the {fit['kind']}"
+                by_atlas.setdefault(title, []).append((name, fit))
+    for title, fits in by_atlas.items():
+        fits.sort(key=lambda one: (one[1]["usable"], one[1]["quality"]["dice"]))
+        print_text(f"{title}: overlap, rotation, stretch, landmarks that miss it")
+        for name, fit in fits[:_FITS_PRINTED]:
+            quality = fit["quality"]
+            print_text(
+                f"    {quality['dice']:.2f}  {quality['rotation_degrees']:4.1f}°  "
+                f"{min(quality['scales']):.2f}-{max(quality['scales']):.2f}  "
+                f"{quality['missed']:4.0%}  {name}"
+                + ("" if fit["usable"] else "  LEFT OUT")
+            )
+        if len(fits) > _FITS_PRINTED:
+            print_text(f"    and {len(fits) - _FITS_PRINTED} that fit better (--json)")
 
 
 def convert(

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from scanlearn.cli.options import AsJson, Settings, cohort_folder
+from scanlearn.cli.options import AsJson, Preset, Settings, cohort_folder
 from scanlearn.cli.output import console
 from scanlearn.cli.watching import launch_and_follow
 from scanlearn.cohort.catalogue import Cohort
@@ -20,7 +20,6 @@ from scanlearn.launching import (
     pretraining_config,
 )
 
-Preset = Annotated[Literal["quick", "standard", "paper"], typer.Option()]
 Out = Annotated[Path | None, typer.Option(help="Folder of the run.")]
 Minutes = Annotated[
     float | None, typer.Option(min=0, help="Stop after this; 0 writes it untrained.")

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from scanlearn.anatomy.frames import frame_of
 from scanlearn.anatomy.lungs import lung_mask
 from scanlearn.cohort.check_rules import ScanFacts
+from scanlearn.cohort.fit import (
+    Fit,
+    default_atlas,
+    default_placement,
+    fit_of,
+    remarks,
+)
 from scanlearn.cohort.provenance import voxel_hash
 from scanlearn.cohort.record import ScanRecord
 from scanlearn.cohort.spacing import canonical_order
@@ -36,15 +44,19 @@ def facts_of_entry(entry: ScanEntry, patient: str) -> ScanFacts | None:
     )
 
 
-def facts_of_scan(scan: Scan, patient: str) -> tuple[ScanFacts, tuple[Problem, ...]]:
-    """Return what a scan tells, and what is odd about its lungs.
+def facts_of_scan(
+    scan: Scan, patient: str
+) -> tuple[ScanFacts, tuple[Problem, ...], Fit | None]:
+    """Return what a scan tells, what is odd about its lungs, and if the atlas fits.
 
     ``scan`` has its axes in canonical order.
     """
     about = scan.acquisition
-    lungs = None
+    lungs, placement = None, None
     if about.units == "HU" and not scan.is_radiograph:
-        lungs = lung_mask(scan.canonical())
+        straight = scan.canonical()
+        lungs = lung_mask(straight)
+        placement = default_placement(lungs, frame_of(straight, lungs))
     facts = ScanFacts(
         patient=patient,
         modality=about.modality,
@@ -58,7 +70,9 @@ def facts_of_scan(scan: Scan, patient: str) -> tuple[ScanFacts, tuple[Problem, .
         # Never kept, so it needs no salt; none travels to a cluster.
         voxel_hash=voxel_hash(scan.voxels, b""),
     )
-    return facts, () if lungs is None else lungs.problems
+    problems = (*(lungs.problems if lungs else ()), *remarks(placement))
+    fit = None if placement is None else fit_of(placement, default_atlas())
+    return facts, problems, fit
 
 
 def facts_of_record(record: ScanRecord) -> ScanFacts:

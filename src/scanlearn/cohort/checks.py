@@ -15,6 +15,8 @@ from scanlearn.cohort.check_rules import (
     own_problems,
     size_problems,
 )
+from scanlearn.cohort.fit import Fit
+from scanlearn.cohort.kept_placements import kept_fits
 from scanlearn.cohort.keys import installation_salt, patient_key
 from scanlearn.cohort.names import is_label_name
 from scanlearn.cohort.plan import patient_identity
@@ -52,6 +54,8 @@ class CheckRow:
         As in the source, array order.
     problems
         Worst first.
+    fits
+        How well the default atlas lies in the lungs; empty where that was not tried.
     """
 
     source: Path
@@ -62,6 +66,7 @@ class CheckRow:
     shape: tuple[int, ...]
     spacing_mm: tuple[float, ...]
     problems: tuple[Problem, ...]
+    fits: tuple[Fit, ...] = ()
 
     @property
     def severity(self) -> Severity | None:
@@ -75,6 +80,7 @@ class _Seen:
 
     facts: ScanFacts | None
     problems: tuple[Problem, ...]
+    fit: Fit | None = None
 
 
 @dataclass(frozen=True)
@@ -138,8 +144,17 @@ def check_cohort(cohort: Cohort) -> dict[str, tuple[Problem, ...]]:
     used = [record for record in records if not record.excluded]
     found = {record.key: record.checks for record in records}
     facts = [facts_of_record(record) for record in used]
+    fits = kept_fits(cohort.layout, used)
     for record, problems in zip(used, cross_problems(facts), strict=True):
-        found[record.key] = _sorted((*record.checks, *problems))
+        # Of the default atlas preparing may have told; others were tried since.
+        told = any(problem.code == "registration" for problem in record.checks)
+        placed = [
+            fit.remark()
+            for fit in fits[record.key]
+            if not (told and fit.atlas == "default")
+        ]
+        new = [remark for remark in placed if remark is not None]
+        found[record.key] = _sorted((*record.checks, *problems, *new))
     return found
 
 
@@ -163,6 +178,7 @@ def from_json(document: Sequence[dict[str, Any]]) -> list[CheckRow]:
             shape=tuple(row["shape"]),
             spacing_mm=tuple(row["spacing_mm"]),
             problems=tuple(Problem(**problem) for problem in row["problems"]),
+            fits=tuple(Fit.from_dict(fit) for fit in row["fits"]),
         )
         for row in document
     ]
@@ -190,6 +206,7 @@ def _rows(looks: Sequence[_Look], seen: Sequence[_Seen]) -> list[CheckRow]:
             shape=look.entry.shape,
             spacing_mm=look.entry.spacing_mm,
             problems=_sorted((*one.problems, *across.get(n, ()))),
+            fits=(one.fit,) if one.fit else (),
         )
         for n, (look, one) in enumerate(zip(looks, seen, strict=True))
     ]
@@ -219,11 +236,11 @@ def _read_and_look(look: _Look) -> _Seen:
         return _Seen(None, (_LABEL_MAP,))
     voxels, grid = to_canonical_axes(scan.voxels, scan.grid)
     turned = scan if scan.is_radiograph else replace(scan, voxels=voxels, grid=grid)
-    facts, of_lungs = facts_of_scan(turned, look.patient)
+    facts, of_lungs, fit = facts_of_scan(turned, look.patient)
     # As found: nothing was resampled but for this look.
     found = {problem.code: problem for problem in entry.problems}
     told = tuple(found.get(problem.code, problem) for problem in scan.problems)
-    return _Seen(facts, (*told, *own_problems(turned), *of_lungs))
+    return _Seen(facts, (*told, *own_problems(turned), *of_lungs), fit)
 
 
 def _is_named_label_map(entry: ScanEntry) -> bool:

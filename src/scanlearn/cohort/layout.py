@@ -36,6 +36,11 @@ class Layout:
         return self.root / "scans"
 
     @property
+    def placements(self) -> Path:
+        """The folder of registrations, which can be made again."""
+        return self.root / "placements"
+
+    @property
     def private(self) -> Path:
         """The folder that stays on the machine."""
         return self.root / "private"
@@ -61,6 +66,10 @@ class Layout:
     def preview(self, key: str) -> Path:
         """Return the picture of a scan and its lung mask."""
         return self.root / "previews" / f"{key}.png"
+
+    def placement(self, key: str, atlas: str) -> Path:
+        """Return where the atlas with this hash of its shape lies in a scan."""
+        return self.placements / atlas / f"{key}.json"
 
     def lungs(self, key: str) -> Path:
         """Return the lung mask of a scan."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,8 @@ from scanlearn.anatomy.default_lungs import default_lungs
 from scanlearn.anatomy.frames import Frame, FrameKind, frame_of_field, frame_of_mask
 from scanlearn.anatomy.label_mask import LabelMask
 from scanlearn.anatomy.landmarks import Atlas, make_atlas
-from scanlearn.anatomy.placement import Placement, place
+from scanlearn.anatomy.placement import Placement, measured, place
+from scanlearn.cohort.kept_placements import keep_placement, kept_placement
 from scanlearn.cohort.working import WorkingCohorts, WorkingScan
 from scanlearn.config.drasclr import LandmarkConfig
 from scanlearn.errors import BadCohort, BadConfig
@@ -117,12 +118,22 @@ def carry_atlas(
 
 
 def place_scan(cohorts: WorkingCohorts, scan: WorkingScan, atlas: Atlas) -> Placement:
-    """Carry an atlas to one scan."""
+    """Carry an atlas to one scan; its cohort keeps what a registration found."""
     if atlas.coords == "field":
         return place(atlas, None, frame_of_field(scan.record.grid))
     if atlas.labels is None:
         return place(atlas, None, scan.record.frame)
-    return place(atlas, scan_labels(cohorts, scan, atlas.kind), scan.record.frame)
+    layout = cohorts.cohorts[scan.cohort].layout
+    found, is_measured = kept_placement(layout, scan.record, atlas) or (None, False)
+    if found is not None and is_measured:
+        return found
+    labels = scan_labels(cohorts, scan, atlas.kind)
+    if found is None or labels is None or labels.is_empty:
+        found = place(atlas, labels, scan.record.frame)
+    else:
+        found = replace(found, quality=measured(atlas, labels, found.matrix))
+    keep_placement(layout, scan.record, atlas, found)
+    return found
 
 
 def choose_atlas(cohorts: WorkingCohorts, config: LandmarkConfig) -> Atlas:

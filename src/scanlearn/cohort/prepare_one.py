@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scanlearn.anatomy.default_lungs import default_lungs
 from scanlearn.anatomy.frames import Frame, frame_of
-from scanlearn.anatomy.label_mask import LabelMask
-from scanlearn.anatomy.landmarks import Atlas, make_atlas
 from scanlearn.anatomy.lungs import LungMask, lung_mask
 from scanlearn.anatomy.morphology import bounding_box
-from scanlearn.anatomy.placement import place
 from scanlearn.cohort.catalogue import write_record
 from scanlearn.cohort.check_rules import own_problems
+from scanlearn.cohort.fit import default_atlas, default_placement, remarks
 from scanlearn.cohort.intensity import Units, normalised
+from scanlearn.cohort.kept_placements import keep_placement
 from scanlearn.cohort.keys import read_salt
 from scanlearn.cohort.lung_masks import given_lungs
 from scanlearn.cohort.plan import Job
@@ -101,6 +98,7 @@ def prepare_one(job: Job) -> ScanRecord:
         scan, job.config, mr_spacing_mm=job.mr_spacing_mm, lung_mask_file=job.lung_mask
     )
     stored, intensity = normalised(ready.voxels, stored_units(scan))
+    placement = default_placement(ready.lungs, ready.frame)
     store = STORES[job.config.store]
     secrets = secrets_of(job.entry)
     acquisition = scan.acquisition
@@ -128,9 +126,7 @@ def prepare_one(job: Job) -> ScanRecord:
         right_lung_ml=ready.lungs and ready.lungs.right_ml,
         left_lung_ml=ready.lungs and ready.lungs.left_ml,
         lungs_hash=source_hash([job.lung_mask], salt) if job.lung_mask else "",
-        checks=scrubbed_problems(
-            (*ready.problems, *placement_problems(ready)), secrets
-        ),
+        checks=scrubbed_problems((*ready.problems, *remarks(placement)), secrets),
         excluded=job.excluded,
     )
     # A changed source: the old sidecar must not vouch for the new voxels.
@@ -140,6 +136,8 @@ def prepare_one(job: Job) -> ScanRecord:
         _write_lungs(job, ready.lungs)
     shown = Scan(ready.voxels, ready.grid, acquisition)
     write_preview(job.layout.preview(job.key), shown, ready.lungs)
+    if placement is not None:
+        keep_placement(job.layout, record, default_atlas(), placement)
     write_record(job.layout, record)
     return record
 
@@ -191,26 +189,6 @@ def ready_scan(
         *(lungs.problems if lungs else ()),
     )
     return ReadyScan(_resampled(turned, target), target, lungs, frame, problems)
-
-
-def placement_problems(ready: ReadyScan) -> tuple[Problem, ...]:
-    """Say whether the default atlas fits the lungs of a scan."""
-    if ready.lungs is None or ready.lungs.volume_ml == 0:
-        return ()
-    labels = LabelMask(ready.lungs.mask, ready.lungs.grid)
-    found = place(_default_atlas(), labels, ready.frame)
-    if not found.problems:
-        return ()
-    text = f"The default atlas fits these lungs badly: {'; '.join(found.problems)}."
-    action = "Look at the lung mask; exclude the scan or give a mask of your own."
-    return (Problem("registration", "warning", text, action),)
-
-
-@cache
-def _default_atlas() -> Atlas:
-    return make_atlas(
-        default_lungs(), kind="lungs", patch_mm=32, step_mm=26, least_fraction=0.1
-    )
 
 
 def stored_units(scan: Scan) -> Units:

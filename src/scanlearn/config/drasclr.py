@@ -70,10 +70,36 @@ class ViewConfig(Frozen):
     noise_hu: float = Field(default=50.0, ge=0, description="Upper bound of the s.d.")
     gamma_probability: float = Field(default=0.25, ge=0, le=1)
     gamma: tuple[float, float] = (0.5, 4.5)
+    kernel_probability: float = Field(
+        default=0.0, ge=0, le=1, description="CT: another reconstruction kernel"
+    )
+    kernel_gain: tuple[float, float] = Field(
+        default=(-0.8, 1.0), description="Softest and sharpest; 0 changes nothing"
+    )
+    dose_probability: float = Field(
+        default=0.0, ge=0, le=1, description="CT: the noise of a lower dose"
+    )
+    least_dose: float = Field(
+        default=0.25, gt=0, le=1, description="Smallest share of the scan's own dose"
+    )
+    dose_noise_hu: float = Field(
+        default=15.0, ge=0, description="Noise of the scans at their own dose, s.d."
+    )
     context: bool = Field(
         default=True,
         description="Shifts bring in real tissue instead of a repeated border",
     )
+
+    @property
+    def scanner(self) -> bool:
+        """Whether views differ in what the scanner did."""
+        return bool(self.kernel_probability or self.dose_probability)
+
+    @model_validator(mode="after")
+    def _kernels_in_order(self) -> Self:
+        if not -1 <= self.kernel_gain[0] <= self.kernel_gain[1]:
+            raise ValueError("kernel_gain goes from softest (-1 or more) to sharpest")
+        return self
 
 
 class DrasclrConfig(Frozen):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from qtpy.QtCore import QObject, Signal
 
 from scanlearn.cohort.layout import Source
 from scanlearn.gui.background import Failure, Report, in_background
-from scanlearn.gui.scan_list import ScanList
-from scanlearn.scans.scan import ScanEntry
+from scanlearn.gui.scan_list import ListedScan, ScanList
+from scanlearn.scans.scan import Problem, ScanEntry
 
 
 class Excluder(QObject):
@@ -54,21 +55,22 @@ class Excluder(QObject):
         )
 
     def look_up(self, cohort: Path) -> None:
-        """Show in the list what a cohort leaves out already."""
+        """Show what a cohort leaves out, and which scans atlases do not fit."""
         entries = self._list.entries
         if not entries:
             return
 
-        def work(_report: Report) -> dict[Source, str]:
-            return excluded_in(cohort)
+        def work(_report: Report) -> dict[Source, Known]:
+            return known_in(cohort)
 
-        def show(found: dict[Source, str]) -> None:
+        def show(found: dict[Source, Known]) -> None:
             if self._list.entries != entries:
                 return  # another folder was opened meanwhile
-            for n, entry in enumerate(entries):
-                reason = found.get(source_of_entry(entry))
-                if reason is not None and reason != self._list.scans[n].excluded:
-                    self._list.set_excluded([n], reason)
+            scans = []
+            for entry, scan in zip(entries, self._list.scans, strict=True):
+                known = found.get(source_of_entry(entry))
+                scans.append(scan if known is None else known.told_of(scan))
+            self._list.update_scans(scans)
             self.shown.emit()
 
         in_background(self, work, done=show, failed=self._fail)
@@ -84,19 +86,42 @@ def source_of_entry(entry: ScanEntry) -> Source:
     return source_of(entry)
 
 
-def excluded_in(cohort: Path) -> dict[Source, str]:
-    """Return why each scan of a cohort is left out, "" where it is used.
+@dataclass(frozen=True)
+class Known:
+    """What a cohort knows of a scan: why it is left out, how badly atlases fit it."""
+
+    excluded: str
+    registration: tuple[Problem, ...]
+
+    def told_of(self, scan: ListedScan) -> ListedScan:
+        """Return a line of the list with it."""
+        others = [p for p in scan.problems if p.code != "registration"]
+        # A warning comes after errors and before notes.
+        errors = [p for p in others if p.severity == "error"]
+        problems = (*errors, *self.registration, *others[len(errors) :])
+        return replace(scan, excluded=self.excluded, problems=problems)
+
+
+def known_in(cohort: Path) -> dict[Source, Known]:
+    """Return what a cohort knows of its scans, by source.
 
     Empty where there is no cohort yet. Reads every sidecar: not on the main thread.
     """
     from scanlearn.cohort.catalogue import Cohort
+    from scanlearn.cohort.checks import check_cohort
 
     if not (cohort / "cohort.yaml").is_file():
         return {}
     opened = Cohort(cohort)
-    reasons = {record.key: record.excluded for record in opened.records(excluded=True)}
-    sources = opened.sources().items()
-    return {source: reasons[key] for key, source in sources if key in reasons}
+    sources = opened.sources()
+    return {
+        sources[key]: Known(
+            opened.record(key).excluded,
+            tuple(p for p in problems if p.code == "registration"),
+        )
+        for key, problems in check_cohort(opened).items()
+        if key in sources
+    }
 
 
 def set_excluded_in(cohort: Path, changes: Mapping[Source, str]) -> None:

@@ -1,4 +1,4 @@
-"""The button that draws a run's atlas and landmarks on the scan that is shown."""
+"""The button that draws an atlas and its landmarks on the scan that is shown."""
 
 from __future__ import annotations
 
@@ -37,13 +37,14 @@ class LocationsBox(QWidget):
         self.show_button = button(
             "Show locations",
             self.show_locations,
-            "Draws the run's atlas and landmarks on the scan that is shown",
+            "Draws the atlas and its landmarks on the scan that is shown",
         )
         self.job = JobRow()
         self.sentence = hint()
         self.sentence.setVisible(False)
         self.notice = Notice()
-        self._run: RunRow | None = None
+        self._atlas: list[str] = []
+        self._no_atlas = "Choose an atlas first"
         self._origin: Origin | None = None
         self._folder = Path(tempfile.mkdtemp(prefix="scanlearn-locations-"))
         self._out = self._folder
@@ -60,21 +61,30 @@ class LocationsBox(QWidget):
             connect_while_alive(self, emitter, self.refresh)
         self.refresh()
 
-    def choose(self, run: RunRow | None) -> None:
+    def choose_run(self, run: RunRow | None) -> None:
         """Take the run whose locations are to be shown."""
-        self._run = run
+        if run is None or run.kind != "pretrain":
+            self.choose([], "Select a pre-training: its encoder has an atlas")
+        elif not (run.path / "checkpoints" / "encoder.json").exists():
+            self.choose([], "The run has saved nothing yet")
+        else:
+            self.choose([str(run.path)])
+
+    def choose(self, atlas: list[str], missing: str = "") -> None:
+        """Take the arguments that name an atlas, or why there is none yet."""
+        self._atlas, self._no_atlas = atlas, missing
         self.refresh()
 
     def show_locations(self) -> None:
-        """Place the run's atlas in the shown scan, in a process of its own."""
+        """Place the atlas in the shown scan, in a process of its own."""
         origin = origin_of(shown_scan(self.viewer))
         assert origin is not None
-        assert self._run is not None
         self._origin = origin
         self.notice.clear()
         self.sentence.setVisible(False)
         self._out = Path(tempfile.mkdtemp(dir=self._folder))
-        arguments = ["landmarks", str(self._run.path), str(origin.source)]
+        named, *settings = self._atlas
+        arguments = ["landmarks", named, str(origin.source), *settings]
         arguments += ["--out", str(self._out)]
         if origin.series:
             arguments += ["--series", origin.series]
@@ -86,10 +96,8 @@ class LocationsBox(QWidget):
         gate(self.show_button, self._missing())
 
     def _missing(self) -> str:
-        if self._run is None or self._run.kind != "pretrain":
-            return "Select a pre-training: its encoder has an atlas"
-        if not (self._run.path / "checkpoints" / "encoder.json").exists():
-            return "The run has saved nothing yet"
+        if self._no_atlas:
+            return self._no_atlas
         layer = shown_scan(self.viewer)
         if layer is None or origin_of(layer) is None:
             return "Add a scan to the viewer first, under Scans"

@@ -30,6 +30,7 @@ METHODS = {
             "engine.minutes",
             "recipe.spacing_mm",
             "recipe.batch",
+            "recipe.landmarks.atlas",
             "engine.seed",
         ),
     ),

@@ -14,6 +14,8 @@ from scanlearn.config.run import RunConfig
 from scanlearn.errors import BadConfig
 from scanlearn.gui.background import Failure, Report, in_background
 from scanlearn.gui.cohort_box import CohortBox
+from scanlearn.gui.cohort_fits import fits_of
+from scanlearn.gui.locations_box import LocationsBox
 from scanlearn.gui.methods import METHODS
 from scanlearn.gui.notice import Notice
 from scanlearn.gui.pace_line import PaceLine
@@ -56,6 +58,8 @@ class PretrainDock(QWidget):
         self.cohorts = CohortBox()
         self.methods = QButtonGroup(self)
         self.form = SettingsForm()
+        self.fits = hint()
+        self.locations = LocationsBox(napari_viewer)
         self.plan = PlanBox(PaceLine(config_of, start_pretraining))
         self.start_button = primary("Start", self.start, "Train in the background")
         self.missing = hint()
@@ -80,6 +84,8 @@ class PretrainDock(QWidget):
         layout.addWidget(self._method_choice())
         for widget in (
             self.form,
+            self.fits,
+            self.locations,
             self.plan,
             self.start_button,
             self.missing,
@@ -160,15 +166,20 @@ class PretrainDock(QWidget):
         in_background(
             self,
             partial(check_fit, *wanted),
-            done=lambda _: self._show_fit(wanted, None),
+            done=lambda fits: self._show_fit(wanted, None, fits),
             failed=lambda failure: self._show_fit(wanted, failure),
         )
 
     def _show_fit(
-        self, asked: tuple[Path | None, float | None], failure: Failure | None
+        self,
+        asked: tuple[Path | None, float | None],
+        failure: Failure | None,
+        fits: str = "",
     ) -> None:
         if asked != self._checked:
             return  # another cohort or voxel size was chosen meanwhile
+        self.fits.setText(fits)
+        self.fits.setVisible(bool(fits))
         before, self._misfit = self._misfit, str(failure.error) if failure else ""
         if failure is not None:
             self.notice.say(
@@ -192,6 +203,10 @@ class PretrainDock(QWidget):
         if missing == self._misfit:  # the notice tells it
             self.missing.setVisible(False)
         self.plan.setVisible(cohort is not None)
+        if cohort is None:
+            self.locations.choose([], "Prepare a cohort under Scans first, or open one")
+        else:
+            self.locations.choose([str(cohort), *self.form.arguments()])
         if cohort is None or "engine.steps" not in self.form.fields:
             return
         asked = self._asked(cohort)
@@ -239,8 +254,10 @@ def config_of(plan: Pretraining) -> RunConfig:
     )
 
 
-def check_fit(cohort: Path | None, spacing_mm: float | None, _report: Report) -> None:
+def check_fit(cohort: Path | None, spacing_mm: float | None, _report: Report) -> str:
     """Look whether a training can use a cohort's scans at a voxel size; slow.
+
+    Returns how well atlases lay in them so far.
 
     Raises
     ------
@@ -249,5 +266,7 @@ def check_fit(cohort: Path | None, spacing_mm: float | None, _report: Report) ->
     """
     from scanlearn.cohort.working import WorkingCohorts
 
-    if cohort is not None:
-        WorkingCohorts([cohort], spacing_mm)
+    if cohort is None:
+        return ""
+    WorkingCohorts([cohort], spacing_mm)
+    return fits_of(cohort)

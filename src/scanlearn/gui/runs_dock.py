@@ -164,7 +164,7 @@ class RunsDock(QWidget):
     def _refresh(self) -> None:
         chosen = self.table.chosen()
         self.similar.show_run(chosen)
-        self.locations.choose(chosen)
+        self.locations.choose_run(chosen)
         nothing = "" if chosen else "Select a run first"
         for control in (self.folder_button, self.log_button):
             gate(control, nothing)

@@ -83,9 +83,22 @@ class SettingsForm(QWidget):
         for key, field in self.fields.items():
             value = _from_widget(field)
             if value != self._defaults[key]:
-                section, name = key.split(".")
-                changes.setdefault(section, {})[name] = value
+                *sections, name = key.split(".")
+                inner = changes
+                for section in sections:
+                    inner = inner.setdefault(section, {})
+                inner[name] = value
         return changes
+
+    def arguments(self) -> list[str]:
+        """Return the preset and the changes as a command takes them."""
+        found = ["--preset", self.preset]
+        for key, field in self.fields.items():
+            value = _from_widget(field)
+            if value != self._defaults[key]:
+                shown = "null" if value is None else value
+                found += ["-s", f"{key}={shown}"]
+        return found
 
     def value(self, key: str) -> Any:
         """Return the value of one setting, such as ``"engine.steps"``."""
@@ -104,7 +117,7 @@ class SettingsForm(QWidget):
             assert gone is not None
             gone.deleteLater()
         for key, field in self.fields.items():
-            name = key.split(".")[1]
+            name = key.split(".")[-1]
             text = _LABELS.get(name, name.capitalize())
             self._column.addWidget(labelled(text, field.native, width=140))
             field.changed.connect(self.changed.emit)
@@ -120,22 +133,28 @@ class SettingsForm(QWidget):
         chosen = preset(self._name, self.preset, {})
         self.blockSignals(True)  # a half-filled form is told to nobody
         for key, field in self.fields.items():
-            section, name = key.split(".")
-            info = _field(key, self._recipe)
-            self._defaults[key] = chosen.get(section, {}).get(name, info.default)
+            *sections, name = key.split(".")
+            info, there = _field(key, self._recipe), chosen
+            for section in sections:
+                there = there.get(section, {})
+            self._defaults[key] = there.get(name, info.default)
             _into_widget(field, self._defaults[key])
         self.blockSignals(False)
         self.changed.emit()
 
 
 def _field(key: str, recipe: Recipe) -> FieldInfo:
-    section, name = key.split(".")
+    section, *parts, name = key.split(".")
     model: type[BaseModel] = EngineConfig if section == "engine" else recipe.model
+    for part in parts:
+        inner = model.model_fields[part].annotation
+        assert isinstance(inner, type)
+        model = inner
     return model.model_fields[name]
 
 
 def _widget(key: str, field: FieldInfo) -> ValueWidget[Any]:
-    name = key.split(".")[1]
+    name = key.split(".")[-1]
     options: dict[str, Any] = {"tooltip": field.description or ""}
     kinds = [kind for kind in get_args(field.annotation) if kind is not type(None)]
     kind = kinds[0] if kinds and type(None) in get_args(field.annotation) else None

@@ -1,4 +1,4 @@
-"""Where an encoder's atlas and landmarks lie in a scan, as files to look at."""
+"""Where an atlas and its landmarks lie in a scan, as files to look at."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from scanlearn.anatomy.label_mask import LabelMask, share_in_boxes
 from scanlearn.anatomy.landmarks import Atlas
 from scanlearn.anatomy.lungs import lung_mask
 from scanlearn.anatomy.placement import Placement
+from scanlearn.cohort.layout import Source
+from scanlearn.cohort.placing import place_scan, scan_labels
+from scanlearn.cohort.plan import source_of
 from scanlearn.cohort.prepare_one import ReadyScan
+from scanlearn.cohort.working import WorkingCohorts, WorkingScan
 from scanlearn.files import write_text
 from scanlearn.predict.predicting import Tell
 from scanlearn.predict.ready_volume import place_ready
@@ -32,14 +36,15 @@ _DRAWN_MM = 2.0
 
 
 def locate_scans(
-    run: Path,
+    atlas: Atlas,
     source: Path,
     out: Path,
     *,
+    cohorts: WorkingCohorts | None = None,
     series: str = "",
     tell: Tell = lambda event: None,
 ) -> list[Path]:
-    """Carry the atlas of an encoder to scans; returns the summaries written.
+    """Carry an atlas to scans; returns the summaries written.
 
     For each scan ``NAME_locations.json`` (how it was placed and how well),
     ``NAME_landmarks.csv`` (x, y, z in LPS mm, and the share of lung in each patch) and
@@ -47,12 +52,15 @@ def locate_scans(
 
     Parameters
     ----------
-    run
-        A pre-training run.
+    atlas
+        That of an encoder, or of a training that has not begun.
     source
         A scan or a folder of scans.
     out
         Folder to write to.
+    cohorts
+        Where a scan is one of theirs, it is placed as a training on them places it:
+        with the lung mask that the cohort keeps.
     series
         Only the series with this UID.
     tell
@@ -63,18 +71,36 @@ def locate_scans(
     BadScan
         If there is no such scan.
     """
-    atlas = read_patch_card(run).located()
     entries = named_scans(source, series)
+    prepared = {} if cohorts is None else _by_source(cohorts)
     out.mkdir(parents=True, exist_ok=True)
     written = []
     for number, (name, entry) in enumerate(entries, start=1):
-        scan = read_scan(entry, on_uneven="resample")
-        placed, labels = _placed(scan, atlas)
+        own = prepared.get(source_of(entry))
+        if cohorts is not None and own is not None:
+            placed = place_scan(cohorts, own, atlas)
+            labels = scan_labels(cohorts, own, "lungs")
+        else:
+            placed, labels = _placed(read_scan(entry, on_uneven="resample"), atlas)
         for problem in placed.problems:
             tell(Message(text=f"{name}: {problem}", severity="warning"))
         written.append(_write(out, name, atlas, placed, labels))
         tell(Step(step=number, values={"scans": len(entries)}))
     return written
+
+
+def atlas_of_run(run: Path) -> Atlas:
+    """Return the atlas that travels with a run's encoder."""
+    return read_patch_card(run).located()
+
+
+def _by_source(cohorts: WorkingCohorts) -> dict[Source, WorkingScan]:
+    sources = [cohort.sources() for cohort in cohorts.cohorts]
+    return {
+        sources[scan.cohort][scan.key]: scan
+        for scan in cohorts.scans
+        if scan.key in sources[scan.cohort]
+    }
 
 
 def _placed(scan: Scan, atlas: Atlas) -> tuple[Placement, LabelMask | None]:

@@ -41,7 +41,7 @@ class IntensityViews:
         gamma = torch.where(
             uniform() < self.gamma_probability, low + uniform() * (high - low), 1.0
         )
-        return IntensityDraw(noise, gamma, _draw_seed(generator))
+        return IntensityDraw(noise, gamma, draw_seed(generator))
 
     def apply(self, x: Tensor, draw: IntensityDraw) -> Tensor:
         """Change a batch (B, ...) of intensities; returns a new tensor."""
@@ -52,7 +52,7 @@ class IntensityViews:
             generator = torch.Generator(x.device).manual_seed(draw.noise_seed)
             part = x[noisy]
             noise = torch.empty_like(part).normal_(generator=generator)
-            x[noisy] = part + noise * _column(draw.noise_std[noisy], part)
+            x[noisy] = part + noise * column(draw.noise_std[noisy], part)
         if len(bent):
             x[bent] = _gamma(x[bent], draw.gamma[bent])
         return x
@@ -60,18 +60,19 @@ class IntensityViews:
 
 def _gamma(x: Tensor, exponent: Tensor) -> Tensor:
     flat = x.flatten(1)
-    low = _column(flat.amin(dim=1), x)
-    span = _column(flat.amax(dim=1), x) - low
+    low = column(flat.amin(dim=1), x)
+    span = column(flat.amax(dim=1), x) - low
     scaled = (x - low) / (span + 1e-7)
-    return scaled.pow(_column(exponent, x)) * span + low
+    return scaled.pow(column(exponent, x)) * span + low
 
 
-def _column(values: Tensor, like: Tensor) -> Tensor:
+def column(values: Tensor, like: Tensor) -> Tensor:
     """Reshape (B,) so that it multiplies a batch (B, ...)."""
     return values.to(like.dtype).view(-1, *[1] * (like.dim() - 1))
 
 
-def _draw_seed(generator: torch.Generator) -> int:
+def draw_seed(generator: torch.Generator) -> int:
+    """Draw the seed of what is only made when a draw is applied."""
     high = 2**62
     draw = torch.randint(high, (1,), generator=generator, device=generator.device)
     return int(draw.item())

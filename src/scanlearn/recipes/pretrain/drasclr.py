@@ -26,7 +26,7 @@ from scanlearn.config.drasclr import DrasclrConfig, ViewConfig
 from scanlearn.config.engine import EngineConfig, OptimiserConfig
 from scanlearn.config.run import RunConfig
 from scanlearn.engine.recipe import Batch, Recipe, StepResult
-from scanlearn.errors import BadRun
+from scanlearn.errors import BadConfig, BadRun
 from scanlearn.files import write_text
 from scanlearn.nets.conditional_conv import ignore_locations
 from scanlearn.nets.contrast import (
@@ -56,6 +56,7 @@ from scanlearn.runs.events import Health, Message, Preview
 from scanlearn.views.affine import AffineViews
 from scanlearn.views.intensity import IntensityViews
 from scanlearn.views.patch_views import PatchViews
+from scanlearn.views.scanner import ScannerViews
 
 _CAPTION = "A patch, and the most alike of other patients at the same place"
 
@@ -100,6 +101,12 @@ class Drasclr(Recipe):
             config.head_dim,
             precision=config.queue_precision,
         )
+        if config.views.scanner and self.card.units != "HU":
+            raise BadConfig(
+                "views.kernel_probability and dose_probability are for CT; the "
+                f"cohort's intensities are {self.card.units}",
+                next_step="Set both to 0",
+            )
         self.views = patch_views(config.views, size=self.patch, voxel_mm=voxel)
         self.meter = ContrastHealth(batch=self.plan.batch)
         self._step = self._part = self._rank = 0
@@ -310,4 +317,17 @@ def patch_views(config: ViewConfig, *, size: int, voxel_mm: float) -> PatchViews
             config.gamma_probability,
         ),
         size,
+        scanner_views(config, voxel_mm=voxel_mm) if config.scanner else None,
+    )
+
+
+def scanner_views(config: ViewConfig, *, voxel_mm: float) -> ScannerViews:
+    """Make the views of a CT by other kernels and doses."""
+    return ScannerViews(
+        config.kernel_gain,
+        config.kernel_probability,
+        config.least_dose,
+        config.dose_noise_hu,
+        config.dose_probability,
+        voxel_mm,
     )
