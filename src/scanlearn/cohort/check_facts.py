@@ -10,7 +10,6 @@ from scanlearn.cohort.fit import (
     default_atlas,
     default_placement,
     fit_of,
-    remarks,
 )
 from scanlearn.cohort.provenance import voxel_hash
 from scanlearn.cohort.record import ScanRecord
@@ -47,7 +46,7 @@ def facts_of_entry(entry: ScanEntry, patient: str) -> ScanFacts | None:
 def facts_of_scan(
     scan: Scan, patient: str
 ) -> tuple[ScanFacts, tuple[Problem, ...], Fit | None]:
-    """Return what a scan tells, what is odd about its lungs, and if the atlas fits.
+    """Return what a scan tells, what is odd about its lungs, and how the atlas fits.
 
     ``scan`` has its axes in canonical order.
     """
@@ -70,7 +69,7 @@ def facts_of_scan(
         # Never kept, so it needs no salt; none travels to a cluster.
         voxel_hash=voxel_hash(scan.voxels, b""),
     )
-    problems = (*(lungs.problems if lungs else ()), *remarks(placement))
+    problems = () if lungs is None else lungs.problems
     fit = None if placement is None else fit_of(placement, default_atlas())
     return facts, problems, fit
 

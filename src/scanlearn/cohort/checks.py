@@ -205,11 +205,18 @@ def _rows(looks: Sequence[_Look], seen: Sequence[_Seen]) -> list[CheckRow]:
             modality=look.entry.acquisition.modality,
             shape=look.entry.shape,
             spacing_mm=look.entry.spacing_mm,
-            problems=_sorted((*one.problems, *across.get(n, ()))),
+            problems=_sorted(
+                (*one.problems, *across.get(n, ()), *_misfit(one.fit)),
+            ),
             fits=(one.fit,) if one.fit else (),
         )
         for n, (look, one) in enumerate(zip(looks, seen, strict=True))
     ]
+
+
+def _misfit(fit: Fit | None) -> tuple[Problem, ...]:
+    remark = fit and fit.remark()
+    return (remark,) if remark else ()
 
 
 def _look_at_header(look: _Look) -> _Seen:
