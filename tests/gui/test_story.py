@@ -99,3 +99,10 @@ def test_the_end_says_why_unless_it_was_asked_for() -> None:
     broken = told(*begun, Stopped(step=4, reason="the loss is not a number"))
     assert "(the loss is not a number)" in last_words(broken)
     assert last_words(told(*begun, Crashed(error="x"))) == "step 4 / 9"
+
+
+def test_an_imported_run_is_no_training_that_ended_early() -> None:
+    story = Story(check_every=50, imported="the official release")
+    story.add(Finished(step=0))
+    assert sentence(story) == "Imported, not trained here: the official release"
+    assert last_words(story) == "Ready to start a fine-tuning from"

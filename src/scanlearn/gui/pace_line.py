@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 
 from scanlearn.config.run import RunConfig, merge
@@ -66,7 +67,9 @@ class PaceLine(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
         layout.addWidget(self.text)
-        layout.addWidget(row(self.measure_button, self.cancel_button))
+        buttons = row(self.measure_button, self.cancel_button)
+        layout.addWidget(buttons)
+        layout.setAlignment(buttons, Qt.AlignmentFlag.AlignLeft)
         self._key: Any = None
         self._plan: Any = None
         self._steps, self._missing = 0, ""

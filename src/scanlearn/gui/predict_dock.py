@@ -215,6 +215,8 @@ class PredictDock(QWidget):
         elif self.saving.job.busy:
             missing = "The last result is being saved"
         gate(self.predict_button, missing, self.missing)
+        if self.job.busy:  # told by its own row
+            self.missing.setVisible(False)
 
 
 def _lungs_text(prediction: Prediction) -> str:

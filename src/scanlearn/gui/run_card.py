@@ -44,7 +44,10 @@ class RunCard(QFrame):
     ) -> None:
         super().__init__(parent)
         self.run = run
-        self.story = Story(check_every=run.config().engine.validate_every)
+        config = run.config()
+        self.story = Story(
+            check_every=config.engine.validate_every, imported=config.imported or ""
+        )
         self._killed = False
         self.setObjectName("card")
         self.setStyleSheet(

@@ -70,5 +70,6 @@ class RunSlot(QWidget):
             self.card.blockSignals(True)
             self.card.detach()
             self._layout.removeWidget(self.card)
+            self.card.hide()
             self.card.deleteLater()
             self.card = None

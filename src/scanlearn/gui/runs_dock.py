@@ -153,6 +153,7 @@ class RunsDock(QWidget):
             self.card.blockSignals(True)
             self.card.detach()
             self._place.removeWidget(self.card)
+            self.card.hide()  # it is drawn until it is deleted, later
             self.card.deleteLater()
             self.card = None
         if run is not None:

@@ -21,6 +21,7 @@ from scanlearn.gui.painting import is_scan
 from scanlearn.gui.run_list import RunRow
 from scanlearn.gui.scan_list import icon
 from scanlearn.gui.similar_scans import FoundScan, layer_beside, read_found
+from scanlearn.gui.state import shared_state
 from scanlearn.gui.thumbnails import SIZE
 from scanlearn.gui.widgets import (
     button,
@@ -117,13 +118,14 @@ class SimilarBox(QWidget):
 
     def search(self) -> None:
         """Search in a process of its own."""
-        layer, run = self._layer(self.scans), self._run
+        layer, run, cohort = self._layer(self.scans), self._run, self._searched_cohort()
         origin = origin_of(layer)
         assert origin is not None
         assert run is not None
+        assert cohort is not None
         self.notice.clear()
         self._list([])
-        self._cohort = run.cohorts[0]
+        self._cohort = cohort
         self._out = self._folder / "hits.json"
         arguments = ["search", str(run.path), str(self._cohort)]
         arguments += ["--like", str(origin.source), "--out", str(self._out)]
@@ -186,6 +188,12 @@ class SimilarBox(QWidget):
         self.notice.show_failure(failure)
         self._refresh()
 
+    def _searched_cohort(self) -> Path | None:
+        """Return the training's cohort; of an imported run, that of the docks."""
+        if self._run is not None and self._run.cohorts:
+            return self._run.cohorts[0]
+        return shared_state().cohort
+
     def _layer(self, box: Any) -> Any | None:
         name = box.currentData()
         return next((one for one in self.viewer.layers if one.name == name), None)
@@ -209,6 +217,8 @@ class SimilarBox(QWidget):
             missing = "Add a scan to the viewer first"
         elif points is not None and (points.ndim != 3 or not len(points.data)):
             missing = "Set a point in the points layer first"
+        elif self._searched_cohort() is None:
+            missing = "Choose a cohort under Pre-train first"
         elif self.job.busy:
             missing = "A search is going on"
         gate(self.search_button, missing)

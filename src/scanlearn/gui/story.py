@@ -30,10 +30,12 @@ STOPPING = "Stopping: it finishes its step and saves"
 class Story:
     """The newest of everything, and the curves.
 
-    ``check_every`` is after how many steps the training looks at what it has learned.
+    ``check_every`` is after how many steps the training looks at what it has learned;
+    ``imported`` is whose weights the run holds, if it was not trained here.
     """
 
     check_every: int = 0
+    imported: str = ""
     step: int = 0
     steps: int = 0
     device: str = ""
@@ -96,6 +98,8 @@ class Story:
 
 def sentence(story: Story) -> str:
     """Return what is known of whether something is learned, and when more will be."""
+    if story.imported:
+        return f"Imported, not trained here: {story.imported}"
     if story.health is not None:
         return story.health.sentence
     if story.best:
@@ -148,6 +152,8 @@ def last_words(story: Story) -> str:
     """Return how a training ended, and the best it reached."""
     last, best = story.last, f" · best {best_text(story)}" if story.best else ""
     if isinstance(last, Finished):
+        if story.imported:
+            return "Ready to start a fine-tuning from"
         return f"Finished: {last.step:,} steps{best}"
     if isinstance(last, Stopped):
         why = f" ({last.reason})" if last.reason not in ("", "asked for") else ""
