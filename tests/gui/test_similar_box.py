@@ -14,6 +14,8 @@ from scanlearn.gui.layers import grid_of
 from scanlearn.gui.opening import read_entry
 from scanlearn.gui.runs_dock import RunsDock
 from scanlearn.gui.similar_scans import FOUND
+from scanlearn.runs.events import Saved
+from scanlearn.runs.folder import EventLog
 from scanlearn.scans.find import find_scans
 
 pytestmark = pytest.mark.viewer
@@ -31,7 +33,9 @@ def dock(open_dock, qtbot, make_run, scans_folder, monkeypatch):
         ),
     )
     run = make_run("pretraining")
-    (run.checkpoints / "encoder.json").write_text("{}")
+    log = EventLog(run)
+    log.write(Saved(step=10, name="last"))
+    log.close()
     dock = open_dock(RunsDock)
     qtbot.waitUntil(lambda: dock.similar.isVisible(), timeout=10_000)
     voxels, settings, _ = read_entry(find_scans(scans_folder)[0])
