@@ -11,9 +11,9 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from scanlearn.cohort.labels import LabelSet
+from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.slices import slice_cohorts
 from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.config.joint import JointConfig
@@ -21,9 +21,22 @@ from scanlearn.config.presets import preset
 from scanlearn.config.run import RunConfig, merge, parse_run_config
 from scanlearn.errors import BadCohort, BadConfig, BadRun
 from scanlearn.runs.folder import RunFolder, new_run_path
+from scanlearn.tasks import task_of
 
 METHODS = ("drasclr", "joint")
-TASKS = ("segmentation",)
+
+
+class Labels(Protocol):
+    """Labels that were found and checked, of any task."""
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the user should know of them."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write them whole into a folder, which becomes a run's ``inputs/``."""
+        ...
 
 
 def runs_folder() -> Path:
@@ -102,8 +115,21 @@ def finetuning_config(
     return parse_run_config(merge(settings, facts))
 
 
+def labels_for(config: RunConfig, source: Path) -> Labels:
+    """Find and check the labels of a fine-tuning's cohort.
+
+    Raises
+    ------
+    BadLabels
+        If they are not what the task takes, or fit no scan.
+    """
+    collect = task_of(config).part("labels")
+    found: Labels = collect(Path(source), Cohort(config.cohorts[0]), config.recipe)
+    return found
+
+
 def new_finetuning(
-    config: RunConfig, labels: LabelSet, out: Path | None = None
+    config: RunConfig, labels: Labels, out: Path | None = None
 ) -> RunFolder:
     """Write a fine-tuning run with its own copy of the labels.
 

@@ -14,9 +14,11 @@ from scanlearn.app import train_run
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.labels import collect_labels
 from scanlearn.errors import BadLabels, BadScan
+from scanlearn.evaluate.segmentation import evaluate_segmentation
 from scanlearn.launching import finetuning_config, new_finetuning
 from scanlearn.nets.segmentation_loss import IGNORE
 from scanlearn.predict.predicting import predict_scans
+from scanlearn.predict.segmenting import Segmenter
 from scanlearn.recipes.encoder_file import read_card
 from scanlearn.recipes.finetune.segmenter_file import load_segmenter
 from scanlearn.runs.events import Crashed, Finished, Message, Step
@@ -219,6 +221,42 @@ def test_a_scan_that_cannot_be_read_is_told_and_passed_over(
     with pytest.raises(BadScan, match=r"torn\.nii\.gz"):
         predict_scans(segmenter, folder / "torn.nii.gz", tmp_path / "none")
     assert not (tmp_path / "none").exists()
+
+
+def test_an_evaluation_compares_with_what_was_painted(
+    segmenter, tiny_cohort, tiny_sample
+):
+    labels = tiny_sample / "labels" / "lungs"
+    cohort = Cohort(tiny_cohort)
+    found = evaluate_segmentation(segmenter, labels, cohort, lambda event: None)
+    assert len(found.cases) == 4
+    assert all(case["trained_on"] for case in found.cases)
+    text = " ".join(found.remarks)
+    assert "Only 4 patients" in text
+    assert "trained on" in text
+    segment = Segmenter(segmenter.path).segment
+    dices, volumes = [], []
+    for item in collect_labels(labels, cohort).items:
+        guess, truth = segment(cohort.scan(item.scan)).labels == 1, item.read() == 1
+        dices.append(2 * (guess & truth).sum() / (guess.sum() + truth.sum()))
+        volumes.append(truth.sum() * item.grid.voxel_ml)
+    first = next(iter(found.classes.values()))
+    assert first["dice"].mean == pytest.approx(np.mean(dices))
+    assert first["dice"].n == 4
+    assert first["surface_mm"].mean > 0
+    assert first["true_ml"].mean == pytest.approx(np.mean(volumes))
+    assert "phantom" not in json.dumps(found.to_dict()).lower()
+
+
+def test_scans_trained_on_are_left_out_of_the_means(tiny_cohort, tiny_sample, tmp_path):
+    masks = tiny_sample / "labels" / "lungs"
+    first = masks / "PHANTOM-0001_labels.nii.gz"
+    run = finetune(tiny_cohort, first, tmp_path / "run", steps=1)
+    list(train_run(run))
+    found = evaluate_segmentation(run, masks, Cohort(tiny_cohort), lambda event: None)
+    assert sum(case["trained_on"] for case in found.cases) == 1
+    assert found.mean["dice"].n == 3
+    assert any("1 of 4 scans" in remark for remark in found.remarks)
 
 
 def test_the_encoder_of_the_pretraining_is_taken_over(segmenter, encoder_run):

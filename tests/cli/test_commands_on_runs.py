@@ -60,7 +60,7 @@ def test_a_pretraining_of_no_minutes_is_the_baseline(scanlearn, tiny_cohort, tmp
     assert "finished" in scanlearn("runs", tmp_path / "runs").out
     assert "is finished" in scanlearn("resume", out).told()
     assert "is not running" in scanlearn("stop", out).told()
-    assert "no trained segmenter" in _predict(scanlearn, out, tmp_path).told()
+    assert "which learned no task" in _predict(scanlearn, out, tmp_path).told()
 
     file = tmp_path / "vectors.npz"
     answer = scanlearn("embed", out, tiny_cohort, "--out", file, "--json")
@@ -130,6 +130,15 @@ def test_labels_are_learned_and_predicted(
     line = scanlearn("predict", run, source, "--out", out, "--dicom-seg").told()
     assert "not DICOM" in line
     _check_export(scanlearn, out / "PHANTOM-0002_prediction.json", source, tmp_path)
+
+    answer = scanlearn("evaluate", run, "--labels", labels, "--json")
+    assert answer.status == 0, answer.err
+    assert answer.document["mean"]["dice"]["n"] == 4
+    assert set(answer.document["classes"]) == {"class 1", "class 2"}
+    answer = scanlearn("evaluate", run, "--labels", labels)
+    assert "class 2" in answer.out
+    assert "Only 4 patients" in answer.err
+    assert "Not for clinical use" in answer.err
 
     letter = tmp_path / "letter.nii.gz"
     letter.write_text("no image")

@@ -35,6 +35,8 @@ def main() -> None:
     millilitres = float(lung.sum()) * scan.grid.voxel_ml
     about = {
         "run": run.name,
+        "task": "segmentation",
+        "grid": {"shape": scan.grid.shape, "affine": scan.grid.affine.tolist()},
         "scan": "scan",
         "source": find_scans(source)[0].kind,
         "labels": "scan_labels.nii.gz",

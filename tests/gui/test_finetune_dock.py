@@ -36,11 +36,11 @@ def image(dock: FinetuneDock, scans_folder: Path) -> Any:
 def test_a_new_label_layer_lies_on_the_scan(
     dock: FinetuneDock, image: Any, click: Any, qtbot: Any
 ) -> None:
-    assert "paint" in dock.use_button.toolTip()
+    assert "paint" in dock.panel.use_button.toolTip()
     assert "Add labels first" in dock.start_button.toolTip()
-    dock.classes.names[1].setText("lung")
-    click(dock.classes.add_button)
-    click(dock.new_button)
+    dock.panel.classes.names[1].setText("lung")
+    click(dock.panel.classes.add_button)
+    click(dock.panel.new_button)
     layer = dock.viewer.layers[-1]
     assert grid_of(layer).matches(grid_of(image))
     assert layer.units == image.units
@@ -48,28 +48,28 @@ def test_a_new_label_layer_lies_on_the_scan(
     painted = layer.get_color(1)
     wanted = bytes.fromhex(class_colour(1)[1:])
     assert np.allclose(painted[:3], np.array(list(wanted)) / 255, atol=1e-3)
-    dock.classes.names[2].setText("lesion")
+    dock.panel.classes.names[2].setText("lesion")
     assert layer.features["class"].tolist() == ["", "lung", "lesion"]
-    click(dock.use_button)
+    click(dock.panel.use_button)
     qtbot.waitUntil(dock.notice.isVisible, timeout=10_000)
     assert "Nothing is painted" in dock.notice.text.text()
     dock.viewer.layers.clear()
-    assert dock.new_button.toolTip() == "Add a scan to the viewer first"
+    assert dock.panel.new_button.toolTip() == "Add a scan to the viewer first"
 
 
 def test_painted_slices_start_a_training(
     dock: FinetuneDock, image: Any, places: SimpleNamespace, click: Any, qtbot: Any
 ) -> None:
-    dock.classes.names[1].setText("lung")
-    click(dock.new_button)
+    dock.panel.classes.names[1].setText("lung")
+    click(dock.panel.new_button)
     layer = dock.viewer.layers[-1]
     layer.data[[8, 15, 22]] = image.data[[8, 15, 22]] < -500
-    click(dock.use_button)
-    qtbot.waitUntil(lambda: len(dock.labels.sources) == 1, timeout=10_000)
-    assert "3 of 31 axial slices" in dock.labels.item(0).text()
-    click(dock.use_button)  # the same scan again replaces it
+    click(dock.panel.use_button)
+    qtbot.waitUntil(lambda: len(dock.panel.labels.sources) == 1, timeout=10_000)
+    assert "3 of 31 axial slices" in dock.panel.labels.item(0).text()
+    click(dock.panel.use_button)  # the same scan again replaces it
     qtbot.wait(300)
-    assert len(dock.labels.sources) == 1
+    assert len(dock.panel.labels.sources) == 1
 
     click(dock.start_button)
     qtbot.waitUntil(lambda: dock.slot.card is not None, timeout=20_000)
@@ -97,10 +97,10 @@ def test_a_folder_of_masks_starts_a_training(
     folder = next(path for path in masks.rglob("*lungs*"))
     chosen = folder if folder.is_dir() else folder.parent
     monkeypatch.setattr(
-        "scanlearn.gui.finetune_dock.QFileDialog.getExistingDirectory",
+        "scanlearn.gui.painted_panel.QFileDialog.getExistingDirectory",
         lambda *_: str(chosen),
     )
-    click(dock.browse_button)
+    click(dock.panel.browse_button)
     click(dock.start_button)
     qtbot.waitUntil(
         lambda: dock.slot.card is not None or dock.notice.isVisible(), timeout=20_000
@@ -122,10 +122,10 @@ def test_labels_of_a_scan_outside_the_cohort_leave_no_run(
     stranger.write_bytes(next(scans_folder.rglob("*.nii.gz")).read_bytes())
     data, settings, _ = read_entry(find_scans(stranger)[0])
     dock.viewer.add_image(data, **settings)
-    click(dock.new_button)
+    click(dock.panel.new_button)
     dock.viewer.layers[-1].data[5:9] = 1
-    click(dock.use_button)
-    qtbot.waitUntil(lambda: len(dock.labels.sources) == 1, timeout=10_000)
+    click(dock.panel.use_button)
+    qtbot.waitUntil(lambda: len(dock.panel.labels.sources) == 1, timeout=10_000)
     click(dock.start_button)
     qtbot.waitUntil(dock.notice.isVisible, timeout=10_000)
     assert "stranger.nii.gz" in dock.notice.text.text()

@@ -61,10 +61,12 @@ def test_a_result_lies_over_the_scan_and_is_saved(
     assert np.array_equal(probability.data, labels.data.astype(np.float32))
     assert probability.units == image.units
     lung_ml = (image.data < -500).sum() * grid_of(image).voxel_ml
-    assert dock.legend.lines == [f"lung {lung_ml:,.0f} ml"]
+    assert dock.panels["segmentation"].legend.lines == [f"lung {lung_ml:,.0f} ml"]
 
-    assert "LAA-950 12.3 %" in dock.lungs.text().replace("\xa0", " ")
-    assert "Slices are thick" in dock.lungs.text()
+    assert "LAA-950 12.3 %" in dock.panels["segmentation"].lungs.text().replace(
+        "\xa0", " "
+    )
+    assert "Slices are thick" in dock.panels["segmentation"].lungs.text()
 
     box = dock.saving
     assert box.formats["dicom-seg"].isEnabled()

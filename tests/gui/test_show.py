@@ -43,6 +43,8 @@ def prediction(truth: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     classes = [{"value": v, "name": n, "ml": 2000.0} for v, n in NAMES.items()]
     about = {
         "run": "2026-11-21_lungs",
+        "task": "segmentation",
+        "grid": {"shape": grid.shape, "affine": grid.affine.tolist()},
         "scan": "scan",
         "source": "nifti",
         "labels": "scan_labels.nii.gz",

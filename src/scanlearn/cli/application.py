@@ -8,6 +8,7 @@ from scanlearn import __version__
 from scanlearn.cli import (
     cohorts,
     demo,
+    evaluating,
     released,
     representation,
     runs,
@@ -43,5 +44,15 @@ def _options(
     pass
 
 
-for room in (demo, scans, cohorts, training, using, representation, released, runs):
+for room in (
+    demo,
+    scans,
+    cohorts,
+    training,
+    using,
+    evaluating,
+    representation,
+    released,
+    runs,
+):
     room.register(application)

@@ -8,17 +8,16 @@ import typer
 from scanlearn.cli.options import AsJson, Preset, Settings, cohort_folder
 from scanlearn.cli.output import console
 from scanlearn.cli.watching import launch_and_follow
-from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.labels import collect_labels
 from scanlearn.config.run import load_yaml, merge, parse_settings
-from scanlearn.config.segmentation import SegmentationConfig
 from scanlearn.errors import BadConfig
 from scanlearn.launching import (
     finetuning_config,
+    labels_for,
     new_finetuning,
     new_pretraining,
     pretraining_config,
 )
+from scanlearn.tasks import TASKS, known_task
 
 Out = Annotated[Path | None, typer.Option(help="Folder of the run.")]
 Minutes = Annotated[
@@ -101,7 +100,14 @@ def finetune(
             help="The cohort of the labelled scans.",
         ),
     ],
-    task: Annotated[Literal["segmentation"], typer.Option()],
+    task: Annotated[
+        str,
+        typer.Option(
+            parser=known_task,
+            metavar=f"[{'|'.join(TASKS)}]",
+            help="What is learned.",
+        ),
+    ],
     labels: Annotated[
         Path, typer.Option(help="A folder of masks, a table, or a run's inputs.")
     ],
@@ -137,8 +143,7 @@ def finetune(
         start_from=start_from,
         changes=_changes(config, settings, minutes),
     )
-    assert isinstance(checked.recipe, SegmentationConfig)
-    found = collect_labels(labels, Cohort(cohort), labelling=checked.recipe.labelling)
+    found = labels_for(checked, labels)
     for remark in found.remarks:
         console.print(remark, markup=False, soft_wrap=True)
     launch_and_follow(new_finetuning(checked, found, out), as_json=as_json)

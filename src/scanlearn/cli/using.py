@@ -54,7 +54,7 @@ def predict(
     folder = RunFolder(run)
     # Imported here, because torch takes seconds and not every command needs it.
     from scanlearn.predict.predicting import predict_scans
-    from scanlearn.predict.saving import Extra
+    from scanlearn.predict.result_files import Extra
 
     wanted: list[tuple[bool, Extra]] = [(dicom_seg, "dicom-seg"), (figures, "figures")]
     with telling("predicting", as_lines=as_events) as tell:
@@ -100,7 +100,7 @@ def export(
     """
     from scanlearn.predict.exporting import export_prediction
     from scanlearn.predict.sources import scan_named
-    from scanlearn.predict.summary import Format, read_prediction, why_no_dicom_seg
+    from scanlearn.predict.summary import Format, read_prediction
 
     prediction = read_prediction(summary)
     entry = scan_named(prediction.scan, source, series)
@@ -111,8 +111,7 @@ def export(
         "figures": figures,
     }
     if not any(asked.values()):
-        asked = dict.fromkeys(asked, True)
-        asked["dicom-seg"] = not why_no_dicom_seg(entry.kind)
+        asked = {wanted: not prediction.why_not(wanted) for wanted in asked}
     with telling("saving", as_lines=as_events) as tell:
         written = export_prediction(
             prediction,

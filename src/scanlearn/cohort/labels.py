@@ -24,6 +24,7 @@ from scanlearn.cohort.paint import (
     with_ignored,
 )
 from scanlearn.cohort.record import ScanRecord
+from scanlearn.config.segmentation import SegmentationConfig
 from scanlearn.errors import BadLabels
 from scanlearn.files import write_text
 from scanlearn.scans.geometry import Grid
@@ -173,6 +174,11 @@ def collect_labels(
     _check_enough(voxels, source)
     names = _names(source, files[0].path, sorted(voxels))
     return LabelSet(tuple(items), names, tuple(remarks))
+
+
+def collect_maps(source: Path, cohort: Cohort, config: SegmentationConfig) -> LabelSet:
+    """Find and check label maps as a segmentation's settings say."""
+    return collect_labels(source, cohort, labelling=config.labelling)
 
 
 def _saved_in(source: Path) -> Path | None:

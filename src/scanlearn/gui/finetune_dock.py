@@ -7,29 +7,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtWidgets import QFileDialog, QWidget
+from qtpy.QtWidgets import QWidget
 
 from scanlearn.errors import ScanlearnError
-from scanlearn.gui.background import (
-    Failure,
-    Report,
-    connect_while_alive,
-    in_background,
-)
-from scanlearn.gui.class_table import ClassTable
+from scanlearn.gui.background import Failure, connect_while_alive, in_background
 from scanlearn.gui.cohort_box import CohortBox
 from scanlearn.gui.finetuning import Finetuning, config_of, start_finetuning
-from scanlearn.gui.labelled_list import LabelledList
-from scanlearn.gui.labels_io import Amount, Painted, amount, snapshot
+from scanlearn.gui.label_panel import LabelPanel
 from scanlearn.gui.methods import TASKS
 from scanlearn.gui.notice import Notice
 from scanlearn.gui.pace_line import PaceLine
-from scanlearn.gui.painting import (
-    chosen_labels,
-    new_labels,
-    recolour,
-    shown_scan,
-)
 from scanlearn.gui.plan_box import PlanBox
 from scanlearn.gui.run_list import RunRow
 from scanlearn.gui.run_slot import RunSlot
@@ -37,28 +24,22 @@ from scanlearn.gui.settings import runs_folder
 from scanlearn.gui.settings_form import SettingsForm
 from scanlearn.gui.state import shared_state
 from scanlearn.gui.widgets import (
-    button,
+    Pages,
     combo,
     fill,
     gate,
-    heading,
     hint,
     labelled,
     page,
     primary,
-    row,
 )
 from scanlearn.runs import RunFolder
 from scanlearn.runs.folder import new_run_path
-
-_PAINT = (
-    "Paint a few slices of a few scans; what you leave unpainted in other slices is "
-    "ignored, not taken for background."
-)
+from scanlearn.tasks import TASKS as MANIFEST
 
 
 class FinetuneDock(QWidget):
-    """Task, start, classes, labelled scans, Fine-tune, and the card of what runs."""
+    """Task, start, the task's own labels, Fine-tune, and the card of what runs."""
 
     def __init__(self, napari_viewer: Any, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -67,19 +48,11 @@ class FinetuneDock(QWidget):
         self.tasks = combo("What the model shall do")
         items: list[tuple[str, object]] = [(t.title, n) for n, t in TASKS.items()]
         fill(self.tasks, items, None)
+        self.about = hint()
         self.starts = combo("Whose encoder the model starts from")
         self.cohorts = CohortBox()
-        self.classes = ClassTable()
-        self.labels = LabelledList()
-        self.new_button = button(
-            "New label layer", self.new_layer, "An empty layer on the shown scan's grid"
-        )
-        self.use_button = button(
-            "Use this layer", self.use_layer, "Take the selected Labels layer as it is"
-        )
-        self.browse_button = button(
-            "Browse…", self.browse, "A folder of NIfTI masks named like the scans"
-        )
+        self.panels: dict[str, LabelPanel] = {}
+        self._pages = Pages()
         self.form = SettingsForm()
         self.plan = PlanBox(PaceLine(config_of, start_finetuning))
         self.start_button = primary(
@@ -90,41 +63,28 @@ class FinetuneDock(QWidget):
         self.slot = RunSlot("finetune")
         self._starting = False
         self._lay_out()
+        self._show_task()
         self._connect()
-        self.form.show_recipe(self.task, TASKS[self.task])
         self._show_starts(self.state.runs.rows)
 
     def _lay_out(self) -> None:
         layout = page(self)
         layout.addWidget(labelled("Task", self.tasks))
+        layout.addWidget(self.about)
         layout.addWidget(labelled("Start from", self.starts))
         layout.addWidget(labelled("Cohort", self.cohorts))
-        layout.addWidget(heading("Classes"))
-        layout.addWidget(self.classes)
-        layout.addWidget(heading("Labelled scans"))
-        layout.addWidget(hint(_PAINT))
-        layout.addWidget(self.labels)
-        layout.addWidget(row(self.new_button, self.use_button, self.browse_button))
         for widget in (
-            self.form,
-            self.plan,
-            self.start_button,
-            self.missing,
-            self.notice,
-            self.slot,
+            *(self._pages, self.form, self.plan),
+            *(self.start_button, self.missing, self.notice, self.slot),
         ):
             layout.addWidget(widget)
         layout.addStretch(1)
 
     def _connect(self) -> None:
-        self.tasks.currentIndexChanged.connect(
-            lambda _index: self.form.show_recipe(self.task, TASKS[self.task])
-        )
+        self.tasks.currentIndexChanged.connect(lambda _index: self._show_task())
         self.state.runs.changed.connect(self._show_starts)
         self.cohorts.chosen.connect(self._refresh)
         self.cohorts.failed.connect(self.notice.show_error)
-        self.classes.changed.connect(self._classes_changed)
-        self.labels.changed.connect(self._refresh)
         self.slot.changed.connect(self._refresh)
         self.slot.changed.connect(self.plan.pace.look_again)
         self.form.changed.connect(self._refresh)
@@ -142,19 +102,14 @@ class FinetuneDock(QWidget):
         """Name of the chosen task."""
         return str(self.tasks.currentData())
 
+    @property
+    def panel(self) -> LabelPanel:
+        """Where the chosen task's labels are gathered."""
+        return self.panels[self.task]
+
     def new_layer(self) -> None:
-        """Add an empty label layer over the shown scan."""
-        self._try(lambda: new_labels(self.viewer, self.classes.classes()))
-
-    def use_layer(self) -> None:
-        """Take the chosen Labels layer into the list of labelled scans."""
-        self._try(self._use_layer)
-
-    def browse(self) -> None:
-        """Let the user choose a folder of masks."""
-        chosen = QFileDialog.getExistingDirectory(self, "Folder of masks")
-        if chosen:
-            self.labels.add(Path(chosen))
+        """Add an empty layer to draw the task's labels on, over the shown scan."""
+        self.panel.new_layer()
 
     def start(self) -> None:
         """Write labels and run, and launch its worker."""
@@ -180,38 +135,30 @@ class FinetuneDock(QWidget):
             preset=self.form.preset,
             start_from=self.starts.currentData(),
             changes=self.form.changes(),
-            classes=self._classes(),
-            painted=tuple(self.labels.painted()),
-            masks=self.labels.folder(),
+            labels=self.panel.gathered(),
         )
 
-    def _use_layer(self) -> None:
-        layer = chosen_labels(self.viewer)
-        assert layer is not None
-        painted = snapshot(layer)
+    def _show_task(self) -> None:
+        """Show the panel of the chosen task; each keeps what was put into it."""
+        if self.task not in self.panels:
+            panel: LabelPanel = MANIFEST[self.task].part("panel")(self.viewer)
+            panel.changed.connect(self._panel_changed)
+            panel.failed.connect(self._panel_failed)
+            self.panels[self.task] = panel
+        self._pages.turn_to(self.panel)
+        self.about.setText(TASKS[self.task].about.capitalize())
+        self.form.show_recipe(self.task, TASKS[self.task])
+        self._refresh()
 
-        def work(_report: Report) -> tuple[Painted, Amount]:
-            return painted, amount(painted)
-
-        in_background(self, work, done=self._used, failed=self._failed)
-
-    def _classes(self) -> dict[int, str]:
-        """Return the classes; none, so that the masks' own count, if none is named."""
-        untouched = not any(
-            field.text().strip() for field in self.classes.names.values()
-        )
-        return {} if untouched and self.labels.folder() else self.classes.classes()
-
-    def _used(self, source: tuple[Painted, Amount]) -> None:
-        self.classes.include(source[1].values, source[0].classes)
-        self.labels.add(source)
-
-    def _try(self, action: Any) -> None:
+    def _panel_changed(self) -> None:
         self.notice.clear()
-        try:
-            action()
-        except ScanlearnError as error:
-            self.notice.show_error(error)
+        self._refresh()
+
+    def _panel_failed(self, problem: ScanlearnError | Failure) -> None:
+        if isinstance(problem, ScanlearnError):
+            self.notice.show_error(problem)
+        else:
+            self._failed(problem)
 
     def _started(self, run: RunFolder) -> None:
         self._starting = False
@@ -234,24 +181,19 @@ class FinetuneDock(QWidget):
         fill(self.starts, items, first)
         self._refresh()
 
-    def _classes_changed(self) -> None:
-        recolour(self.viewer, self.classes.classes())
-        self._refresh()
-
     def _refresh(self) -> None:
-        no_scan = "" if shown_scan(self.viewer) else "Add a scan to the viewer first"
-        gate(self.new_button, no_scan)
-        none = "" if chosen_labels(self.viewer) else "Press 'New label layer' and paint"
-        gate(self.use_button, none)
+        self.panel.refresh()
         missing, cohort = self._missing(), self.cohorts.cohort
         gate(self.start_button, missing, self.missing)
-        self.plan.setVisible(cohort is not None)
-        if cohort is None or not self.form.fields:
+        # A model that is fitted at once has no steps to plan.
+        planned = cohort is not None and "engine.steps" in self.form.fields
+        self.plan.setVisible(planned)
+        if cohort is None or not planned:
             return
         asked = self._asked(cohort)
         self.plan.show_plan(
             asked,
-            key=replace(asked, classes={}, painted=(), masks=None),
+            key=replace(asked, labels=None),
             scans=self.cohorts.scans(),
             steps=self.form.value("engine.steps"),
             minutes=self.form.value("engine.minutes"),
@@ -261,8 +203,8 @@ class FinetuneDock(QWidget):
     def _missing(self) -> str:
         if self.cohorts.cohort is None:
             return "Prepare a cohort under Scans first, or open one"
-        if not self.labels.sources:
-            return "Add labels first: 'Use this layer' or 'Browse…'"
+        if self.panel.missing():
+            return self.panel.missing()
         if self._starting:
             return "Starting…"
         if self.slot.running:

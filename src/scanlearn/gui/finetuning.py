@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from scanlearn.config.run import RunConfig, merge
 from scanlearn.errors import BadLabels
 from scanlearn.gui.background import Report
-from scanlearn.gui.labels_io import Painted, write_labels
+from scanlearn.gui.label_panel import GatheredLabels
+from scanlearn.gui.layers import Origin
 from scanlearn.runs import RunFolder, launch
 
 if TYPE_CHECKING:
@@ -28,9 +29,7 @@ class Finetuning:
     preset: str
     start_from: Path | None
     changes: Mapping[str, Any]
-    classes: Mapping[int, str]
-    painted: tuple[Painted, ...]
-    masks: Path | None
+    labels: GatheredLabels | None
 
 
 def start_finetuning(plan: Finetuning, _report: Report) -> RunFolder:
@@ -39,25 +38,17 @@ def start_finetuning(plan: Finetuning, _report: Report) -> RunFolder:
     Raises
     ------
     ScanlearnError
-        If a label map fits no scan of the cohort, or a setting is impossible; nothing
-        is left on disk then.
+        If labels fit no scan of the cohort, or a setting is impossible; nothing is left
+        on disk then.
     """
     from scanlearn.cohort.catalogue import Cohort
-    from scanlearn.cohort.labels import collect_labels
-    from scanlearn.config.segmentation import SegmentationConfig
-    from scanlearn.launching import new_finetuning
+    from scanlearn.launching import labels_for, new_finetuning
 
+    assert plan.labels is not None
     config = config_of(plan)
-    assert isinstance(config.recipe, SegmentationConfig)
-    cohort = Cohort(plan.cohort)
     with tempfile.TemporaryDirectory(prefix="scanlearn-labels-") as draft:
-        source = plan.masks
-        if plan.painted:
-            source = Path(draft)
-            _write_painted(plan.painted, cohort, source)
-        assert source is not None
-        labels = collect_labels(source, cohort, labelling=config.recipe.labelling)
-        run = new_finetuning(config, labels, plan.path)
+        source = plan.labels.source(Cohort(plan.cohort), Path(draft))
+        run = new_finetuning(config, labels_for(config, source), plan.path)
     launch(run)
     return run
 
@@ -66,38 +57,31 @@ def config_of(plan: Finetuning) -> RunConfig:
     """Return the checked configuration of a plan; slow the first time."""
     from scanlearn.launching import finetuning_config
 
-    classes = [{"value": v, "name": n} for v, n in sorted(plan.classes.items())]
+    changes = plan.labels.changes() if plan.labels else {}
     return finetuning_config(
         [plan.cohort],
         task=plan.task,
         preset_name=plan.preset,
         start_from=plan.start_from,
-        changes=merge(dict(plan.changes), {"recipe": {"classes": classes}}),
+        changes=merge(dict(plan.changes), changes),
     )
 
 
-def _write_painted(layers: tuple[Painted, ...], cohort: Cohort, folder: Path) -> None:
-    for painted in layers:
-        key = scan_key_of(painted, cohort)
-        write_labels(folder / f"{key}.nii.gz", painted)
-
-
-def scan_key_of(painted: Painted, cohort: Cohort) -> str:
-    """Return the key of the cohort's scan that labels were painted on.
+def scan_key_of(origin: Origin, layer: str, cohort: Cohort) -> str:
+    """Return the key of the cohort's scan that a layer was drawn on.
 
     Raises
     ------
     BadLabels
         If the cohort was not prepared from that scan.
     """
-    origin = painted.origin
     volume = "" if origin.volume is None else str(origin.volume)
     wanted = (str(origin.source), origin.series, volume)
     for key, source in cohort.sources().items():
         if (source.path, source.series, source.volume) == wanted:
             return key
     raise BadLabels(
-        f"The layer '{painted.name}' was painted on {origin.source}, which is not in "
+        f"The layer '{layer}' was painted on {origin.source}, which is not in "
         f"the cohort {cohort.path.name}",
         expected="labels on scans of the chosen cohort",
         next_step="Choose another cohort, or prepare this scan into it",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from scanlearn import tasks
 from scanlearn.config.base import Frozen
 from scanlearn.config.drasclr import DrasclrConfig
-from scanlearn.config.segmentation import SegmentationConfig
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,10 @@ METHODS = {
     ),
 }
 
+#: The same of the tasks, whose manifest is :mod:`scanlearn.tasks`.
 TASKS = {
-    "segmentation": Recipe(
-        "Segmentation",
-        "outline organs or lesions from a few painted slices",
-        SegmentationConfig,
-        ("engine.steps", "engine.minutes", "recipe.batch", "engine.seed"),
-    ),
+    name: Recipe(task.title, task.about, task.config, task.settings)
+    for name, task in tasks.TASKS.items()
 }
 
 #: What each preset is for.

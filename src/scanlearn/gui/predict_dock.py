@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,16 +19,17 @@ from scanlearn.gui.background import (
 )
 from scanlearn.gui.job_row import JobRow
 from scanlearn.gui.layers import LayerData, grid_of, origin_of
-from scanlearn.gui.legend import Legend
 from scanlearn.gui.notice import Notice
 from scanlearn.gui.opening import read_entry
 from scanlearn.gui.orientation import show_orientation
 from scanlearn.gui.painting import is_scan
 from scanlearn.gui.prediction import prediction_layers
+from scanlearn.gui.result_panel import ResultPanel
 from scanlearn.gui.run_list import RunRow
 from scanlearn.gui.save_box import SaveBox
 from scanlearn.gui.state import shared_state
 from scanlearn.gui.widgets import (
+    Pages,
     button,
     combo,
     fill,
@@ -40,6 +42,7 @@ from scanlearn.gui.widgets import (
     row,
 )
 from scanlearn.predict.summary import Prediction, read_predictions
+from scanlearn.tasks import TASKS
 
 _READY = ("finished", "stopped")
 
@@ -63,8 +66,8 @@ class PredictDock(QWidget):
         self.job = JobRow()
         self.notice = Notice()
         self.result = heading("Result")
-        self.legend = Legend()
-        self.lungs = hint()
+        self.panels: dict[str, ResultPanel] = {}
+        self._pages = Pages()
         self.saving = SaveBox()
         self.prediction: Prediction | None = None
         self._target: Any = None
@@ -89,8 +92,7 @@ class PredictDock(QWidget):
             self.job,
             self.notice,
             self.result,
-            self.legend,
-            self.lungs,
+            self._pages,
             self.saving,
             disclaimer,
         ):
@@ -169,18 +171,29 @@ class PredictDock(QWidget):
 
     def _show_layers(self, result: Result) -> None:
         prediction, layers = result
-        for data, settings, kind in layers:
+        added = [
             getattr(self.viewer, f"add_{kind}")(data, **settings)
-        self._show_result(prediction)
+            for data, settings, kind in layers
+        ]
+        self._show_result(prediction, added)
 
-    def _show_result(self, prediction: Prediction | None) -> None:
+    def _show_result(
+        self, prediction: Prediction | None, layers: Sequence[Any] = ()
+    ) -> None:
         self.prediction = prediction
-        self.legend.show_classes(prediction.classes if prediction else ())
-        self.lungs.setText(_lungs_text(prediction) if prediction else "")
-        self.lungs.setVisible(bool(self.lungs.text()))
-        for widget in (self.result, self.legend):
+        for widget in (self.result, self._pages):
             widget.setVisible(prediction is not None)
+        if prediction is not None:
+            panel = self._panel(prediction.task)
+            panel.show_prediction(prediction, list(layers))
+            self._pages.turn_to(panel)
         self.saving.show_prediction(prediction, self._target and self._target[0])
+
+    def _panel(self, task: str) -> ResultPanel:
+        """Return where the results of a task are told."""
+        if task not in self.panels:
+            self.panels[task] = TASKS[task].part("result")(self.viewer)
+        return self.panels[task]
 
     def _failed(self, failure: Failure) -> None:
         self.notice.show_failure(failure)
@@ -217,21 +230,6 @@ class PredictDock(QWidget):
         gate(self.predict_button, missing, self.missing)
         if self.job.busy:  # told by its own row
             self.missing.setVisible(False)
-
-
-def _lungs_text(prediction: Prediction) -> str:
-    """Return the densities of a chest CT with what makes them doubtful."""
-    found = prediction.lungs
-    if not found:
-        return ""
-    text = (
-        f"Both lungs: {found['volume_ml']:,.0f} ml · "
-        f"LAA-950 {found['laa950_percent']:.1f} % · "
-        f"Perc15 {found['perc15_hu']:.0f} HU · mean {found['mean_hu']:.0f} HU"
-    ).replace(" ", "\N{NO-BREAK SPACE}")
-    # A number stays with its unit; a line may break at the dots.
-    text = text.replace("·\N{NO-BREAK SPACE}", "· ")
-    return "\n".join([text, *(f"⚠ {caution}" for caution in prediction.cautions)])
 
 
 def _model_text(run: RunRow) -> str:

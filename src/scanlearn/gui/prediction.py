@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from scanlearn.gui.layers import LayerData, Origin, labels_layer, probability_la
 from scanlearn.gui.run_list import undated
 from scanlearn.predict.summary import FoundClass, Prediction
 from scanlearn.scans.geometry import Grid, grid_from_ras
+from scanlearn.tasks import TASKS
 
 
 def prediction_layers(
@@ -34,12 +36,10 @@ def prediction_layers(
     BadScan
         If none lies on the grid of the scan.
     """
-    from scanlearn.scans.labels import read_label_map
-
     for prediction in predictions:
-        labels, grid = read_label_map(prediction.labels)
-        if grid.matches(origin.grid):
-            return prediction, _layers(prediction, labels, origin, shown)
+        if prediction.grid.matches(origin.grid):
+            layers = TASKS[prediction.task].part("overlay")
+            return prediction, layers(prediction, origin, shown)
     raise BadScan(
         f"No prediction lies on the grid of {origin.source.name}",
         expected="the grid of the scan that is shown",
@@ -56,15 +56,21 @@ def onto(voxels: NDArray[Any], grid: Grid, shown: Grid, *, order: int) -> NDArra
     return np.ascontiguousarray(resample(voxels, grid, shown, order=order, outside=0))
 
 
-def _layers(
-    prediction: Prediction, labels: NDArray[Any], origin: Origin, shown: Grid
+def label_layers(
+    prediction: Prediction, origin: Origin, shown: Grid
 ) -> list[LayerData]:
+    """Return a label map on the displayed grid, under it the classes' probabilities."""
+    from scanlearn.scans.labels import read_label_map
+
+    assert prediction.labels is not None
+    labels, _ = read_label_map(prediction.labels, like=origin.grid)
     names = {found.value: found.name for found in prediction.classes}
     on_shown = onto(labels, origin.grid, shown, order=0)
+    file = prediction.probabilities
     layers = [
-        _probability(prediction, index, found, origin, shown)
+        _probability(file, index, found, origin, shown)
         for index, found in enumerate(prediction.classes, start=1)
-        if prediction.probabilities.exists()
+        if file is not None and file.exists()
     ]
     name = undated(prediction.run)
     overlay = labels_layer(on_shown, shown, origin, name=name, classes=names)
@@ -72,11 +78,11 @@ def _layers(
 
 
 def _probability(
-    prediction: Prediction, index: int, found: FoundClass, origin: Origin, shown: Grid
+    file: Path, index: int, found: FoundClass, origin: Origin, shown: Grid
 ) -> LayerData:
     import nibabel as nib
 
-    image: Any = nib.load(prediction.probabilities)
+    image: Any = nib.load(file)
     channel = np.asarray(image.dataobj[..., index], dtype=np.float32)
     grid = grid_from_ras(channel.shape, image.affine)
     voxels = onto(channel, grid, shown, order=1)

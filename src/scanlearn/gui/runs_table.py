@@ -11,10 +11,11 @@ from qtpy.QtWidgets import QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
 from scanlearn.gui.health_light import COLOURS, SYMBOLS
 from scanlearn.gui.run_list import RunRow
+from scanlearn.tasks import TASKS
 
 _COLUMNS = ("Name", "Method", "State", "Best")
 
-_METHODS = {"drasclr": "DrasCLR", "segmentation": "seg."}
+_METHODS = {"drasclr": "DrasCLR"} | {name: t.short for name, t in TASKS.items()}
 
 
 class RunsTable(QTableWidget):

@@ -13,7 +13,7 @@ from scanlearn.gui.job_row import JobRow
 from scanlearn.gui.layers import Origin
 from scanlearn.gui.notice import Notice
 from scanlearn.gui.widgets import button, gate, hint
-from scanlearn.predict.summary import SUMMARY, Format, Prediction, why_no_dicom_seg
+from scanlearn.predict.summary import SUMMARY, Format, Prediction
 from scanlearn.runs.events import Finished
 
 _FORMATS: dict[Format, tuple[str, str]] = {
@@ -75,10 +75,10 @@ class SaveBox(QWidget):
         self.notice.clear()
         self.setVisible(prediction is not None)
         if prediction is not None:
-            box = self.formats["dicom-seg"]
-            missing = why_no_dicom_seg(prediction.source)
-            box.setEnabled(not missing)
-            box.setToolTip(missing or _FORMATS["dicom-seg"][1])
+            for wanted, box in self.formats.items():
+                missing = prediction.why_not(wanted)
+                box.setEnabled(not missing)
+                box.setToolTip(missing or _FORMATS[wanted][1])
         self._refresh()
 
     def chosen(self) -> list[Format]:
@@ -100,7 +100,7 @@ class SaveBox(QWidget):
         self.notice.clear()
         self.saved.setVisible(False)
         self._folder = folder
-        summary = prediction.labels.parent / f"{prediction.scan}{SUMMARY}"
+        summary = prediction.folder / f"{prediction.scan}{SUMMARY}"
         arguments = ["export", str(summary), str(origin.source), "--out", str(folder)]
         arguments += [f"--{wanted}" for wanted in self.chosen()]
         if origin.series:

@@ -189,3 +189,22 @@ def rule() -> QFrame:
     line.setFrameShape(QFrame.Shape.HLine)
     line.setStyleSheet(f"color: {BORDER}")
     return line
+
+
+class Pages(QWidget):
+    """One of several widgets at a time, as high as that one: a stack is not."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._shown: QWidget | None = None
+
+    def turn_to(self, page: QWidget) -> None:
+        """Show a widget in place of the one before."""
+        if self._column.indexOf(page) < 0:
+            self._column.addWidget(page)
+        if self._shown is not None:
+            self._shown.hide()
+        self._shown = page
+        page.show()

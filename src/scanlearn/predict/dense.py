@@ -72,7 +72,7 @@ def dense_features(
         If the encoder cannot make a map of this stride.
     """
     voxel = min(scan.grid.spacing_mm)
-    stride = max(1, round(stride_mm / voxel))
+    stride = _in_voxels(scan, stride_mm)
     dense = isinstance(embedder.encoder, DenseEncoder)
     if dense and stride % STRIDE:
         raise BadConfig(
@@ -92,6 +92,19 @@ def dense_features(
         features = np.zeros((embedder.encoder.dim, *shape), np.float32)
         _window_by_window(embedder, scan, starts, known, features, progress)
     return DenseFeatures(features, known, grid)
+
+
+def places_worth(
+    scan: EncoderScan, side_mm: float, stride_mm: float
+) -> tuple[Grid, NDArray[np.bool_]]:
+    """Return a regular grid over a scan, and where patches hold enough lung."""
+    stride = _in_voxels(scan, stride_mm)
+    grid = _grid_of(scan.grid, _starts(scan.grid, 1, stride), 1, stride)
+    return grid, _worth(scan, grid, side_mm)
+
+
+def _in_voxels(scan: EncoderScan, stride_mm: float) -> int:
+    return max(1, round(stride_mm / min(scan.grid.spacing_mm)))
 
 
 def _window_by_window(

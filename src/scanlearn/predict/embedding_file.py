@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from scanlearn.errors import BadConfig, BadScan
 from scanlearn.files import written_beside
+from scanlearn.predict.each_scan import Tell
 from scanlearn.predict.embedding import (
     Embedder,
     Pool,
@@ -21,7 +22,6 @@ from scanlearn.predict.embedding import (
     Vectors,
 )
 from scanlearn.predict.encoder_scans import cohort_scans, file_scans, is_cohort
-from scanlearn.predict.predicting import Tell
 from scanlearn.runs.events import Message, Step
 from scanlearn.runs.folder import RunFolder
 

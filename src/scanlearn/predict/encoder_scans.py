@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from scanlearn.cohort.placing import place_scan
 from scanlearn.cohort.store import filled_box
 from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.errors import BadCohort, ScanlearnError
-from scanlearn.predict.predicting import Tell
+from scanlearn.predict.each_scan import Tell
 from scanlearn.predict.ready_volume import ready_volume
 from scanlearn.predict.sources import named_scans
 from scanlearn.recipes.encoder_file import EncoderCard
@@ -71,8 +71,14 @@ def is_cohort(path: Path) -> bool:
     return (path / "cohort.yaml").is_file()
 
 
-def cohort_scans(path: Path, card: EncoderCard, tell: Tell) -> list[EncoderScan]:
-    """Return the usable scans of a cohort, in order of key.
+def cohort_scans(
+    path: Path,
+    card: EncoderCard,
+    tell: Tell,
+    *,
+    only: Collection[str] | None = None,
+) -> list[EncoderScan]:
+    """Return the usable scans of a cohort, or those named, in order of key.
 
     Scans of another kind than the encoder was trained on are told and left out.
 
@@ -85,6 +91,8 @@ def cohort_scans(path: Path, card: EncoderCard, tell: Tell) -> list[EncoderScan]
     atlas = card.located()
     fitting = []
     for number, scan in enumerate(cohorts.scans):
+        if only is not None and scan.key not in only:
+            continue
         if scan.units != card.units:
             problem = f"its intensities are {scan.units}, not {card.units}"
             tell(Message(text=f"{scan.key} is left out: {problem}", severity="warning"))

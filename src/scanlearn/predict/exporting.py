@@ -72,6 +72,8 @@ def export_prediction(
         If a file differs when it is read again.
     """
     refuse_impossible(formats, entry.kind)
+    for reason in filter(None, map(prediction.why_not, formats)):
+        raise BadScan(reason, expected="--tables", next_step="Leave the others out")
     writers: dict[Format, Callable[[], list[Path]]] = {
         "nifti": partial(_copies, prediction.niftis, out),
         "tables": partial(_copies, prediction.tables, out),
@@ -104,6 +106,7 @@ def write_segmentation(
 def _dicom_seg(prediction: Prediction, entry: ScanEntry, out: Path) -> list[Path]:
     # The grid of the scan, not of the file: NIfTI keeps fewer digits than DICOM.
     grid = read_scan(entry, on_uneven="resample").grid
+    assert prediction.labels is not None
     labels, _ = read_label_map(prediction.labels, like=grid)
     name, classes = prediction.scan, prediction.classes
     return [write_segmentation(out, name, labels, grid, entry, classes)]
@@ -111,6 +114,7 @@ def _dicom_seg(prediction: Prediction, entry: ScanEntry, out: Path) -> list[Path
 
 def _figures(prediction: Prediction, entry: ScanEntry, out: Path) -> list[Path]:
     scan = read_scan(entry, on_uneven="resample")
+    assert prediction.labels is not None
     labels, _ = read_label_map(prediction.labels, like=scan.grid)
     return write_figures(
         out, prediction.scan, scan, labels, prediction.classes, title=prediction.run

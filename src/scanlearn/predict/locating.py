@@ -20,7 +20,7 @@ from scanlearn.cohort.plan import source_of
 from scanlearn.cohort.prepare_one import ReadyScan
 from scanlearn.cohort.working import WorkingCohorts, WorkingScan
 from scanlearn.files import write_text
-from scanlearn.predict.predicting import Tell
+from scanlearn.predict.each_scan import Tell
 from scanlearn.predict.ready_volume import place_ready
 from scanlearn.predict.sources import named_scans
 from scanlearn.recipes.encoder_file import read_patch_card

@@ -1,61 +1,32 @@
-"""A prediction as files, in the source grid, read again before it counts as saved."""
+"""A segmentation as files, in the source grid, read again before it counts as saved."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from scanlearn.anatomy.densitometry import (
-    Density,
-    densitometry,
-    densitometry_cautions,
-)
 from scanlearn.config.palette import class_colour
-from scanlearn.files import write_text
 from scanlearn.predict.exporting import refuse_impossible, write_segmentation
 from scanlearn.predict.figures import write_figures
+from scanlearn.predict.result_files import (
+    Saving,
+    densities_of,
+    headline,
+    kind_of_source,
+    write_densities,
+    write_summary,
+)
 from scanlearn.predict.segmenting import PROBABILITY_STEPS, SegmentedScan
-from scanlearn.predict.summary import SUMMARY, FoundClass
-from scanlearn.scans.results import DISCLAIMER, Cell, write_results
+from scanlearn.predict.summary import FoundClass
+from scanlearn.scans.results import Cell, write_results
 from scanlearn.scans.scan import Scan, ScanEntry
 from scanlearn.scans.write_nifti import write_nifti, write_nifti_channels
 
-Extra = Literal["dicom-seg", "figures"]
-
 _VOLUMES = ("class", "value", "volume_ml")
-_DENSITIES = (
-    *("lung", "part", "volume_ml", "laa950_percent", "perc15_hu", "mean_hu"),
-    "caution",
-)
-
-
-@dataclass(frozen=True, eq=False)
-class Saving:
-    """Where the results of one scan go, and what they are called.
-
-    Parameters
-    ----------
-    folder, name
-        Files are ``FOLDER/NAME_…``.
-    run
-        Name of the run that predicted.
-    extras
-        What is written beside NIfTI and tables.
-    """
-
-    folder: Path
-    name: str
-    run: str
-    extras: Collection[Extra] = ()
-
-    def path(self, ending: str) -> Path:
-        """Return the file ``NAME_ENDING``."""
-        return self.folder / f"{self.name}_{ending}"
 
 
 def save_segmentation(
@@ -75,7 +46,7 @@ def save_segmentation(
     OSError
         If a file cannot be written, or differs when it is read again.
     """
-    source = "cohort" if entry is None else entry.kind
+    source = kind_of_source(entry)
     refuse_impossible([*to.extras], source)
     labels, probabilities = to.path("labels.nii.gz"), to.path("probabilities.nii.gz")
     write_nifti(labels, result.labels, result.grid)
@@ -86,69 +57,33 @@ def save_segmentation(
         for one in result.classes
     ]
     # A cohort's voxels were resampled, which changes densities.
-    densities, cautions = _densities(result, scan) if entry else ([], [])
-    document: dict[str, Any] = {
-        "run": to.run,
-        "scan": to.name,
-        "source": source,
-        "labels": labels.name,
-        "probabilities": probabilities.name,
-        "tables": [file.name for file in _tables(to, classes, densities, cautions)],
-        **_extras(result, scan, entry, to, classes),
-        "classes": [
-            {**asdict(one), "colour": class_colour(one.value)} for one in classes
-        ],
-        "lungs": _headline(densities),
-        "cautions": cautions,
-        "disclaimer": DISCLAIMER,
-    }
-    summary = to.folder / f"{to.name}{SUMMARY}"
-    write_text(summary, json.dumps(document, indent=2))
-    return summary
+    densities, cautions = densities_of(scan, result.lungs if entry else None)
+    return write_summary(
+        to,
+        task="segmentation",
+        source=source,
+        grid=result.grid,
+        tables=[_volumes(to, classes), *write_densities(to, densities, cautions)],
+        facts={
+            "labels": labels.name,
+            "probabilities": probabilities.name,
+            **_extras(result, scan, entry, to, classes),
+            "classes": [
+                {**asdict(one), "colour": class_colour(one.value)} for one in classes
+            ],
+            "lungs": headline(densities),
+            "cautions": cautions,
+        },
+    )
 
 
-def _densities(result: SegmentedScan, scan: Scan) -> tuple[list[Density], list[str]]:
-    """Measure the lungs of a chest CT; nothing in any other scan."""
-    if result.lungs is None or not result.lungs.volume_ml:
-        return [], []
-    cautions = densitometry_cautions(scan.acquisition, scan.grid.spacing_mm)
-    cautions += [problem.text for problem in result.lungs.problems]
-    return densitometry(scan, result.lungs), cautions
-
-
-def _tables(
-    to: Saving,
-    classes: Sequence[FoundClass],
-    densities: Sequence[Density],
-    cautions: Sequence[str],
-) -> list[Path]:
-    volumes = to.path("volumes.csv")
+def _volumes(to: Saving, classes: Sequence[FoundClass]) -> Path:
+    table = to.path("volumes.csv")
     rows: list[dict[str, Cell]] = [
         {"class": c.name, "value": c.value, "volume_ml": c.ml} for c in classes
     ]
-    write_results(volumes, _VOLUMES, rows)
-    if not densities:
-        return [volumes]
-    table = to.path("densitometry.csv")
-    caution = {"caution": " ".join(cautions)}
-    write_results(table, _DENSITIES, [_rounded(row) | caution for row in densities])
-    return [volumes, table]
-
-
-def _rounded(row: Density) -> dict[str, Any]:
-    """Return a row without digits that no scanner measures."""
-    return {
-        name: round(value, 3) if isinstance(value, float) else value
-        for name, value in asdict(row).items()
-    }
-
-
-def _headline(densities: Sequence[Density]) -> dict[str, float]:
-    """Return the numbers of both lungs whole; empty where there are none."""
-    for row in densities:
-        if (row.lung, row.part) == ("both", "whole"):
-            return {k: v for k, v in _rounded(row).items() if isinstance(v, float)}
-    return {}
+    write_results(table, _VOLUMES, rows)
+    return table
 
 
 def _extras(

@@ -15,9 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.errors import BadConfig
 from scanlearn.files import write_text, written_beside
+from scanlearn.predict.each_scan import Tell
 from scanlearn.predict.embedding import Embedder, ScanVectors, Vectors
 from scanlearn.predict.encoder_scans import EncoderScan, cohort_scans, file_scans
-from scanlearn.predict.predicting import Tell
 from scanlearn.recipes.encoder_file import CARD, WEIGHTS
 from scanlearn.runs.events import Step
 from scanlearn.runs.folder import RunFolder

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from scanlearn.anatomy.lungs import LungMask
 from scanlearn.config.segmentation import ClassConfig
 from scanlearn.engine.devices import choose_device, mixed_precision
 from scanlearn.nets.location_unet import LocationUNet
-from scanlearn.nets.sliding_windows import sliding_windows
+from scanlearn.nets.sliding_windows import Progress, sliding_windows
 from scanlearn.predict.ready_volume import ReadyVolume, ready_volume
 from scanlearn.recipes.finetune.label_tiles import tile_box
 from scanlearn.recipes.finetune.segmenter_file import SegmenterCard, load_segmenter
@@ -25,8 +24,6 @@ from scanlearn.scans.geometry import Grid
 from scanlearn.scans.resample import resample
 from scanlearn.scans.scan import Scan
 from scanlearn.views.normalise import normalised, shifted
-
-Progress = Callable[[int, int], None]
 
 #: Probabilities are kept in steps of 1/255: finer than any two trainings agree.
 PROBABILITY_STEPS = 255

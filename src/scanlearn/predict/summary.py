@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from scanlearn.errors import BadScan
+from scanlearn.scans.geometry import Grid
 
 Format = Literal["nifti", "dicom-seg", "tables", "figures"]
 
@@ -35,14 +38,18 @@ class Prediction:
 
     Parameters
     ----------
-    run
-        Name of the run that predicted.
+    run, task
+        Name of the run that predicted, and what it had learned.
     scan
         How the files' names begin.
     source
         Kind of the scan's source, such as ``"dicom"``.
+    grid
+        The scan's own, LPS millimetres.
+    folder
+        Where the files are.
     labels, probabilities
-        NIfTI files.
+        NIfTI files, where the task makes any.
     tables
         CSV files.
     classes
@@ -51,22 +58,40 @@ class Prediction:
         LAA-950, Perc15 and the like of both lungs; empty where none were found.
     cautions
         What makes these hard to compare.
+    facts
+        The whole document, for what only one task says.
     """
 
     run: str
+    task: str
     scan: str
     source: str
-    labels: Path
-    probabilities: Path
+    grid: Grid
+    folder: Path
+    labels: Path | None
+    probabilities: Path | None
     tables: tuple[Path, ...]
     classes: tuple[FoundClass, ...]
     lungs: dict[str, float]
     cautions: tuple[str, ...]
+    facts: dict[str, Any]
 
     @property
     def niftis(self) -> tuple[Path, ...]:
         """The label map, and the probabilities where they were kept."""
-        return tuple(f for f in (self.labels, self.probabilities) if f.exists())
+        files = (self.labels, self.probabilities)
+        return tuple(f for f in files if f is not None and f.exists())
+
+    def why_not(self, wanted: Format) -> str:
+        """Say why the result cannot be saved in a format; empty where it can."""
+        if wanted != "tables" and self.labels is None:
+            return "This result is a table: it has no label map"
+        return why_no_dicom_seg(self.source) if wanted == "dicom-seg" else ""
+
+    def table(self, ending: str) -> Path | None:
+        """Return the table ``NAME_ENDING``, where there is one."""
+        name = f"{self.scan}_{ending}"
+        return next((file for file in self.tables if file.name == name), None)
 
 
 def why_no_dicom_seg(source: str) -> str:
@@ -103,16 +128,29 @@ def read_prediction(file: Path) -> Prediction:
 def _prediction(file: Path, about: dict[str, Any]) -> Prediction:
     classes = tuple(
         FoundClass(int(c["value"]), str(c["name"]), float(c["ml"]))
-        for c in about["classes"]
+        for c in about.get("classes", [])
     )
     return Prediction(
         run=str(about["run"]),
+        task=str(about["task"]),
         scan=str(about["scan"]),
         source=str(about["source"]),
-        labels=file.parent / about["labels"],
-        probabilities=file.parent / about["probabilities"],
+        grid=_grid(about["grid"]),
+        folder=file.parent,
+        labels=_file(file.parent, about.get("labels")),
+        probabilities=_file(file.parent, about.get("probabilities")),
         tables=tuple(file.parent / name for name in about["tables"]),
         classes=classes,
-        lungs={str(k): float(v) for k, v in about["lungs"].items()},
-        cautions=tuple(str(text) for text in about["cautions"]),
+        lungs={str(k): float(v) for k, v in about.get("lungs", {}).items()},
+        cautions=tuple(str(text) for text in about.get("cautions", [])),
+        facts=about,
     )
+
+
+def _grid(about: dict[str, Any]) -> Grid:
+    slices, rows, columns = (int(size) for size in about["shape"])
+    return Grid((slices, rows, columns), np.array(about["affine"], dtype=float))
+
+
+def _file(folder: Path, name: str | None) -> Path | None:
+    return folder / name if name else None

@@ -1,0 +1,69 @@
+"""The command that scores a trained run: evaluate."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from scanlearn.cli.options import AsJson, cohort_folder
+from scanlearn.cli.output import console, print_json, telling
+from scanlearn.cohort.catalogue import Cohort
+from scanlearn.evaluate.evaluation import Summary
+from scanlearn.runs.folder import RunFolder
+from scanlearn.scans.results import DISCLAIMER
+from scanlearn.tasks import task_of
+
+
+def register(application: typer.Typer) -> None:
+    """Add the command."""
+    application.command()(evaluate)
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A fine-tuned run.")],
+    labels: Annotated[Path, typer.Option(help="Labels as for finetune.")],
+    on: Annotated[
+        Path | None,
+        typer.Option(
+            parser=cohort_folder,
+            metavar="COHORT",
+            help="The labelled scans; the cohort it was trained on, if not given.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score a run on labels: per class, per patient, with intervals.
+
+    Example: scanlearn evaluate runs/lungs --labels masks --on ~/cohorts/other-hospital
+    """
+    folder = RunFolder(run)
+    config = folder.config()
+    task = task_of(config)
+    cohort = Cohort(on or config.cohorts[0])
+    with telling("evaluating") as tell:
+        found = task.part("evaluate")(folder, labels, cohort, tell)
+    if as_json:
+        print_json(found.to_dict())
+        return
+    table = Table(box=None, pad_edge=False)
+    scores = list(dict.fromkeys(name for row in found.classes.values() for name in row))
+    for heading in (task.title, *scores):
+        table.add_column(heading)
+    for name, row in found.classes.items():
+        table.add_row(name, *(_cell(row.get(score)) for score in scores))
+    # Results belong on stdout, where pipes take them.
+    out = Console(highlight=False)
+    out.print(table)
+    for name, score in found.mean.items():
+        out.print(f"mean {name}: {_cell(score)}")
+    for remark in found.remarks:
+        console.print(f"⚠ {remark}", markup=False, soft_wrap=True)
+    console.print(DISCLAIMER, style="dim")
+
+
+def _cell(score: Summary | float | None) -> str:
+    if score is None:
+        return "–"
+    return score.text if isinstance(score, Summary) else f"{score:.3g}"

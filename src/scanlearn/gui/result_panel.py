@@ -1,0 +1,27 @@
+"""What the Predict dock asks of a task: something to tell a result with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qtpy.QtWidgets import QWidget
+
+from scanlearn.predict.summary import Prediction
+
+
+class ResultPanel(QWidget):
+    """The part of the Predict dock that is of one task.
+
+    Parameters
+    ----------
+    viewer
+        The napari viewer, for lines that lead to a place in the scan.
+    """
+
+    def __init__(self, viewer: Any, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.viewer = viewer
+
+    def show_prediction(self, prediction: Prediction, layers: list[Any]) -> None:
+        """Tell a result; ``layers`` are those that were added for it."""
+        raise NotImplementedError

@@ -1,0 +1,119 @@
+"""Which tasks there are: for each, where every room keeps its part of it.
+
+The manifest of fine-tuning, as ``napari.yaml`` is of the plugin. A new task is a
+configuration (``config/run.py``, ``config/presets.py``) and an entry here; the terminal
+and the docks then offer it. Parts are named, not imported, so that a dock can list the
+tasks without torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pkgutil import resolve_name
+from typing import Any
+
+from scanlearn.config.base import Frozen
+from scanlearn.config.run import RunConfig
+from scanlearn.config.segmentation import SegmentationConfig
+from scanlearn.errors import BadConfig, BadRun
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task, and where its parts are, each as ``"module:name"``.
+
+    Parameters
+    ----------
+    title, about
+        How a dock offers it.
+    short
+        Its name where there is little room.
+    config
+        Its section of a configuration; its presets are in ``config/presets.py``.
+    settings
+        Which settings a dock offers, such as ``"engine.steps"``.
+    labels
+        ``collect(source, cohort, config)`` finds and checks the labels of a cohort's
+        scans: a :class:`scanlearn.launching.Labels`.
+    recipe
+        ``make(config, run)`` builds the :class:`scanlearn.engine.recipe.Recipe`.
+    predict
+        ``predict(run, request, tell)`` predicts on scans and returns the summaries
+        written; the request is a :class:`scanlearn.predict.each_scan.Request`.
+    evaluate
+        ``evaluate(run, labels, cohort, tell)`` scores a run against labels: a
+        :class:`scanlearn.evaluate.evaluation.Evaluation`.
+    panel
+        ``Panel(viewer)``: what the Fine-tune dock shows to gather labels, a
+        :class:`scanlearn.gui.label_panel.LabelPanel`.
+    overlay
+        ``layers(prediction, origin, shown)``: a prediction as layers over its scan.
+    result
+        ``Result()``: what the Predict dock tells beside the layers, a
+        :class:`scanlearn.gui.result_panel.ResultPanel`.
+    """
+
+    title: str
+    about: str
+    short: str
+    config: type[Frozen]
+    settings: tuple[str, ...]
+    labels: str
+    recipe: str
+    predict: str
+    evaluate: str
+    panel: str
+    overlay: str
+    result: str
+
+    def part(self, name: str) -> Any:
+        """Import a part, such as ``part("recipe")``."""
+        return resolve_name(getattr(self, name))
+
+
+#: Name of the recipe in the configuration, and of ``--task`` -> the task.
+TASKS: dict[str, Task] = {
+    "segmentation": Task(
+        title="Segmentation",
+        about="outline organs or lesions from a few painted slices",
+        short="seg.",
+        config=SegmentationConfig,
+        settings=("engine.steps", "engine.minutes", "recipe.batch", "engine.seed"),
+        labels="scanlearn.cohort.labels:collect_maps",
+        recipe="scanlearn.recipes.finetune.segmentation:Segmentation",
+        predict="scanlearn.predict.segmentations:predict_segmentations",
+        evaluate="scanlearn.evaluate.segmentation:evaluate_segmentation",
+        panel="scanlearn.gui.painted_panel:PaintedPanel",
+        overlay="scanlearn.gui.prediction:label_layers",
+        result="scanlearn.gui.class_result:ClassResult",
+    ),
+}
+
+
+def known_task(name: str) -> str:
+    """Return the name of a task, or say which there are."""
+    if name not in TASKS:
+        raise BadConfig(
+            f"There is no task '{name}'",
+            expected=", ".join(TASKS),
+            next_step="Choose one of these",
+        )
+    return name
+
+
+def task_of(config: RunConfig) -> Task:
+    """Return the task of a fine-tuning.
+
+    Raises
+    ------
+    BadRun
+        If it is a pre-training.
+    """
+    name = config.recipe.name
+    if name not in TASKS:
+        raise BadRun(
+            f"This is a pre-training ({name}), which learned no task",
+            expected="a run made by 'scanlearn finetune'",
+            next_step="Fine-tune from it first",
+        )
+    return TASKS[name]

@@ -1,0 +1,36 @@
+"""The manifest of tasks: every part is there, every room knows the task."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from types import SimpleNamespace
+
+import pytest
+
+from scanlearn.config.presets import PRESETS
+from scanlearn.config.run import parse_run_config
+from scanlearn.errors import BadConfig, BadRun
+from scanlearn.tasks import TASKS, known_task, task_of
+
+PARTS = ("labels", "recipe", "predict", "evaluate", "panel", "overlay", "result")
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_part_of_a_task_is_where_it_says(name):
+    task = TASKS[name]
+    named = {f.name for f in fields(task) if ":" in str(getattr(task, f.name))}
+    assert named == set(PARTS)
+    assert all(callable(task.part(part)) for part in PARTS)
+    assert task.config().name == name
+    assert "quick" in PRESETS[name]
+
+
+def test_a_configuration_leads_to_its_task():
+    config = {"cohorts": ["c"], "kind": "finetune", "recipe": {"name": "segmentation"}}
+    assert task_of(parse_run_config(config)) is TASKS["segmentation"]
+    assert known_task("segmentation") == "segmentation"
+    with pytest.raises(BadConfig, match="no task 'divination'"):
+        known_task("divination")
+    pretraining = SimpleNamespace(recipe=SimpleNamespace(name="drasclr"))
+    with pytest.raises(BadRun, match="pre-training"):
+        task_of(pretraining)
