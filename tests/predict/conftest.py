@@ -46,3 +46,32 @@ def untrained(
 def encoder_run(untrained: Callable[..., RunFolder]) -> RunFolder:
     """Return a run with the release's architecture, untrained; not to be changed."""
     return untrained("release")
+
+
+@pytest.fixture(scope="session")
+def slice_run(
+    mixed_cohorts: list[Path], tmp_path_factory: pytest.TempPathFactory
+) -> RunFolder:
+    """Return a joint run of CT, MR and radiographs, untrained; not to be changed.
+
+    Its card says that the transformer was trained, so that volumes have a vector.
+    """
+    config = pretraining_config(
+        mixed_cohorts,
+        method="joint",
+        preset_name="quick",
+        changes={
+            "recipe": {
+                "trunk": {"width": 4},
+                "transformer": {"dim": 8, "layers": 1},
+                "image_side": 16,
+                "image_crop": 16,
+                "slice_side": 16,
+                "slices": 6,
+            }
+        },
+    )
+    run = new_pretraining(config, tmp_path_factory.mktemp("joint") / "run")
+    torch.manual_seed(0)
+    make_recipe(config, run).export(run.checkpoints, step=config.engine.steps)
+    return run

@@ -49,15 +49,20 @@ def embed(
     out: Annotated[Path, typer.Option(help="The .npz to write.")],
     level: Annotated[
         Literal["scan", "slice", "patch"] | None,
-        typer.Option(help="One vector a scan or a patch; by default as the input."),
+        typer.Option(
+            help="One vector a scan, a slice (of joint) or a patch (of DrasCLR); by "
+            "default as the input."
+        ),
     ] = None,
     pool: Annotated[
-        Literal["mean", "lungs"],
+        Literal["mean", "lungs", "holistic"] | None,
         typer.Option(
-            help="A scan's vector: the mean over its landmarks, or mean and standard "
-            "deviation weighted by lung fraction."
+            help="A scan's vector: the mean over its landmarks or slices; of DrasCLR "
+            "(lungs) mean and standard deviation weighted by lung fraction; of joint "
+            "(holistic) the transformer's, the default where it was trained and the "
+            "input are volumes."
         ),
-    ] = "mean",
+    ] = None,
     precision: Annotated[
         Literal["fp32", "auto"],
         typer.Option(help="auto is bf16 where it is faster; rounds in the 3rd digit."),
@@ -123,8 +128,8 @@ def search(
     """
     folder, place = RunFolder(run), _point(at) if at else None
     # Imported here, because torch takes seconds and not every command needs it.
+    from scanlearn.predict.hits import write_hits
     from scanlearn.predict.searching import search as found_like
-    from scanlearn.predict.searching import write_hits
 
     with telling("searching", as_lines=as_events) as tell:
         hits = found_like(

@@ -15,6 +15,12 @@ class TrunkConfig(Frozen):
         default="resnet50", description="small: one block a stage, for CPUs"
     )
     width: int = Field(default=64, ge=1, description="Channels of the first stage")
+    knee_hu: float | None = Field(
+        default=None,
+        gt=-1024,
+        lt=240,
+        description="Of CT alone: darker tissue is stretched, brighter is squeezed",
+    )
 
 
 class TransformerConfig(Frozen):

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from scanlearn.nets.resnet import ResNet, pooled_stages
 from scanlearn.nets.slice_transformer import SliceTransformer, holistic, slice_mask
+from scanlearn.nets.tone_curve import ToneCurve
 
 
 class SliceEncoder(nn.Module):
@@ -21,12 +22,20 @@ class SliceEncoder(nn.Module):
         Sees the tokens of a volume.
     dim
         Size of a token.
+    knee
+        Of the :class:`~scanlearn.nets.tone_curve.ToneCurve` that images pass.
     """
 
     def __init__(
-        self, trunk: ResNet, transformer: SliceTransformer, *, dim: int
+        self,
+        trunk: ResNet,
+        transformer: SliceTransformer,
+        *,
+        dim: int,
+        knee: float | None = None,
     ) -> None:
         super().__init__()
+        self.tone = ToneCurve(knee)
         # Convolutions of a CPU are twice as fast with the channels last.
         self.trunk = trunk.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.transformer = transformer
@@ -42,6 +51,7 @@ class SliceEncoder(nn.Module):
         The first is the feature that other programs use; the second, (n, C), is what a
         projection head takes.
         """
+        x = self.tone(x)
         maps = self.trunk(x.contiguous(memory_format=torch.channels_last))
         joined = pooled_stages(maps)
         if self.training:

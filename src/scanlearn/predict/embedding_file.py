@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +23,15 @@ from scanlearn.predict.embedding import (
     Vectors,
 )
 from scanlearn.predict.encoder_scans import cohort_scans, file_scans, is_cohort
+from scanlearn.predict.each_scan import Tell
+from scanlearn.predict.slice_embedding import SliceEmbedder, SliceVectors
+from scanlearn.predict.slice_scans import (
+    SliceScan,
+    cohort_slice_scans,
+    file_slice_scans,
+)
+from scanlearn.recipes.encoder_file import read_card
+from scanlearn.recipes.slice_encoder_card import SliceEncoderCard
 from scanlearn.runs.events import Message, Step
 from scanlearn.runs.folder import RunFolder
 
@@ -58,7 +68,7 @@ def embed(
     source: Path,
     *,
     level: Level | None = None,
-    pool: Pool = "mean",
+    pool: Pool | Literal["holistic"] | None = None,
     precision: Precision = "fp32",
     series: str = "",
     tell: Tell = lambda event: None,
@@ -75,14 +85,31 @@ def embed(
     level
         ``scan``: one vector a scan. ``patch``: one a landmark, with ``landmarks``
         (n,), ``locations`` (n, 3), ``positions`` (n, 3) in LPS millimetres and
-        ``lung_share`` (n,). By default that of the input.
+        ``lung_share`` (n,). ``slice``, of joint runs: one a slice, with ``slices``
+        (n,) from the head down and ``positions``. By default that of the input.
     pool
-        How the landmarks of a scan become one vector.
+        How the landmarks or slices of a scan become one vector; ``holistic`` takes the
+        transformer's, the default where it was trained and all scans are volumes.
     precision, series
         See :class:`Embedder`; only the series with this UID.
     tell
         Given an event for every step and remark.
     """
+    if isinstance(read_card(run.path), SliceEncoderCard):
+        return _embed_slices(
+            SliceEmbedder(run.path, precision=precision),
+            source,
+            level=level,
+            pool=pool,
+            series=series,
+            tell=tell,
+        )
+    if pool == "holistic":
+        raise BadConfig(
+            "A DrasCLR encoder has no holistic vector",
+            expected="--pool mean or --pool lungs",
+            next_step="Choose one of them",
+        )
     if level == "slice":
         raise BadConfig(
             "A DrasCLR encoder has no slice level: it sees patches in three dimensions",
@@ -102,7 +129,73 @@ def embed(
         rows = [embedder.scans([scan], progress=progress)[0] for scan in found]
         if not rows:
             raise BadScan(f"No scan of {source} could be used")
-    return _patch_level(rows, embedder) if level == "patch" else _scan_level(rows, pool)
+    if level == "patch":
+        return _patch_level(rows, embedder)
+    return _scan_level(rows, pool or "mean")
+
+
+def _embed_slices(
+    embedder: SliceEmbedder,
+    source: Path,
+    *,
+    level: Level | None,
+    pool: str | None,
+    series: str,
+    tell: Tell,
+) -> Embedding:
+    if level == "patch" or pool == "lungs" or source.suffix == ".npz":
+        raise BadConfig(
+            "An encoder of slices has no patches in three dimensions and no lungs",
+            expected="cohort or scans, --level scan or slice, --pool mean or holistic",
+            next_step="Choose these, or a DrasCLR run",
+        )
+    card = embedder.card
+    if is_cohort(source):
+        scans: Iterable[SliceScan] = cohort_slice_scans(source, card, tell)
+    else:
+        scans = file_slice_scans(source, card, tell, series=series)
+    rows = []
+    for number, scan in enumerate(scans, start=1):
+        rows.append(embedder.scan(scan))
+        tell(Step(step=number, values={}))
+    if not rows:
+        raise BadScan(f"No scan of {source} could be used")
+    if level == "slice":
+        return _slice_level(rows)
+    return _volume_level(rows, pool)
+
+
+def _slice_level(rows: list[SliceVectors]) -> Embedding:
+    sizes = [len(row.slices) for row in rows]
+    return Embedding(
+        np.repeat([row.key for row in rows], sizes),
+        np.concatenate([row.slices for row in rows]),
+        {
+            "patients": np.repeat([row.patient for row in rows], sizes),
+            "slices": np.concatenate([np.arange(n) for n in sizes]),
+            "positions": np.concatenate([row.positions for row in rows]),
+        },
+    )
+
+
+def _volume_level(rows: list[SliceVectors], pool: str | None) -> Embedding:
+    whole = [row.holistic for row in rows if row.holistic is not None]
+    if pool == "holistic" and len(whole) < len(rows):
+        raise BadConfig(
+            f"{len(rows) - len(whole)} of {len(rows)} scans have no holistic vector: "
+            "they are radiographs, or the transformer was not trained",
+            expected="volumes, and a run whose stages went beyond images alone",
+            next_step="Choose --pool mean",
+        )
+    if pool != "mean" and len(whole) == len(rows):
+        vectors = np.stack(whole)
+    else:
+        vectors = np.stack([row.mean for row in rows])
+    return Embedding(
+        np.array([row.key for row in rows]),
+        vectors,
+        {"patients": np.array([row.patient for row in rows])},
+    )
 
 
 def _scan_level(rows: list[ScanVectors], pool: Pool) -> Embedding:

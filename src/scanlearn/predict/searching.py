@@ -2,57 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.errors import BadConfig
-from scanlearn.files import write_text, written_beside
-from scanlearn.predict.each_scan import Tell
-from scanlearn.predict.embedding import Embedder, ScanVectors, Vectors
+from scanlearn.files import written_beside
+from scanlearn.predict.embedding import Embedder, ScanVectors
 from scanlearn.predict.encoder_scans import EncoderScan, cohort_scans, file_scans
-from scanlearn.recipes.encoder_file import CARD, WEIGHTS
+from scanlearn.predict.hits import (
+    Hit,
+    absolute_path,
+    cosines,
+    key_of,
+    ranked,
+    vectors_file,
+)
+from scanlearn.predict.each_scan import Tell
+from scanlearn.predict.slice_searching import search_slices
+from scanlearn.recipes.encoder_file import read_card
+from scanlearn.recipes.slice_encoder_card import SliceEncoderCard
 from scanlearn.runs.events import Step
 from scanlearn.runs.folder import RunFolder
-
-
-@dataclass(frozen=True)
-class Hit:
-    """A scan that is like the one asked for.
-
-    Parameters
-    ----------
-    scan, patient
-        Keys of the cohort.
-    similarity
-        Cosine of vectors standardised over the cohort, in [-1, 1].
-    position
-        The same place in this scan, LPS millimetres, where one was asked for.
-    """
-
-    scan: str
-    patient: str
-    similarity: float
-    position: tuple[float, float, float] | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON; coordinates in millimetres."""
-        found: dict[str, Any] = {
-            "scan": self.scan,
-            "patient": self.patient,
-            "similarity": round(self.similarity, 4),
-        }
-        if self.position is not None:
-            coordinates = (round(float(mm), 2) for mm in self.position)
-            found |= dict(zip("xyz", coordinates, strict=True))
-        return found
 
 
 def search(
@@ -93,9 +67,12 @@ def search(
     BadConfig
         If the place lies outside the scan.
     """
+    if isinstance(read_card(run.path), SliceEncoderCard):
+        found = search_slices(run, cohort, like, at=at, series=series, tell=tell)
+        return found[:count]
     embedder = Embedder(run.path, precision="auto")
     opened = Cohort(cohort)
-    key = _key_of(like, series, opened)
+    key = key_of(like, series, opened)
     if at is None:
         rows = _vectors(run, embedder, opened, tell)
         mine = [row for row in rows if row.key == key]
@@ -111,13 +88,13 @@ def search(
 def similar_scans(rows: Sequence[ScanVectors], query: ScanVectors) -> list[Hit]:
     """Rank scans by their likeness to a query, which is left out itself."""
     vectors = np.stack([row.pooled("mean") for row in rows])
-    cosines = _cosines(vectors, query.pooled("mean"))
+    found = cosines(vectors, query.pooled("mean"))
     hits = [
         Hit(row.key, row.patient, cosine)
-        for row, cosine in zip(rows, cosines.tolist(), strict=True)
+        for row, cosine in zip(rows, found.tolist(), strict=True)
         if row.key != query.key
     ]
-    return sorted(hits, key=lambda hit: -hit.similarity)
+    return ranked(hits)
 
 
 def same_place(
@@ -136,51 +113,26 @@ def same_place(
     location = query.frame.to_location(point)
     voxels = np.stack([embedder.cut(one, location) for one in [query, *scans]])
     vectors = embedder.encode_placed(voxels, location[None])
-    cosines = _cosines(vectors[1:], vectors[0])
+    found = cosines(vectors[1:], vectors[0])
     hits = []
-    for scan, cosine in zip(scans, cosines.tolist(), strict=True):
+    for scan, cosine in zip(scans, found.tolist(), strict=True):
         if scan.key != query.key and (
             not query.patient or scan.patient != query.patient
         ):
             x, y, z = scan.frame.to_patient(location).tolist()
             hits.append(Hit(scan.key, scan.patient, cosine, (x, y, z)))
-    return sorted(hits, key=lambda hit: -hit.similarity)
-
-
-def _cosines(vectors: Vectors, query: Vectors) -> NDArray[np.float64]:
-    """Return cosines (n,) of vectors (n, d) and a query (d,), standardised alike."""
-    mean, spread = vectors.mean(axis=0), vectors.std(axis=0)
-    spread = np.where(spread > 0, spread, 1)
-    a, b = (vectors - mean) / spread, (query - mean) / spread
-    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b)
-    return np.asarray(a @ b / np.maximum(lengths, 1e-12), dtype=np.float64)
-
-
-def _key_of(like: str, series: str, cohort: Cohort) -> str:
-    """Return the key of the scan asked for; empty where the cohort has it not."""
-    if like in set(cohort.keys()):
-        return like
-    path = _absolute(like)
-    for key, source in cohort.sources().items():
-        if _absolute(source.path) == path and series in ("", source.series):
-            return key
-    return ""
-
-
-def _absolute(path: str) -> Path:
-    return Path(path).expanduser().absolute()
+    return ranked(hits)
 
 
 def _from_file(like: str, series: str, embedder: Embedder, tell: Tell) -> EncoderScan:
-    return next(file_scans(_absolute(like), embedder.card, tell, series=series))
+    return next(file_scans(absolute_path(like), embedder.card, tell, series=series))
 
 
 def _vectors(
     run: RunFolder, embedder: Embedder, cohort: Cohort, tell: Tell
 ) -> list[ScanVectors]:
     """Return the vectors of a cohort's scans, from the run's folder if there."""
-    name = f"{cohort.fingerprint()}-{_weights_hash(run)}.npz"
-    path = run.path / "embeddings" / name
+    path = vectors_file(run, cohort)
     if not path.exists():
         scans = cohort_scans(cohort.path, embedder.card, tell)
         rows = embedder.scans(
@@ -188,14 +140,6 @@ def _vectors(
         )
         _save(path, rows)
     return _load(path)
-
-
-def _weights_hash(run: RunFolder) -> str:
-    """Return a hash of the encoder and of how it is to be used."""
-    digest = hashlib.sha256()
-    for name in (WEIGHTS, CARD):
-        digest.update((run.checkpoints / name).read_bytes())
-    return digest.hexdigest()[:16]
 
 
 def _save(path: Path, rows: Sequence[ScanVectors]) -> None:
@@ -218,8 +162,3 @@ def _load(path: Path) -> list[ScanVectors]:
         ScanVectors(str(key), str(patient), *arrays)
         for key, patient, *arrays in zip(*columns, strict=True)
     ]
-
-
-def write_hits(path: Path, hits: Sequence[Hit]) -> None:
-    """Write hits as a JSON list."""
-    write_text(path, json.dumps([hit.to_dict() for hit in hits], indent=1))

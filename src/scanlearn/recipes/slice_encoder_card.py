@@ -10,8 +10,7 @@ from scanlearn.config.joint import TransformerConfig, TrunkConfig
 from scanlearn.nets.resnet import ResNet
 from scanlearn.nets.slice_encoder import SliceEncoder
 from scanlearn.nets.slice_transformer import SliceTransformer
-
-Units = Literal["HU", "zscore", "unit"]
+from scanlearn.views.normalise import Units, knee_of
 
 
 class SliceEncoderCard(BaseModel):
@@ -42,4 +41,11 @@ class SliceEncoderCard(BaseModel):
             ResNet(self.trunk.architecture, width=self.trunk.width),
             SliceTransformer(dim, **options),
             dim=dim,
+            knee=self.knee,
         )
+
+    @property
+    def knee(self) -> float | None:
+        """Where the tone curve bends, if all images are CT."""
+        others = set(self.units) - {"HU"}
+        return None if others else knee_of(self.trunk.knee_hu, "HU")
