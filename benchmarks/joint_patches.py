@@ -1,8 +1,8 @@
 """Emphysema patches: what images alone learn, read off with a few labels.
 
 The 2D branch of the joint method is trained on patches of the training blocks alone;
-its frozen features then go through logistic regression with a few labels a class. Blocks
-are contiguous in the file, because patients are not known and neighbours leak.
+its frozen features then go through logistic regression with a few labels a class.
+Blocks are contiguous in the file: patients are not known, and neighbours leak.
 
     python benchmarks/joint_patches.py EmphysemaPatches.mat --out patches.json
 """

@@ -114,6 +114,28 @@ def test_training_is_started_watched_and_finished(
     assert ready.start_button.isEnabled()
 
 
+def test_the_joint_method_is_chosen_with_its_clustering(
+    ready: PretrainDock, places: SimpleNamespace, click: Any, qtbot: Any
+) -> None:
+    about = [METHODS[name].about for name in ("drasclr", "joint")]
+    assert all(text.startswith("choose for") for text in about)
+    ready.form.set_value("recipe.spacing_mm", 3.0)
+    qtbot.waitUntil(lambda: not ready.start_button.isEnabled(), timeout=10_000)
+    click(ready.methods.buttons()[1])
+    assert ready.method == "joint"
+    assert ready.start_button.isEnabled()  # slices need no voxel size
+    assert not ready.notice.isVisible()
+    assert "recipe.spacing_mm" not in ready.form.fields
+    assert ready.form.value("engine.steps") == 600
+    ready.form.fields["recipe.clustering"].value = "swav"
+    click(ready.start_button)
+    with qtbot.waitSignal(started(ready, qtbot).ended, timeout=20_000):
+        pass
+    (run,) = find_runs(places.runs)
+    assert run.config().recipe.name == "joint"
+    assert run.config().recipe.clustering == "swav"
+
+
 def test_stop_and_keep_leaves_a_model(
     ready: PretrainDock, monkeypatch: pytest.MonkeyPatch, click: Any, qtbot: Any
 ) -> None:

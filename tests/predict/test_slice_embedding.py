@@ -43,9 +43,7 @@ def test_a_scan_is_embedded_as_the_training_sees_it(slice_run, mixed_cohorts) ->
     assert len(slices.ids) == sum(depths)
     assert slices.more["slices"].tolist() == [n for d in depths for n in range(d)]
     first = np.cumsum([0, *depths])[:-1]
-    taken = np.concatenate(
-        [f + np.array(even(d, 6)) for f, d in zip(first, depths, strict=True)]
-    )
+    taken = [f + n for f, d in zip(first, depths, strict=True) for n in even(d, 6)]
     np.testing.assert_allclose(slices.vectors[taken], joined, atol=1e-5)
     # Every slice has its middle in the patient.
     record = Cohort(mixed_cohorts[0]).records()[0]

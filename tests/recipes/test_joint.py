@@ -8,10 +8,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, GradientState
+from PIL import Image
 
 from scanlearn.config.run import RunConfig, merge
 from scanlearn.engine.checkpoints import Checkpoints
@@ -21,6 +23,7 @@ from scanlearn.engine.optimisers import make_optimiser
 from scanlearn.errors import BadCohort, BadConfig, BadRun
 from scanlearn.launching import new_pretraining, pretraining_config
 from scanlearn.recipes.encoder_file import load_encoder, load_slice_encoder
+from scanlearn.recipes.pretrain.cluster_previews import looks_at
 from scanlearn.recipes.pretrain.joint import Joint
 from scanlearn.runs.events import Health, Message
 from scanlearn.runs.folder import RunFolder
@@ -374,3 +377,27 @@ def test_a_training_that_cannot_work_is_refused(mixed_cohorts, tmp_path) -> None
                 mixed_cohorts, method="joint", preset_name=name, changes=changes
             )
             assert found.recipe.name == "joint"
+
+
+def test_previews_show_clusters_and_where_the_heads_look(
+    mixed_cohorts, tmp_path
+) -> None:
+    recipe = make(mixed_cohorts)
+    assert recipe.previews(tmp_path, step=0) == []
+    sizes = []
+    for step, _, _ in walk(recipe, 10):
+        if step in (3, 9):
+            (preview,) = recipe.previews(tmp_path, step=step + 1)
+            with Image.open(tmp_path / preview.file) as picture:
+                sizes.append(picture.size)
+    # The attention is drawn below, once it is trained.
+    assert "attention" in preview.caption
+    assert sizes[1][1] > sizes[0][1]
+    assert sizes[1][0] == sizes[0][0]
+    looks, slices = looks_at(recipe.encoder.eval(), recipe.data)
+    assert slices == 8
+    assert len(looks) == 1
+    where, rest = looks[0]
+    assert where.shape == rest.shape == (2, 4)
+    assert np.allclose(rest, np.linspace(0, 7, 4))
+    assert 0 <= where.min() < where.max() <= 7

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from scanlearn import tasks
 from scanlearn.config.base import Frozen
 from scanlearn.config.drasclr import DrasclrConfig
+from scanlearn.config.joint import JointConfig
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Recipe:
 METHODS = {
     "drasclr": Recipe(
         "DrasCLR",
-        "one organ, subtle local disease",
+        "choose for CT of one organ with subtle, local disease",
         DrasclrConfig,
         (
             "engine.steps",
@@ -31,6 +32,19 @@ METHODS = {
             "recipe.spacing_mm",
             "recipe.batch",
             "recipe.landmarks.atlas",
+            "engine.seed",
+        ),
+    ),
+    "joint": Recipe(
+        "Joint image-volume",
+        "choose for MR, radiographs, whole slices or several kinds of scans at once",
+        JointConfig,
+        (
+            "recipe.clustering",
+            "engine.steps",
+            "engine.minutes",
+            "recipe.batch",
+            "recipe.volume_batch",
             "engine.seed",
         ),
     ),

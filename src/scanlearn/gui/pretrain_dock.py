@@ -158,6 +158,11 @@ class PretrainDock(QWidget):
     def _check_fit(self) -> None:
         """See in the background whether the cohort's voxels fit the voxel size."""
         if "recipe.spacing_mm" not in self.form.fields:
+            # Slices are taken as they are, whatever another method said of them.
+            self._checked = (None, None)
+            if self._misfit:
+                self._misfit = ""
+                self.notice.clear()
             return
         wanted = (self.cohorts.cohort, self.form.value("recipe.spacing_mm"))
         if wanted == self._checked:

@@ -22,6 +22,8 @@ _LABELS = {
     "minutes": "Time limit (min)",
     "batch": "Batch (scans a step)",
     "spacing_mm": "Voxel size (mm)",
+    "joint.batch": "Images a step",
+    "volume_batch": "Volumes a step",
 }
 
 #: What nought means in settings that may be left out.
@@ -118,7 +120,8 @@ class SettingsForm(QWidget):
             gone.deleteLater()
         for key, field in self.fields.items():
             name = key.split(".")[-1]
-            text = _LABELS.get(name, name.capitalize())
+            own = f"{self._name}.{name}"
+            text = _LABELS.get(own) or _LABELS.get(name) or name.capitalize()
             self._column.addWidget(labelled(text, field.native, width=140))
             field.changed.connect(self.changed.emit)
 

@@ -83,10 +83,8 @@ class DeformableAttention(nn.Module):
         """
         batch, length, _ = x.shape
         x = x.transpose(1, 2)
-        q = self.queries(x) * (_inside(lengths, length)[:, None])
-        offsets = self.offsets(q)  # (B, heads, M)
-        samples = self.samples(lengths)
-        where = sampled_positions(offsets, lengths, samples)
+        q = self._queries(x, lengths)
+        where = self._where(q, lengths)  # (B, heads, M)
         picked = gather_linear(x.unflatten(1, (self.heads, -1)), where).flatten(1, 2)
         q, k, v = (
             part.unflatten(1, (self.heads, -1))
@@ -94,11 +92,27 @@ class DeformableAttention(nn.Module):
         )
         scores = torch.einsum("bhci,bhcm->bhim", q, k) / math.sqrt(q.shape[2])
         scores = scores.float() + self._bias(where, lengths, length)
-        there = _inside(samples, offsets.shape[-1])[:, None, None]
+        there = _inside(self.samples(lengths), where.shape[-1])[:, None, None]
         weights = scores.masked_fill(~there, -torch.inf).softmax(dim=-1).to(v.dtype)
         found = torch.einsum("bhim,bhcm->bhci", weights, v)
         mixed: Tensor = self.out(found.reshape(batch, -1, length))
         return mixed.transpose(1, 2)
+
+    def looks(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Return where each head samples (B, heads, M), and would without offsets."""
+        where = self._where(self._queries(x.transpose(1, 2), lengths), lengths)
+        rest = sampled_positions(
+            torch.zeros_like(where), lengths, self.samples(lengths)
+        )
+        return where, rest
+
+    def _queries(self, x: Tensor, lengths: Tensor) -> Tensor:
+        found: Tensor = self.queries(x) * _inside(lengths, x.shape[-1])[:, None]
+        return found
+
+    def _where(self, queries: Tensor, lengths: Tensor) -> Tensor:
+        offsets = self.offsets(queries)
+        return sampled_positions(offsets, lengths, self.samples(lengths))
 
     def offsets(self, queries: Tensor) -> Tensor:
         """Return (B, heads, M) offsets in (-reach, reach) of queries (B, inner, L)."""

@@ -69,13 +69,26 @@ class SliceTransformer(nn.Module):
     def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
         """Map tokens (B, N, dim) of volumes with (B,) slices to (B, N, dim)."""
         there = slice_mask(lengths, tokens.shape[1])[..., None]
-        x = tokens.float()
-        if self.position:
-            x = x + slice_positions(lengths, tokens.shape[1], tokens.shape[2])
-        x = x * there
+        x = self._placed(tokens, lengths) * there
         for layer in self.layers:
             x = layer(x, lengths) * there
         return x
+
+    @torch.no_grad()
+    def looks(self, tokens: Tensor, lengths: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Return where the heads of each layer look; see the attention's ``looks``."""
+        there = slice_mask(lengths, tokens.shape[1])[..., None]
+        x, found = self._placed(tokens, lengths) * there, []
+        for layer in self.layers:
+            assert isinstance(layer, _Layer)
+            found.append(layer.attention.looks(x, lengths))
+            x = layer(x, lengths) * there
+        return found
+
+    def _placed(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        if not self.position:
+            return tokens.float()
+        return tokens.float() + slice_positions(lengths, *tokens.shape[1:])
 
 
 class _Layer(nn.Module):

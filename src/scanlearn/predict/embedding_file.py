@@ -23,7 +23,6 @@ from scanlearn.predict.embedding import (
     Vectors,
 )
 from scanlearn.predict.encoder_scans import cohort_scans, file_scans, is_cohort
-from scanlearn.predict.each_scan import Tell
 from scanlearn.predict.slice_embedding import SliceEmbedder, SliceVectors
 from scanlearn.predict.slice_scans import (
     SliceScan,

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.errors import BadConfig
 from scanlearn.files import written_beside
+from scanlearn.predict.each_scan import Tell
 from scanlearn.predict.embedding import Embedder, ScanVectors
 from scanlearn.predict.encoder_scans import EncoderScan, cohort_scans, file_scans
 from scanlearn.predict.hits import (
@@ -21,7 +22,6 @@ from scanlearn.predict.hits import (
     ranked,
     vectors_file,
 )
-from scanlearn.predict.each_scan import Tell
 from scanlearn.predict.slice_searching import search_slices
 from scanlearn.recipes.encoder_file import read_card
 from scanlearn.recipes.slice_encoder_card import SliceEncoderCard

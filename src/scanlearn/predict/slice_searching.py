@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.errors import BadConfig
 from scanlearn.files import written_beside
+from scanlearn.predict.each_scan import Tell
 from scanlearn.predict.embedding import Vectors
 from scanlearn.predict.hits import (
     Hit,
@@ -20,7 +21,6 @@ from scanlearn.predict.hits import (
     ranked,
     vectors_file,
 )
-from scanlearn.predict.each_scan import Tell
 from scanlearn.predict.slice_embedding import SliceEmbedder, SliceVectors
 from scanlearn.predict.slice_scans import cohort_slice_scans, file_slice_scans
 from scanlearn.runs.events import Step

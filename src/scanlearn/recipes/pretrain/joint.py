@@ -33,6 +33,7 @@ from scanlearn.randomness import torch_generator
 from scanlearn.recipes.encoder_file import save_encoder
 from scanlearn.recipes.pretrain.agreement import Agreement
 from scanlearn.recipes.pretrain.cluster_health import ClusterHealth, Use, use_of
+from scanlearn.recipes.pretrain.cluster_previews import draw_clusters
 from scanlearn.recipes.pretrain.joint_sizes import (
     JointViewSets,
     agreement_of,
@@ -47,7 +48,7 @@ from scanlearn.recipes.pretrain.slice_batches import (
     SliceData,
     Stage,
 )
-from scanlearn.runs.events import Health, Message
+from scanlearn.runs.events import Health, Message, Preview
 from scanlearn.views.crop_views import CropViews
 
 
@@ -267,6 +268,25 @@ class Joint(Recipe):
         """Judge by the use of the clusters and the spread of the features."""
         return self.meter.report(step, self.uses())
 
+    def previews(self, folder: Path, *, step: int) -> list[Preview]:
+        """Draw examples of the images' clusters, and where the heads look."""
+        if step == 0 or not self.by_image.epoch:
+            return []
+        name = f"clusters_{step:07}.png"
+        caption = draw_clusters(
+            folder / name,
+            self.data,
+            self.by_image.assigned,
+            self.encoder.eval() if self._trained_transformer(step) else None,
+            seed=self.seed,
+        )
+        return [Preview(step=step, file=name, caption=caption)]
+
+    def _trained_transformer(self, step: int) -> bool:
+        starts = self.plan.schedule.starts
+        begun = [first for stage, first in starts.items() if stage != "warm"]
+        return self.by_volume is not None and any(first < step for first in begun)
+
     def uses(self) -> dict[str, Use]:
         """Return how images and volumes are spread over their clusters now."""
         pairs = (
@@ -302,8 +322,6 @@ class Joint(Recipe):
 
     def export(self, folder: Path, *, step: int) -> None:
         """Write trunk, token and transformer."""
-        shares = self.plan.schedule.starts
-        begun = [first for stage, first in shares.items() if stage != "warm"]
-        trained = self.by_volume is not None and any(first < step for first in begun)
+        trained = self._trained_transformer(step)
         card = self.card.model_copy(update={"step": step, "holistic": trained})
         save_encoder(folder, self.encoder, card)
