@@ -52,7 +52,7 @@ def main() -> None:
     torch.set_num_threads(1)
     generator = torch_generator(0, "benchmark")
     batch = options.batch
-    views = patch_views(ViewConfig(), size=SIDE, voxel_mm=1.0)
+    views = patch_views(ViewConfig(), size=SIDE, voxel_mm=1.0, units="HU")
     transform = by_monai()
     transform.set_random_state(0)
 

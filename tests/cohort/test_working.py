@@ -10,9 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanlearn.cohort.catalogue import Cohort
+from scanlearn.cohort.catalogue import Cohort, write_record
 from scanlearn.cohort.prepare import prepare
-from scanlearn.cohort.working import WorkingCohorts, pooled_mean, pooling_factor
+from scanlearn.cohort.working import (
+    WorkingCohorts,
+    common_units,
+    pooled_mean,
+    pooling_factor,
+)
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import BadCohort, BadConfig
 
@@ -83,7 +88,7 @@ def test_factors(tiny_cohort, asked, factor) -> None:
 def test_a_voxel_size_that_is_no_multiple_is_refused(tiny_cohort, asked) -> None:
     with pytest.raises(BadConfig, match="4 mm") as problem:
         WorkingCohorts([tiny_cohort], asked)
-    assert "spacing_mm=4 or 8" in str(problem.value)
+    assert "(spacing_mm) to 4 or 8" in str(problem.value)
 
 
 def test_scans_of_several_cohorts_are_numbered_through(tiny_cohort, copied) -> None:
@@ -121,3 +126,14 @@ def test_scans_left_out_do_not_count(copied) -> None:
         copied.exclude(record.key, "moved")
     with pytest.raises(BadCohort, match="no usable volume"):
         WorkingCohorts([copied.path], None)
+
+
+def test_scans_of_several_kinds_are_refused_by_name(tiny_cohort, copied) -> None:
+    working = WorkingCohorts([tiny_cohort], None)
+    assert common_units(working.scans) == "HU"
+    record = copied.records()[2]
+    other = record.intensity.model_copy(update={"units": "zscore"})
+    write_record(copied.layout, record.model_copy(update={"intensity": other}))
+    mixed = WorkingCohorts([copied.path], None)
+    with pytest.raises(BadCohort, match=f"1 zscore .{record.key}"):
+        common_units(mixed.scans)

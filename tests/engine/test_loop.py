@@ -11,6 +11,8 @@ from scanlearn.config.engine import EngineConfig, OptimiserConfig
 from scanlearn.engine.checkpoints import Checkpoints
 from scanlearn.engine.devices import make_accelerator
 from scanlearn.engine.loop import train
+from scanlearn.engine.recipe import check_share
+from scanlearn.errors import BadConfig
 from scanlearn.runs.events import Epoch, Finished, Message, Saved, Started, Step
 
 STEPS = 8
@@ -221,6 +223,15 @@ def test_a_resumed_training_remembers_the_best_score(tmp_path, small):
     assert Checkpoints(tmp_path).load("best")["step"] == 2
 
 
+def test_a_training_resumed_after_its_last_look_still_tells_it(tmp_path, small):
+    """A run stopped at its last validation ends with what that had found."""
+    scores = {2: 0.2, 4: 0.4, 6: 0.6}
+    run(small(ADAM, scores=scores), engine(steps=7), tmp_path, stop_after=6)
+    events = run(small(ADAM, scores=scores), engine(steps=7), tmp_path)
+    assert isinstance(events[-1], Finished)
+    assert events[-1].values == {"score": 0.6}
+
+
 def test_accumulated_batches_make_one_step_of_their_mean_gradient(tmp_path, small):
     plain = OptimiserConfig(name="sgd", learning_rate=0.01, momentum=0)
     mine, model = small(plain), small(plain)
@@ -237,3 +248,12 @@ def test_accumulated_batches_make_one_step_of_their_mean_gradient(tmp_path, smal
         rate = 0.01 * (0.5 if name.startswith("net.0") else 1.0)
         expected = weight - rate * (weight.grad + plain.weight_decay * weight)
         assert torch.allclose(mine.get_parameter(name), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("batch", "processes", "least"), [(4, 4, 2), (3, 4, 1)])
+def test_processes_that_would_get_too_little_are_told_before_the_first_step(
+    batch, processes, least
+):
+    check_share(8, 4, least=2)
+    with pytest.raises(BadConfig, match=f"A batch of {batch} over {processes}"):
+        check_share(batch, processes, least=least)

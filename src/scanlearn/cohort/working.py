@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +19,9 @@ from scanlearn.scans.geometry import Grid
 
 #: Spacings that differ by less than this share are the same.
 _SAME_SPACING = 0.02
+
+
+IntensityUnits = Literal["HU", "zscore", "unit"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +48,7 @@ class WorkingScan:
         return self.place or self.record.frame
 
     @property
-    def units(self) -> Literal["HU", "zscore", "unit"]:
+    def units(self) -> IntensityUnits:
         """What stored intensities mean."""
         return self.record.intensity.units
 
@@ -133,6 +136,28 @@ class WorkingCohorts:
 
 def _mm(scan: WorkingScan) -> str:
     return " x ".join(f"{mm:g}" for mm in scan.grid.spacing_mm) + " mm"
+
+
+def common_units(scans: Iterable[WorkingScan]) -> IntensityUnits:
+    """Return what the intensities of some scans mean, the same for all of them.
+
+    Raises
+    ------
+    BadCohort
+        If they are of several kinds, which one network cannot be given.
+    """
+    by_units: dict[IntensityUnits, list[str]] = {}
+    for scan in scans:
+        by_units.setdefault(scan.units, []).append(scan.key)
+    if len(by_units) > 1:
+        kinds = [f"{len(keys)} {units} ({keys[0]})" for units, keys in by_units.items()]
+        raise BadCohort(
+            f"The scans' intensities are of several kinds: {', '.join(kinds)}",
+            expected="scans of one modality: all CT in Hounsfield units, or none",
+            next_step="Exclude the others, or make a cohort of each",
+        )
+    (units,) = by_units
+    return units
 
 
 def pooled_mean(voxels: NDArray[np.generic], factor: int) -> NDArray[np.float32]:

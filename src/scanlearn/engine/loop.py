@@ -123,6 +123,7 @@ class _Training:
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])
         self.best = state["best"]
+        self.last_metrics = state.get("metrics", {})
         return int(state["step"])
 
     def step(self, step: int, batches: Iterator[Batch]) -> StepResult:
@@ -198,6 +199,7 @@ class _Training:
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
             "best": self.best,
+            "metrics": self.last_metrics,
         }
 
 

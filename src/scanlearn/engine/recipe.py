@@ -12,6 +12,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from scanlearn.config.engine import EngineConfig, OptimiserConfig
+from scanlearn.errors import BadConfig
 from scanlearn.runs.events import Health, Message, Preview
 
 Batch = dict[str, Tensor]
@@ -34,6 +35,24 @@ class StepResult:
     loss: Tensor
     values: dict[str, Tensor] = field(default_factory=dict)
     carry: dict[str, Tensor] = field(default_factory=dict)
+
+
+def check_share(batch: int, processes: int, *, least: int) -> None:
+    """See that every process gets enough of a batch, before anything is trained.
+
+    Raises
+    ------
+    BadConfig
+        If one of them gets less than ``least`` samples.
+    """
+    if batch // processes < least:
+        raise BadConfig(
+            f"A batch of {batch} over {processes} processes leaves "
+            f"{batch // processes} for each",
+            expected=f"{least} or more for each process",
+            next_step="Start fewer processes, or set a larger batch (no larger than "
+            "the number of patients, where patients are compared)",
+        )
 
 
 class Recipe(nn.Module, ABC):

@@ -208,6 +208,9 @@ class PretrainDock(QWidget):
         if missing == self._misfit:  # the notice tells it
             self.missing.setVisible(False)
         self.plan.setVisible(cohort is not None)
+        has_atlas = "recipe.landmarks.atlas" in self.form.fields
+        self.locations.setVisible(has_atlas)
+        self.fits.setVisible(has_atlas and bool(self.fits.text()))
         if cohort is None:
             self.locations.choose([], "Prepare a cohort under Scans first, or open one")
         else:

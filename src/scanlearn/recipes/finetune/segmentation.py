@@ -16,12 +16,17 @@ from torch.utils.data import DataLoader, Dataset
 
 from scanlearn.cohort.labels import LabelSet
 from scanlearn.cohort.placing import carry_atlas
-from scanlearn.cohort.working import WorkingCohorts
+from scanlearn.cohort.working import (
+    IntensityUnits,
+    WorkingCohorts,
+    WorkingScan,
+    common_units,
+)
 from scanlearn.config.engine import EngineConfig, OptimiserConfig
 from scanlearn.config.run import RunConfig
 from scanlearn.config.segmentation import ClassConfig, SegmentationConfig
-from scanlearn.engine.recipe import Batch, Recipe, StepResult
-from scanlearn.errors import BadLabels
+from scanlearn.engine.recipe import Batch, Recipe, StepResult, check_share
+from scanlearn.errors import BadCohort, BadLabels
 from scanlearn.nets.location_encoder import LocationEncoder
 from scanlearn.nets.location_unet import LocationUNet
 from scanlearn.nets.segmentation_loss import IGNORE, dice_cross_entropy
@@ -85,6 +90,7 @@ class Segmentation(Recipe):
             self.placed = carry_atlas(self.cohorts, self.atlas, only=keys)
             self.cohorts = self.placed.cohorts
         scans = _labelled_scans(labels, self.cohorts, self.classes)
+        self.units = _units([self.cohorts.scans[s.number] for s in scans], self.card)
         self.training_scans, self.held_out = _split(
             scans, share=self.config.validation, seed=self.seed
         )
@@ -110,6 +116,7 @@ class Segmentation(Recipe):
     ) -> Iterator[Batch]:
         """Yield ``image`` (B, 1, t, t, t), ``labels`` and ``boxes`` (B, 2, 3)."""
         self._rank = accelerator.process_index
+        check_share(self.config.batch, accelerator.num_processes, least=1)
         sampler = TileSampler(
             self.training_scans,
             tile=self.config.tile,
@@ -198,7 +205,7 @@ class Segmentation(Recipe):
             tile=self.config.tile,
             stored_spacing_mm=first.record.spacing_mm,
             factor=first.factor,
-            units=first.units,
+            units=self.units,
             frame=first.frame.kind,
             atlas=self.atlas.to_dict() if self.atlas else None,
             classes=self.classes,
@@ -243,6 +250,19 @@ class _Numbers:
         while True:
             yield list(range(begin + self.rank, begin + self.batch, self.world))
             begin += self.batch
+
+
+def _units(scans: list[WorkingScan], encoder: EncoderCard | None) -> IntensityUnits:
+    """Return what the intensities of the labelled scans mean, as the encoder's do."""
+    units = common_units(scans)
+    if encoder is not None and encoder.units != units:
+        raise BadCohort(
+            f"The labelled scans' intensities are {units}, those the encoder was "
+            f"trained on {encoder.units}",
+            expected="scans of the encoder's modality",
+            next_step="Choose another pre-training, or start from scratch",
+        )
+    return units
 
 
 def _encoder(config: RunConfig) -> tuple[LocationEncoder, EncoderCard | None]:

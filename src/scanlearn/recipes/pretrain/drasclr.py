@@ -22,11 +22,11 @@ from torch.utils.data import DataLoader
 
 from scanlearn.cohort.placing import place_cohorts
 from scanlearn.cohort.working import WorkingCohorts
-from scanlearn.config.drasclr import DrasclrConfig, ViewConfig
+from scanlearn.config.drasclr import DrasclrConfig
 from scanlearn.config.engine import EngineConfig, OptimiserConfig
 from scanlearn.config.run import RunConfig
-from scanlearn.engine.recipe import Batch, Recipe, StepResult
-from scanlearn.errors import BadConfig, BadRun
+from scanlearn.engine.recipe import Batch, Recipe, StepResult, check_share
+from scanlearn.errors import BadRun
 from scanlearn.files import write_text
 from scanlearn.nets.conditional_conv import ignore_locations
 from scanlearn.nets.contrast import (
@@ -48,15 +48,12 @@ from scanlearn.recipes.pretrain.drasclr_sizes import (
     patch_sides,
     queue_length,
 )
+from scanlearn.recipes.pretrain.drasclr_views import patch_views
 from scanlearn.recipes.pretrain.landmark_batches import LandmarkBatches
 from scanlearn.recipes.pretrain.nearest_patches import draw_nearest
 from scanlearn.recipes.pretrain.patches import PatchData, collate
 from scanlearn.recipes.pretrain.queues import LandmarkQueues
 from scanlearn.runs.events import Health, Message, Preview
-from scanlearn.views.affine import AffineViews
-from scanlearn.views.intensity import IntensityViews
-from scanlearn.views.patch_views import PatchViews
-from scanlearn.views.scanner import ScannerViews
 
 _CAPTION = "A patch, and the most alike of other patients at the same place"
 
@@ -101,13 +98,9 @@ class Drasclr(Recipe):
             config.head_dim,
             precision=config.queue_precision,
         )
-        if config.views.scanner and self.card.units != "HU":
-            raise BadConfig(
-                "views.kernel_probability and dose_probability are for CT; the "
-                f"cohort's intensities are {self.card.units}",
-                next_step="Set both to 0",
-            )
-        self.views = patch_views(config.views, size=self.patch, voxel_mm=voxel)
+        self.views = patch_views(
+            config.views, size=self.patch, voxel_mm=voxel, units=self.card.units
+        )
         self.meter = ContrastHealth(batch=self.plan.batch)
         self._step = self._part = self._rank = 0
         # In a tuple, for a module's attribute would become a part of its state.
@@ -132,6 +125,7 @@ class Drasclr(Recipe):
         self._rank = accelerator.process_index
         self.queues.to(accelerator.device)
         world = accelerator.num_processes
+        check_share(self.plan.batch, world, least=2)
         self.meter.batch = self.plan.batch // world
         requests = LandmarkBatches(
             self.plan, first_step * engine.accumulate, rank=self._rank, world=world
@@ -304,30 +298,3 @@ class Drasclr(Recipe):
         )
         self._exported = ()
         return [Preview(step=step, file=name, caption=_CAPTION)]
-
-
-def patch_views(config: ViewConfig, *, size: int, voxel_mm: float) -> PatchViews:
-    """Make the views of patches with this side in voxels."""
-    return PatchViews(
-        AffineViews(config.rotate_degrees, config.shift_mm / voxel_mm, config.scale),
-        IntensityViews(
-            config.noise_hu,
-            config.noise_probability,
-            config.gamma,
-            config.gamma_probability,
-        ),
-        size,
-        scanner_views(config, voxel_mm=voxel_mm) if config.scanner else None,
-    )
-
-
-def scanner_views(config: ViewConfig, *, voxel_mm: float) -> ScannerViews:
-    """Make the views of a CT by other kernels and doses."""
-    return ScannerViews(
-        config.kernel_gain,
-        config.kernel_probability,
-        config.least_dose,
-        config.dose_noise_hu,
-        config.dose_probability,
-        voxel_mm,
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from scanlearn.anatomy.landmarks import Atlas
-from scanlearn.cohort.working import WorkingCohorts
+from scanlearn.cohort.working import WorkingCohorts, common_units
 from scanlearn.config.drasclr import DrasclrConfig
 from scanlearn.errors import BadCohort
 from scanlearn.nets.dense_encoder import STRIDE, window_side
@@ -49,6 +49,7 @@ def encoder_card(
     """Describe the encoder of a training, from which it can be built anywhere."""
     encoder = config.encoder
     dense = encoder.architecture == "dense"
+    units = common_units(cohorts.scans)
     spacing = cohorts.spacing_mm
     x, y, z = (
         2 * mm / side for mm, side in zip(spacing[::-1], atlas.size_mm, strict=True)
@@ -62,8 +63,8 @@ def encoder_card(
         patch_voxels=patch,
         spacing_mm=spacing,
         pooling=cohorts.scans[0].factor,
-        units=cohorts.scans[0].units,
-        knee=knee_of(encoder.knee_hu, cohorts.scans[0].units),
+        units=units,
+        knee=knee_of(encoder.knee_hu, units),
         atlas=atlas.to_dict(),
         voxel_step=(x, y, z),
         step=0,
