@@ -12,7 +12,7 @@ import torch
 
 from scanlearn.config.run import RunConfig
 from scanlearn.errors import BadRun
-from scanlearn.runs.events import Finished
+from scanlearn.runs.events import Finished, Message
 from scanlearn.runs.folder import EventLog, RunFolder
 
 
@@ -26,10 +26,13 @@ class Imported:
         The configuration of the run it becomes.
     write
         Writes the encoder into a run's ``checkpoints/``.
+    report
+        What matched and what was left out, sentence by sentence.
     """
 
     config: RunConfig
     write: Callable[[Path], None]
+    report: tuple[str, ...] = ()
 
 
 def import_run(imported: Imported, out: Path) -> RunFolder:
@@ -43,6 +46,8 @@ def import_run(imported: Imported, out: Path) -> RunFolder:
     run = RunFolder.create(out, imported.config)
     imported.write(run.checkpoints)
     log = EventLog(run)
+    for text in imported.report:
+        log.write(Message(text=text))
     log.write(Finished(step=0))
     log.close()
     return run
