@@ -98,14 +98,20 @@ def test_each_expert_starts_as_an_ordinary_convolution(cin, cout, experts) -> No
 
 
 @pytest.mark.parametrize("groups", [1, 2, 6])
-@pytest.mark.parametrize("side", [1, 2, 3, 4])
-def test_bf16_on_a_cpu_never_reads_memory_that_nobody_wrote(side, groups) -> None:
-    conv = ConditionalConv3d(16, 16, experts=2)
-    for _ in range(6):
+@pytest.mark.parametrize(
+    ("channels", "stride", "each"), [(16, 1, 4), (1, 1, 4), (16, 2, 4), (16, 1, 1)]
+)
+@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 2, 2), (3, 2, 2), (4, 4, 4)])
+def test_bf16_on_a_cpu_never_reads_memory_that_nobody_wrote(
+    shape, channels, stride, each, groups
+) -> None:
+    """Every form: slices, columns, all experts at once, one by one and in groups."""
+    conv = ConditionalConv3d(channels, 16, experts=2, stride=stride)
+    for _ in range(4):
         # Freed memory full of NaN is what an uninitialised read would find.
         poison = [torch.full((n,), float("nan")) for n in (3000, 30_000, 300_000)]
         del poison
-        x = torch.randn(groups * 4, 16, side, side, side, requires_grad=True)
+        x = torch.randn(groups * each, channels, *shape, requires_grad=True)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             out = conv(x, torch.zeros(groups, 3))
         out.float().square().sum().backward()
