@@ -18,6 +18,7 @@ from accelerate import Accelerator
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.config.run import RunConfig
 from scanlearn.engine.devices import make_accelerator, memory_in_use
+from scanlearn.engine.fitting import Fit, fit_at_once
 from scanlearn.engine.loop import train
 from scanlearn.errors import ScanlearnError
 from scanlearn.randomness import seed_everything
@@ -68,12 +69,19 @@ def _train(
     terminated = _Flag()
     # A cluster sends SIGTERM before it takes the machine: save, then go.
     signal.signal(signal.SIGTERM, terminated.raise_)
+
+    def should_stop() -> bool:
+        return bool(terminated) or run.stop_file.exists()
+
+    if isinstance(recipe, Fit):
+        yield from fit_at_once(recipe, run.checkpoints, should_stop=should_stop)
+        return
     for event in train(
         recipe,
         config.engine,
         run.checkpoints,
         accelerator=accelerator,
-        should_stop=lambda: bool(terminated) or run.stop_file.exists(),
+        should_stop=should_stop,
     ):
         if isinstance(event, Saved) and accelerator.is_main_process:
             # Whoever plans the next training wants to know what this one needed.

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.slices import slice_cohorts
 from scanlearn.cohort.working import WorkingCohorts
+from scanlearn.config.drasclr import DrasclrConfig
 from scanlearn.config.joint import JointConfig
 from scanlearn.config.presets import preset
 from scanlearn.config.run import RunConfig, merge, parse_run_config
@@ -89,6 +90,7 @@ def new_pretraining(config: RunConfig, out: Path | None = None) -> RunFolder:
         slice_cohorts(config.cohorts, config.recipe)
         _check_start(config.start_from)
         return RunFolder.create(out or _default_path(config), config)
+    assert isinstance(config.recipe, DrasclrConfig)
     found = WorkingCohorts(config.cohorts, config.recipe.spacing_mm)
     if len(found.patients()) < 2:
         raise BadCohort(

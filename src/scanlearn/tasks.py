@@ -13,8 +13,10 @@ from pkgutil import resolve_name
 from typing import Any
 
 from scanlearn.config.base import Frozen
+from scanlearn.config.outcome import OutcomeConfig
 from scanlearn.config.run import RunConfig
 from scanlearn.config.segmentation import SegmentationConfig
+from scanlearn.config.texture import TextureConfig
 from scanlearn.errors import BadConfig, BadRun
 
 
@@ -36,7 +38,8 @@ class Task:
         ``collect(source, cohort, config)`` finds and checks the labels of a cohort's
         scans: a :class:`scanlearn.launching.Labels`.
     recipe
-        ``make(config, run)`` builds the :class:`scanlearn.engine.recipe.Recipe`.
+        ``make(config, run)`` builds the :class:`scanlearn.engine.recipe.Recipe`, or
+        the :class:`scanlearn.engine.fitting.Fit` of what is learned at once.
     predict
         ``predict(run, request, tell)`` predicts on scans and returns the summaries
         written; the request is a :class:`scanlearn.predict.each_scan.Request`.
@@ -86,6 +89,34 @@ TASKS: dict[str, Task] = {
         panel="scanlearn.gui.painted_panel:PaintedPanel",
         overlay="scanlearn.gui.prediction:label_layers",
         result="scanlearn.gui.class_result:ClassResult",
+    ),
+    "texture": Task(
+        title="Texture (emphysema subtypes)",
+        about="a class at every place of the lungs, from points, regions or patches",
+        short="texture",
+        config=TextureConfig,
+        settings=("recipe.stride_mm", "recipe.patch_mm"),
+        labels="scanlearn.cohort.places:collect_places",
+        recipe="scanlearn.probing.texture_fit:TextureFit",
+        predict="scanlearn.probing.texture_map:predict_textures",
+        evaluate="scanlearn.evaluate.texture:evaluate_texture",
+        panel="scanlearn.gui.places_panel:PlacesPanel",
+        overlay="scanlearn.gui.prediction:label_layers",
+        result="scanlearn.gui.texture_result:TextureResult",
+    ),
+    "outcome": Task(
+        title="Outcome of patients",
+        about="a number, a class or survival of each patient, from a table",
+        short="outcome",
+        config=OutcomeConfig,
+        settings=("recipe.folds", "engine.seed"),
+        labels="scanlearn.cohort.outcomes:collect_outcomes",
+        recipe="scanlearn.probing.outcome_fit:OutcomeFit",
+        predict="scanlearn.probing.outcome_predict:predict_outcomes",
+        evaluate="scanlearn.evaluate.outcome:evaluate_outcome",
+        panel="scanlearn.gui.outcome_panel:OutcomePanel",
+        overlay="scanlearn.gui.outcome_result:no_layers",
+        result="scanlearn.gui.outcome_result:OutcomeResult",
     ),
 }
 

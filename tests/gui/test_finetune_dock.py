@@ -143,3 +143,54 @@ def test_a_finished_pre_training_is_the_start(
     qtbot.waitUntil(lambda: dock.starts.count() == 2, timeout=10_000)
     assert dock.starts.currentData() == run.path
     assert dock.starts.currentText() == "drasclr_phantoms"
+
+
+def test_points_of_two_classes_start_a_texture_run(
+    dock: FinetuneDock, image: Any, places: SimpleNamespace, click: Any, qtbot: Any
+) -> None:
+    dock.tasks.setCurrentIndex(dock.tasks.findData("texture"))
+    assert "at least two classes" in dock.start_button.toolTip()
+    click(dock.panel.points_button)
+    layer = dock.viewer.layers[-1]
+    assert layer.mode == "add"
+    layer.add((10.0, 12.0, 14.0))
+    layer.feature_defaults = {"value": 2}
+    layer.add((11.0, 20.0, 30.0))
+    assert "normal 1, emphysema 1" in dock.panel.amount.text()
+    click(dock.start_button)
+    qtbot.waitUntil(
+        lambda: dock.slot.card is not None or dock.notice.isVisible(), timeout=20_000
+    )
+    assert not dock.notice.isVisible(), dock.notice.text.text()
+    (run,) = find_runs(places.runs)
+    assert run.config().recipe.name == "texture"
+    saved = json.loads((run.inputs / "places.json").read_text())["places"]
+    index = [grid_of(image).to_index(np.array(one["point"])) for one in saved]
+    assert np.allclose(index, [(10, 12, 14), (11, 20, 30)], atol=1e-3)
+    assert [one["label"] for one in saved] == [1, 2]
+
+
+def test_a_table_of_outcomes_starts_a_run(
+    dock: FinetuneDock,
+    scans_folder: Path,
+    places: SimpleNamespace,
+    click: Any,
+    qtbot: Any,
+) -> None:
+    dock.tasks.setCurrentIndex(dock.tasks.findData("outcome"))
+    assert "table of outcomes" in dock.start_button.toolTip()
+    panel = dock.panel
+    panel.open(scans_folder.parent / "outcomes.csv")
+    panel.target.setCurrentIndex(panel.target.findData("fev1_percent"))
+    panel.covariates.setText("age")
+    assert "no column 'age'" in dock.start_button.toolTip()
+    panel.covariates.setText("severity")
+    click(dock.start_button)
+    qtbot.waitUntil(
+        lambda: dock.slot.card is not None or dock.notice.isVisible(), timeout=20_000
+    )
+    assert not dock.notice.isVisible(), dock.notice.text.text()
+    (run,) = find_runs(places.runs)
+    recipe = run.config().recipe
+    assert (recipe.target, recipe.covariates) == ("fev1_percent", ("severity",))
+    assert (run.inputs / "outcomes.json").exists()

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanlearn.anatomy.lungs import LEFT, RIGHT, LungMask
+from scanlearn.scans.geometry import Grid
 from scanlearn.scans.resample import resample
 from scanlearn.scans.scan import Acquisition, Scan
 
@@ -97,16 +98,29 @@ def densitometry(scan: Scan, lungs: LungMask) -> list[Density]:
     """
     if scan.acquisition.units != "HU":
         raise ValueError(f"densities are in HU, not in {scan.acquisition.units} units")
-    hu, side, height = _lung_voxels(scan, lungs)
+    hu, parts = lung_parts(scan.voxels, scan.grid, lungs)
+    return [
+        _density(lung, part, hu[inside], scan.grid.voxel_ml)
+        for (lung, part), inside in parts
+    ]
+
+
+def lung_parts(
+    voxels: NDArray[Any], grid: Grid, lungs: LungMask
+) -> tuple[NDArray[Any], list[tuple[tuple[Lung, Part], NDArray[np.bool_]]]]:
+    """Return the voxels in the lungs (n,), and which are in each of twelve parts.
+
+    Both lungs, the right and the left; each whole, then its thirds from the top down.
+    """
+    values, side, height = _lung_voxels(voxels, grid, lungs)
     third = _thirds(side, height)
-    rows = []
-    for lung, values in _LUNGS.items():
-        inside = np.isin(side, values)
-        rows.append(_density(lung, "whole", hu[inside], scan.grid.voxel_ml))
+    parts: list[tuple[tuple[Lung, Part], NDArray[np.bool_]]] = []
+    for lung, sides in _LUNGS.items():
+        inside = np.isin(side, sides)
+        parts.append(((lung, "whole"), inside))
         for number in (2, 1, 0):
-            part = hu[inside & (third == number)]
-            rows.append(_density(lung, _THIRDS[number], part, scan.grid.voxel_ml))
-    return rows
+            parts.append(((lung, _THIRDS[number]), inside & (third == number)))
+    return values, parts
 
 
 def densitometry_cautions(
@@ -142,22 +156,22 @@ def is_sharp(kernel: str) -> bool:
 
 
 def _lung_voxels(
-    scan: Scan, lungs: LungMask
+    voxels: NDArray[Any], grid: Grid, lungs: LungMask
 ) -> tuple[NDArray[Any], NDArray[np.uint8], NDArray[np.float32]]:
-    """Return HU, side and height (patient z, mm) of the source's voxels in the lungs.
+    """Return value, side and height (patient z, mm) of the voxels in the lungs.
 
     Plane by plane: the indices of all voxels at once would take more room than a scan.
     """
-    mask = resample(lungs.mask, lungs.grid, scan.grid, order=0, outside=0)
-    plane_z, row_z, column_z, start = scan.grid.affine[2]
-    hu, side, height = [], [], []
+    mask = resample(lungs.mask, lungs.grid, grid, order=0, outside=0)
+    plane_z, row_z, column_z, start = grid.affine[2]
+    found, side, height = [], [], []
     for number, plane in enumerate(mask):
         rows, columns = np.nonzero(plane)
-        hu.append(scan.voxels[number][rows, columns])
+        found.append(voxels[number][rows, columns])
         side.append(plane[rows, columns])
         z = number * plane_z + rows * row_z + columns * column_z + start
         height.append(z.astype(np.float32))
-    return np.concatenate(hu), np.concatenate(side), np.concatenate(height)
+    return np.concatenate(found), np.concatenate(side), np.concatenate(height)
 
 
 def _thirds(side: NDArray[np.uint8], height: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -94,7 +94,9 @@ class PlaceSet:
         return tuple(ClassConfig(value=v, name=n) for v, n in found)
 
 
-def collect_places(source: Path, cohort: Cohort, config: TextureConfig) -> PlaceSet:
+def collect_places(
+    source: Path, cohort: Cohort, config: TextureConfig, *, fewest: int = 2
+) -> PlaceSet:
     """Find labelled places of a cohort's scans.
 
     Parameters
@@ -107,6 +109,8 @@ def collect_places(source: Path, cohort: Cohort, config: TextureConfig) -> Place
         The cohort.
     config
         Its ``points_mm`` is the distance of the points of a region.
+    fewest
+        How many classes there must be.
 
     Raises
     ------
@@ -123,7 +127,7 @@ def collect_places(source: Path, cohort: Cohort, config: TextureConfig) -> Place
             found = _of_table(source, cohort, config)
         else:
             found = _of_regions(source, cohort, config)
-    if len({place.label for place in found.places}) < 2:
+    if len({place.label for place in found.places}) < fewest:
         raise BadLabels(
             f"{source} has places of one class only",
             expected="at least two classes, such as normal and emphysema",

@@ -141,7 +141,14 @@ _SEGMENTATION: dict[str, dict[str, Any]] = {
     },
 }
 
-PRESETS = {"drasclr": _DRASCLR, "joint": _JOINT, "segmentation": _SEGMENTATION}
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    "drasclr": _DRASCLR,
+    "joint": _JOINT,
+    "segmentation": _SEGMENTATION,
+    # Nothing is trained step by step: both are the same.
+    "texture": {"quick": {}, "standard": {}},
+    "outcome": {"quick": {}, "standard": {}},
+}
 
 
 def preset(recipe: str, name: str, changes: dict[str, Any]) -> dict[str, Any]:

@@ -10,11 +10,14 @@ from scanlearn.config.base import Frozen
 from scanlearn.config.drasclr import DrasclrConfig
 from scanlearn.config.engine import EngineConfig
 from scanlearn.config.joint import JointConfig
+from scanlearn.config.outcome import OutcomeConfig
 from scanlearn.config.segmentation import SegmentationConfig
+from scanlearn.config.texture import TextureConfig
 from scanlearn.errors import BadConfig
 
 RecipeConfig = Annotated[
-    DrasclrConfig | JointConfig | SegmentationConfig, Field(discriminator="name")
+    DrasclrConfig | JointConfig | SegmentationConfig | TextureConfig | OutcomeConfig,
+    Field(discriminator="name"),
 ]
 
 
@@ -55,7 +58,7 @@ def explain(error: ValidationError) -> str:
     """Say in one sentence what pydantic found wrong first."""
     first = error.errors(include_url=False)[0]
     # The tag of the recipe's union is no part of the key that a user writes.
-    tags = {"drasclr", "joint", "segmentation"}
+    tags = {"drasclr", "joint", "segmentation", "texture", "outcome"}
     key = ".".join(str(part) for part in first["loc"] if part not in tags)
     found = f" (found {first['input']!r})" if first["type"] != "missing" else ""
     message = first["msg"].removeprefix("Value error, ")

@@ -11,6 +11,7 @@ from scanlearn.runs.events import (
     Event,
     Finished,
     Message,
+    Preview,
     Saved,
     Started,
     Step,
@@ -37,6 +38,10 @@ class Fit(ABC):
     @abstractmethod
     def export(self, folder: Path) -> None:
         """Write the model into a run's ``checkpoints/``."""
+
+    def previews(self, folder: Path) -> list[Preview]:
+        """Draw what was learned into a run's ``previews/``."""
+        return []
 
     def messages(self) -> list[Message]:
         """Return what the user should know before it begins."""
@@ -72,4 +77,5 @@ def fit_at_once(
         yield Epoch(step=parts, values=metrics, best=True)
     fit.export(folder)
     yield Saved(step=parts, name="model")
+    yield from fit.previews(folder.parent / "previews")
     yield Finished(step=parts, values=metrics)

@@ -27,6 +27,9 @@ CLASSES = "scanlearn classes"
 #: Marks an image layer that lies over a scan, in ``layer.metadata``.
 OVERLAY = "scanlearn overlay"
 
+#: Diameter of a marked place as it is drawn.
+_POINT_MM = 8.0
+
 AXIS_LABELS = ("S", "P", "L")
 
 
@@ -91,6 +94,27 @@ def labels_layer(
             **placed(grid, origin, {CLASSES: dict(classes)}),
         },
         "labels",
+    )
+
+
+def points_layer(
+    grid: Grid, origin: Origin, *, name: str, classes: Mapping[int, str]
+) -> LayerData:
+    """Return an empty layer of points whose feature ``value`` is their class."""
+    return (
+        np.zeros((0, 3)),
+        {
+            "name": f"{origin.patient} · {name} (points)",
+            "features": {"value": np.zeros(0, dtype=int)},
+            "feature_defaults": {"value": min(classes, default=1)},
+            "face_color": class_colour(min(classes, default=1)),
+            "border_color": "white",
+            "size": _POINT_MM / min(grid.spacing_mm),
+            "out_of_slice_display": True,
+            "ndim": 3,
+            **placed(grid, origin, {CLASSES: dict(classes)}),
+        },
+        "points",
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from scanlearn.config.palette import class_colour
 from scanlearn.errors import BadLabels
 from scanlearn.gui.layers import (
     CLASSES,
@@ -16,6 +17,7 @@ from scanlearn.gui.layers import (
     grid_of,
     labels_layer,
     origin_of,
+    points_layer,
 )
 
 
@@ -57,6 +59,50 @@ def new_labels(viewer: Any, classes: Mapping[int, str]) -> Any:
     layer.brush_size = 10
     layer.mode = "paint"
     return layer
+
+
+def new_points(viewer: Any, classes: Mapping[int, str]) -> Any:
+    """Add an empty Points layer over the shown scan; the keys 1 to 9 choose the class.
+
+    Raises
+    ------
+    BadLabels
+        If no scan is shown.
+    """
+    image = shown_scan(viewer)
+    if image is None:
+        raise BadLabels(
+            "No scan is shown to mark places on",
+            expected="a scan in the viewer",
+            next_step="Add one under Scans, then press 'New points'",
+        )
+    origin, grid = origin_of(image), grid_of(image)
+    assert origin is not None
+    data, settings, _ = points_layer(grid, origin, name="mine", classes=classes)
+    layer = viewer.add_points(data, **settings)
+    for value in classes:
+        if value < 10:
+            layer.bind_key(str(value), _chooser(value), overwrite=True)
+    _choose(layer, min(classes, default=1))
+    layer.mode = "add"
+    return layer
+
+
+def _chooser(value: int) -> Any:
+    return lambda layer: _choose(layer, value)
+
+
+def _choose(layer: Any, value: int) -> None:
+    """Make a class that of the next points, and of the selected ones."""
+    layer.feature_defaults = {"value": value}
+    layer.current_face_color = class_colour(value)
+    if len(layer.selected_data):
+        chosen = list(layer.selected_data)
+        features = layer.features.copy()
+        features.loc[chosen, "value"] = value
+        layer.features = features
+    name = layer.metadata[CLASSES].get(value, f"class {value}")
+    layer.help = f"next points: {name}"
 
 
 def recolour(viewer: Any, classes: Mapping[int, str]) -> None:

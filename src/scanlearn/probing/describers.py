@@ -7,16 +7,18 @@ the same for a regular grid of places.
 from __future__ import annotations
 
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.prepare_one import ready_scan
+from scanlearn.cohort.slices import even, squared
 from scanlearn.cohort.store import filled_box
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import BadLabels, BadScan
@@ -28,15 +30,30 @@ from scanlearn.predict.encoder_scans import (
     cohort_scans,
     scan_in_memory,
 )
-from scanlearn.probing.handmade import handmade_features
-from scanlearn.recipes.encoder_file import CARD, WEIGHTS
+from scanlearn.probing.handmade import handmade_features, histogram_features
+from scanlearn.recipes.encoder_file import (
+    CARD,
+    WEIGHTS,
+    EncoderCard,
+    load_slice_encoder,
+    read_card,
+)
+from scanlearn.recipes.pretrain.slice_batches import pixels_of
 from scanlearn.runs.events import Event
+from scanlearn.scans.resample import resample
 from scanlearn.scans.scan import Scan
+from scanlearn.views.normalise import Units, normalised, shifted
 
 Floats = NDArray[np.float32]
 Points = Sequence[tuple[float, float, float] | None]
 
+#: Who describes: an encoder of patches or of slices, or none.
+Features = Literal["patches", "slices", "handmade"]
+
 _BATCH = 64
+
+#: Slices that stand for a volume.
+_SLICES = 32
 
 #: Pixels of the finest patch that texture can be measured on.
 _LEAST_PIXELS = 7
@@ -63,6 +80,10 @@ class Describer(Protocol):
         self, scan: EncoderScan, stride_mm: float, progress: Progress
     ) -> DenseFeatures:
         """Describe the places of a regular grid over the lungs."""
+        ...
+
+    def whole(self, scan: EncoderScan) -> Floats:
+        """Describe a whole scan (d,)."""
         ...
 
     def save(self, folder: Path) -> None:
@@ -118,39 +139,58 @@ class EncoderDescriber:
         """Describe a regular grid: in one pass where the encoder can."""
         return dense_features(self.embedder, scan, stride_mm, progress=progress)
 
+    def whole(self, scan: EncoderScan) -> Floats:
+        """Return mean and spread of the landmarks' vectors, by lung fraction."""
+        vector: Floats = self.embedder.scans([scan])[0].pooled("lungs")
+        return vector
+
     def save(self, folder: Path) -> None:
         """Copy the encoder."""
-        for name in (WEIGHTS, CARD):
-            shutil.copyfile(self.run / "checkpoints" / name, folder / name)
+        _copy_encoder(self.run, folder)
 
 
-class HandmadeDescriber:
-    """Densities and texture of axial patches; needs Hounsfield units.
+class AxialDescriber(ABC):
+    """Axial patches around places, brought to the voxel size of the labelled cohort.
 
     Parameters
     ----------
     patch_mm
-        Side of the patches.
+        Side of the patches; a 2D patch is taken whole.
     spacing_mm
-        (S, P, L) voxel size of the cohort, to which other scans are brought.
+        (S, P, L) voxel size.
     """
+
+    #: What stored intensities may be.
+    units: tuple[Units, ...] = ("HU",)
 
     def __init__(self, patch_mm: float, spacing_mm: tuple[float, float, float]) -> None:
         self.patch_mm, self.spacing_mm = patch_mm, spacing_mm
 
+    @abstractmethod
+    def describe(self, patches: Floats) -> Floats:
+        """Describe patches (n, H, W) of stored intensities: (n, d)."""
+
+    @abstractmethod
+    def whole(self, scan: EncoderScan) -> Floats:
+        """Describe a whole scan (d,)."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Copy what it needs into a run's ``checkpoints/``."""
+
     def from_cohort(
         self, path: Path, keys: Collection[str], told: list[Event]
     ) -> Iterator[EncoderScan]:
-        """Yield the scans; raises BadLabels where they are not in HU."""
+        """Yield the scans; raises BadLabels where intensities mean something else."""
         cohort = Cohort(path)
         for record in cohort.records():
             if record.key not in keys:
                 continue
-            if record.intensity.units != "HU":
+            if record.intensity.units not in self.units:
                 raise BadLabels(
-                    f"{record.key} is not in Hounsfield units",
-                    expected="CT: from scratch, densities are the features",
-                    next_step="Start from a pre-trained encoder",
+                    f"The intensities of {record.key} are {record.intensity.units}",
+                    expected=f"{' or '.join(self.units)}",
+                    next_step="Start from an encoder that was trained on such scans",
                 )
             lungs = cohort.lungs(record.key)
             mask = lungs and (lungs[0] > 0, lungs[1])
@@ -160,7 +200,7 @@ class HandmadeDescriber:
             )
 
     def from_memory(self, scan: Scan) -> EncoderScan:
-        """Bring a CT to the cohort's voxel size; a patch keeps its pixels."""
+        """Bring a CT to the voxel size."""
         if scan.acquisition.units != "HU":
             raise BadScan(
                 "The scan is not in Hounsfield units",
@@ -175,7 +215,7 @@ class HandmadeDescriber:
 
     def at(self, scan: EncoderScan, points: Points) -> Floats:
         """Describe axial patches centred on places."""
-        return handmade_features(self._cut(scan, points))
+        return self.describe(self._cut(scan, points))
 
     def everywhere(
         self, scan: EncoderScan, stride_mm: float, progress: Progress
@@ -183,21 +223,17 @@ class HandmadeDescriber:
         """Describe a regular grid, place by place."""
         grid, known = places_worth(scan, self.patch_mm, stride_mm)
         cells = np.argwhere(known)
-        centres = grid.to_patient(cells)
-        features = None
+        centres = grid.to_patient(cells).tolist()
+        found = []
         for first in range(0, len(cells), _BATCH):
-            part = slice(first, first + _BATCH)
-            found = self.at(scan, [tuple(c) for c in centres[part].tolist()])
-            if features is None:
-                features = np.zeros((found.shape[1], *grid.shape), np.float32)
-            features[:, *cells[part].T] = found.T
-            progress(min(first + _BATCH, len(cells)), len(cells))
-        if features is None:
-            features = np.zeros((1, *grid.shape), np.float32)
+            some = [(x, y, z) for x, y, z in centres[first : first + _BATCH]]
+            found.append(self.at(scan, some))
+            progress(first + len(some), len(cells))
+        width = found[0].shape[1] if found else 0
+        features = np.zeros((width, *grid.shape), np.float32)
+        if found:
+            features[:, known] = np.concatenate(found).T
         return DenseFeatures(features, known, grid)
-
-    def save(self, folder: Path) -> None:
-        """Keep nothing: the model's card says it all."""
 
     def _cut(self, scan: EncoderScan, points: Points) -> Floats:
         side = max(_LEAST_PIXELS, round(self.patch_mm / scan.grid.spacing_mm[1]))
@@ -211,12 +247,105 @@ class HandmadeDescriber:
                 start = np.rint(centre - (np.array(shape) - 1) / 2).astype(int)
                 patch = scan.read(start, shape)
             patches.append(np.asarray(patch[0], dtype=np.float32))
-        if len({patch.shape for patch in patches}) > 1:
-            raise BadLabels(
-                f"The patches of {scan.key} have several sizes",
-                expected="patches of one size",
-            )
         return np.stack(patches)
+
+
+class HandmadeDescriber(AxialDescriber):
+    """Densities and texture of axial patches; needs Hounsfield units and no encoder."""
+
+    def describe(self, patches: Floats) -> Floats:
+        """Describe patches (n, H, W) in HU."""
+        return handmade_features(patches)
+
+    def whole(self, scan: EncoderScan) -> Floats:
+        """Return the density histogram of the lungs; of all voxels without a mask."""
+        hu = scan.read((0, 0, 0), scan.grid.shape)
+        if scan.lungs is not None:
+            mask, grid = scan.lungs
+            there = resample(mask.astype(np.uint8), grid, scan.grid, order=0, outside=0)
+            hu = hu[np.asarray(there, dtype=bool)]
+        found: Floats = histogram_features(hu.reshape(1, 1, -1))[0]
+        return found
+
+    def save(self, folder: Path) -> None:
+        """Keep nothing: the model's card says it all."""
+
+
+class SliceDescriber(AxialDescriber):
+    """Axial patches as a pre-trained encoder of slices sees them.
+
+    Parameters
+    ----------
+    run
+        A run with such an encoder.
+    patch_mm, spacing_mm
+        See :class:`AxialDescriber`.
+    """
+
+    def __init__(
+        self, run: Path, patch_mm: float, spacing_mm: tuple[float, float, float]
+    ) -> None:
+        super().__init__(patch_mm, spacing_mm)
+        self.run = run
+        self.encoder, self.card = load_slice_encoder(run)
+        self.units = self.card.units
+
+    def describe(self, patches: Floats) -> Floats:
+        """Return the joined stages of the trunk for patches (n, H, W)."""
+        import torch
+
+        squares = squared(patches, float(patches.min()))
+        x = shifted(torch.from_numpy(squares), self.units[0])
+        pixels = normalised(pixels_of(x, self.card.slice_side))
+        with torch.inference_mode():
+            joined, _ = self.encoder.images(pixels[:, None])
+        return joined.float().numpy()
+
+    def whole(self, scan: EncoderScan) -> Floats:
+        """Return mean and spread of the vectors of evenly spread slices."""
+        depth, *plane = scan.grid.shape
+        chosen = even(depth, _SLICES)
+        slices = [scan.read((n, 0, 0), (1, *plane))[0] for n in chosen]
+        vectors = self.describe(np.stack(slices))
+        return np.concatenate([vectors.mean(axis=0), vectors.std(axis=0)])
+
+    def save(self, folder: Path) -> None:
+        """Copy the encoder."""
+        _copy_encoder(self.run, folder)
+
+
+def describer_of(
+    features: Features,
+    run: Path,
+    patch_mm: float,
+    spacing_mm: tuple[float, float, float],
+) -> Describer:
+    """Return who describes scans; ``run`` holds the encoder, where there is one."""
+    if features == "patches":
+        return EncoderDescriber(run)
+    if features == "slices":
+        return SliceDescriber(run, patch_mm, spacing_mm)
+    return HandmadeDescriber(patch_mm, spacing_mm)
+
+
+def describer_for(
+    start: Path | None,
+    run: Path,
+    *,
+    patch_mm: float,
+    spacing_mm: tuple[float, float, float],
+) -> tuple[Features, Describer]:
+    """Return the describer of a new training: that of the run it starts from."""
+    features: Features = "handmade"
+    if start is not None:
+        of_patches = isinstance(read_card(start), EncoderCard)
+        features = "patches" if of_patches else "slices"
+    return features, describer_of(features, start or run, patch_mm, spacing_mm)
+
+
+def _copy_encoder(run: Path, folder: Path) -> None:
+    for name in (WEIGHTS, CARD):
+        shutil.copyfile(run / "checkpoints" / name, folder / name)
 
 
 def _stored(cohort: Cohort, key: str, start: ArrayLike, shape: ArrayLike) -> Floats:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from scanlearn.config.run import RunConfig
+from scanlearn.engine.fitting import Fit
 from scanlearn.engine.recipe import Recipe
 from scanlearn.recipes.pretrain.drasclr import Drasclr
 from scanlearn.recipes.pretrain.joint import Joint
@@ -20,9 +21,9 @@ RECIPES: dict[str, Maker] = {
 }
 
 
-def make_recipe(config: RunConfig, run: RunFolder) -> Recipe:
+def make_recipe(config: RunConfig, run: RunFolder) -> Recipe | Fit:
     """Build the recipe of a run from its configuration and its inputs."""
     if config.kind == "pretrain":
         return RECIPES[config.recipe.name](config, run)
-    recipe: Recipe = task_of(config).part("recipe")(config, run)
+    recipe: Recipe | Fit = task_of(config).part("recipe")(config, run)
     return recipe

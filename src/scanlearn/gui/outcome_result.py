@@ -1,0 +1,53 @@
+"""The result of an outcome model: what it says, and how good it was on others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+from scanlearn.gui.layers import LayerData, Origin
+from scanlearn.gui.result_panel import ResultPanel
+from scanlearn.gui.widgets import hint
+from scanlearn.predict.summary import Prediction
+from scanlearn.scans.geometry import Grid
+
+
+def no_layers(prediction: Prediction, origin: Origin, shown: Grid) -> list[LayerData]:
+    """Return nothing: an outcome is of the patient, not of a place."""
+    return []
+
+
+class OutcomeResult(ResultPanel):
+    """One line a number, and below how far to trust it."""
+
+    def __init__(self, viewer: Any, parent: QWidget | None = None) -> None:
+        super().__init__(viewer, parent)
+        self.said = QLabel()
+        self.said.setWordWrap(True)
+        self.trust = hint()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.said)
+        layout.addWidget(self.trust)
+
+    def show_prediction(self, prediction: Prediction, layers: list[Any]) -> None:
+        """Show the outcome and the scores on held-out patients."""
+        found = prediction.facts["outcome"]
+        self.said.setText("\n".join(_line(k, v) for k, v in found.items()))
+        self.trust.setText(_trust(prediction.facts))
+
+
+def _line(name: str, value: Any) -> str:
+    text = f"{value:.3g}" if isinstance(value, float) else str(value)
+    return f"{name.replace('_', ' ')}: {text}"
+
+
+def _trust(facts: dict[str, Any]) -> str:
+    lines = [f"Learned from {facts['patients']} patients. On held-out ones:"]
+    for name, scores in facts["held_out"].items():
+        each = ", ".join(f"{k} {v:.2f}" for k, v in scores.items())
+        lines.append(f"by {name}: {each}")
+    if not facts["held_out"]:
+        lines = [f"Learned from {facts['patients']} patients: too few to test on."]
+    return "\n".join(lines)

@@ -1,0 +1,83 @@
+"""The result of a texture map: how much of each lung and third is what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QHeaderView,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from scanlearn.gui.class_result import lungs_text
+from scanlearn.gui.legend import Legend
+from scanlearn.gui.result_panel import ResultPanel
+from scanlearn.gui.widgets import hint, shortened
+from scanlearn.predict.summary import Prediction
+
+_LAA = "laa950_percent"
+
+
+class TextureResult(ResultPanel):
+    """A legend, a table of the lungs' parts, densities with their cautions."""
+
+    def __init__(self, viewer: Any, parent: QWidget | None = None) -> None:
+        super().__init__(viewer, parent)
+        self.legend = Legend()
+        self.table = QTableWidget()
+        self.lungs = hint()
+        self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
+        self.table.setSelectionMode(QTableWidget.SelectionMode.NoSelection)
+        self.table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        lines = self.table.verticalHeader()
+        assert lines is not None
+        lines.setVisible(False)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        for widget in (self.legend, self.table, self.lungs):
+            layout.addWidget(widget)
+
+    def show_prediction(self, prediction: Prediction, layers: list[Any]) -> None:
+        """Show the parts, a line each; percent of the part's volume."""
+        self.legend.show_classes(prediction.classes)
+        rows = prediction.facts["parts"]
+        names = [one.name for one in prediction.classes]
+        heads = ["Part", *(f"{shortened(name, 14)} %" for name in names)]
+        measured = any(row[_LAA] is not None for row in rows)
+        heads += ["LAA-950 %"] if measured else []
+        self.table.setColumnCount(len(heads))
+        self.table.setHorizontalHeaderLabels(heads)
+        self.table.setRowCount(len(rows))
+        for line, row in enumerate(rows):
+            keys = [f"{name}_percent" for name in names] + [_LAA] * measured
+            cells = [_part(row), *(_percent(row[key]) for key in keys)]
+            for column, text in enumerate(cells):
+                item = QTableWidgetItem(text)
+                if column:
+                    item.setTextAlignment(
+                        Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+                    )
+                self.table.setItem(line, column, item)
+        head = self.table.horizontalHeader()
+        assert head is not None
+        head.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        head.setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
+        self.table.resizeRowsToContents()
+        height = sum(self.table.rowHeight(n) for n in range(len(rows)))
+        self.table.setFixedHeight(height + head.sizeHint().height() + 4)
+        self.lungs.setText(lungs_text(prediction))
+        self.lungs.setVisible(bool(self.lungs.text()))
+
+
+def _part(row: dict[str, Any]) -> str:
+    lung = {"both": "Both", "right": "Right", "left": "Left"}[row["lung"]]
+    part = row["part"].removesuffix(" third")
+    return f"{lung} lungs" if part == "whole" and lung == "Both" else f"{lung} {part}"
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f}"

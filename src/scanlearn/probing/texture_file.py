@@ -1,0 +1,73 @@
+"""A texture classifier as files: its linear model, its encoder, and how to use both."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from scanlearn.config.segmentation import ClassConfig
+from scanlearn.errors import BadRun
+from scanlearn.files import write_text
+from scanlearn.probing.describers import Describer, Features, describer_of
+from scanlearn.probing.linear import LinearModel
+from scanlearn.recipes.encoder_file import load_weights, save_weights
+
+WEIGHTS = "model.safetensors"
+CARD = "model.json"
+
+Spacing = tuple[float, float, float]
+
+
+class TextureCard(BaseModel):
+    """What a prediction must know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    task: Literal["texture"] = "texture"
+    #: Who describes places: an encoder of patches or of slices, or none.
+    features: Features
+    patch_mm: float
+    #: (S, P, L) voxel size of the cohort, where no encoder states one.
+    spacing_mm: Spacing
+    stride_mm: float
+    classes: tuple[ClassConfig, ...]
+    #: How many places of each class it learned from.
+    labels: tuple[int, ...]
+    #: Name of the pre-training run it started from; empty when from scratch.
+    pretrained: str = ""
+
+
+def save_texture(folder: Path, model: LinearModel, card: TextureCard) -> None:
+    """Write both files into a run's ``checkpoints/``."""
+    tensors = {name: torch.from_numpy(x) for name, x in model.tensors().items()}
+    save_weights(folder / WEIGHTS, tensors)
+    write_text(folder / CARD, card.model_dump_json(indent=1))
+
+
+def load_texture(run: Path) -> tuple[Describer, LinearModel, TextureCard]:
+    """Load a run's texture classifier with what describes places for it.
+
+    Raises
+    ------
+    BadRun
+        If the run has none.
+    """
+    path = run / "checkpoints" / CARD
+    try:
+        card = TextureCard.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise BadRun(
+            f"{run} has no trained classifier ({CARD} is missing)",
+            expected="a finished run of 'scanlearn finetune --task texture'",
+            next_step="Wait for it, or resume it",
+        ) from None
+    except ValidationError as error:
+        raise BadRun(f"{path} cannot be understood: {error}") from None
+    weights = load_weights(run / "checkpoints" / WEIGHTS)
+    model = LinearModel(**{name: x.numpy() for name, x in weights.items()})
+    describer = describer_of(card.features, run, card.patch_mm, card.spacing_mm)
+    return describer, model, card

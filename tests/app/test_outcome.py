@@ -1,0 +1,95 @@
+"""Outcomes from a table to predictions of new scans, all real, in seconds."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+
+from scanlearn.app import train_run
+from scanlearn.cohort.catalogue import Cohort
+from scanlearn.evaluate.outcome import evaluate_outcome
+from scanlearn.launching import finetuning_config, labels_for, new_finetuning
+from scanlearn.predict.predicting import predict_scans
+from scanlearn.predict.summary import read_prediction
+from scanlearn.probing.outcome_file import load_outcome
+from scanlearn.runs.events import Epoch, Finished
+
+
+def learn(cohort, labels, out, **recipe):
+    config = finetuning_config(
+        [cohort],
+        task="outcome",
+        preset_name="quick",
+        start_from=None,
+        changes={"recipe": recipe, "engine": {"device": "cpu", "precision": "no"}},
+    )
+    return new_finetuning(config, labels_for(config, labels), out)
+
+
+@pytest.fixture(scope="module")
+def lung_function(tiny_cohort, tiny_sample, tmp_path_factory):
+    out = tmp_path_factory.mktemp("outcome") / "fev1"
+    table = tiny_sample / "outcomes.csv"
+    run = learn(tiny_cohort, table, out, target="fev1_percent", covariates=["severity"])
+    events = list(train_run(run))
+    assert isinstance(events[-1], Finished), events[-1]
+    (epoch,) = [event for event in events if isinstance(event, Epoch)]
+    assert {"R2", "R2, LAA-950", "R2, covariates"} <= set(epoch.values)
+    return run
+
+
+def test_new_scans_get_a_row_each(lung_function, tiny_sample, tmp_path):
+    summaries = predict_scans(lung_function, tiny_sample / "scans" / "nifti", tmp_path)
+    with (tmp_path / "predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["scan"] for row in rows] == ["PHANTOM-0002", "PHANTOM-0004"]
+    found = read_prediction(summaries[0])
+    assert found.task == "outcome"
+    assert found.labels is None
+    assert "no label map" in found.why_not("nifti")
+    value = found.facts["outcome"]["fev1_percent"]
+    assert float(rows[0]["fev1_percent"]) == value
+    assert 0 < value < 150
+    assert rows[0]["not_for_clinical_use"] == "yes"
+
+
+def test_patients_trained_on_are_scored_by_folds(
+    lung_function, tiny_cohort, tiny_sample
+):
+    table, cohort = tiny_sample / "outcomes.csv", Cohort(tiny_cohort)
+    found = evaluate_outcome(lung_function, table, cohort, lambda event: None)
+    _describer, models, card = load_outcome(lung_function.path)
+    assert set(models) == {"scans", "scans and covariates"}
+    assert found.mean == card.held_out["scans"]
+    assert any("cross-validation" in remark for remark in found.remarks)
+    assert "Only 4 patients" in found.remarks[0]
+
+
+def test_patients_kept_for_testing_are_scored_with_an_interval(
+    tiny_cohort, tiny_sample, tmp_path
+):
+    with (tiny_sample / "outcomes.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    folder = tiny_sample
+    table = tmp_path / "split.csv"
+    with table.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "patient", "fev1_percent"])
+        for row in rows:
+            cells = [folder / row["path"], row["patient"], row["fev1_percent"]]
+            writer.writerow(cells)
+    run = learn(tiny_cohort, table, tmp_path / "run")
+    inputs = json.loads((run.inputs / "outcomes.json").read_text())
+    # As a table with a column split would: one patient is kept out.
+    inputs["patients"][0]["split"] = "test"
+    inputs["patients"].append(inputs["patients"][1] | {"patient": "P-0"})
+    (run.inputs / "outcomes.json").write_text(json.dumps(inputs))
+    assert isinstance(list(train_run(run))[-1], Finished)
+    found = evaluate_outcome(run, table, Cohort(tiny_cohort), lambda event: None)
+    assert [case["patient"] for case in found.cases] == [
+        inputs["patients"][0]["patient"]
+    ]
+    assert found.mean["MAE"].n == 1
+    assert any("3 patients were trained on" in remark for remark in found.remarks)

@@ -1,0 +1,166 @@
+"""Emphysema subtypes from points to maps, all real, in seconds."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from scanlearn.anatomy.lungs import lung_mask
+from scanlearn.app import train_run
+from scanlearn.cohort.catalogue import Cohort
+from scanlearn.errors import BadRun, BadScan
+from scanlearn.evaluate.texture import confusion, evaluate_texture
+from scanlearn.launching import finetuning_config, labels_for, new_finetuning
+from scanlearn.predict.dense import DenseFeatures
+from scanlearn.predict.predicting import predict_scans
+from scanlearn.predict.summary import read_prediction
+from scanlearn.probing.linear import LinearModel
+from scanlearn.probing.texture_file import load_texture
+from scanlearn.probing.texture_map import texture_map
+from scanlearn.runs.events import Finished, Message, Step
+from scanlearn.scans.geometry import Grid
+from scanlearn.scans.read import read_scan
+from scanlearn.scans.resample import resample
+
+
+def learn(cohort, labels, out, start_from=None, **recipe):
+    config = finetuning_config(
+        [cohort],
+        task="texture",
+        preset_name="quick",
+        start_from=start_from,
+        changes={"recipe": recipe, "engine": {"device": "cpu", "precision": "no"}},
+    )
+    return new_finetuning(config, labels_for(config, labels), out)
+
+
+@pytest.fixture(scope="module")
+def texture_run(tiny_cohort, tiny_sample, tmp_path_factory):
+    out = tmp_path_factory.mktemp("texture") / "run"
+    points = tiny_sample / "emphysema_points.csv"
+    run = learn(tiny_cohort, points, out, patch_mm=40.0, stride_mm=24.0)
+    events = list(train_run(run))
+    assert isinstance(events[-1], Finished), events[-1]
+    steps = [event.step for event in events if isinstance(event, Step)]
+    assert steps == list(range(1, len(steps) + 1))
+    said = [event.text for event in events if isinstance(event, Message)]
+    assert "without an encoder" in said[0]
+    return run
+
+
+def test_a_map_covers_the_lungs_and_its_table_adds_up(
+    texture_run, tiny_sample, tmp_path
+):
+    source = tiny_sample / "scans" / "nifti" / "PHANTOM-0002.nii.gz"
+    (summary,) = predict_scans(texture_run, source, tmp_path)
+    found = read_prediction(summary)
+    assert found.task == "texture"
+    scan = read_scan(source)
+    labels = np.asarray(nib.load(found.labels).dataobj)
+    lungs = lung_mask(scan.canonical())
+    inside = resample(lungs.mask, lungs.grid, scan.grid, order=0, outside=0) > 0
+    voxels = scan.voxels
+    assert labels.shape == voxels.shape
+    assert np.array_equal(labels > 0, inside)
+    shares = nib.load(found.probabilities).get_fdata(dtype=np.float32)
+    assert shares.sum(axis=-1) == pytest.approx(1, abs=0.02)
+    with (tmp_path / "PHANTOM-0002_subtypes.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["lung"] for row in rows[::4]] == ["both", "right", "left"]
+    names = [one.name for one in found.classes]
+    for row in rows:
+        percents = [float(row[f"{name}_percent"]) for name in names]
+        assert sum(percents) == pytest.approx(100, abs=0.1)
+        assert "6 mm are thick" in row["caution"]
+        assert -1000 < float(row["mean_hu"]) < -500
+    for one, name in zip(found.classes, names, strict=True):
+        share = 100 * (labels == one.value).sum() / inside.sum()
+        assert float(rows[0][f"{name}_percent"]) == pytest.approx(share, abs=0.01)
+
+
+def test_evaluation_counts_what_was_taken_for_what(
+    texture_run, tiny_cohort, tiny_sample
+):
+    points, cohort = tiny_sample / "emphysema_points.csv", Cohort(tiny_cohort)
+    found = evaluate_texture(texture_run, points, cohort, lambda event: None)
+    counts = np.array(found.more["confusion"]["counts"])
+    recall = np.diag(counts) / counts.sum(axis=1)
+    assert found.mean["balanced accuracy"] == pytest.approx(recall.mean())
+    assert found.mean["accuracy"] == pytest.approx(np.trace(counts) / counts.sum())
+    # Learned by heart, these are found far more often than by chance.
+    assert found.mean["balanced accuracy"] > 0.6
+    assert any("trained on" in remark for remark in found.remarks)
+    json.dumps(found.to_dict())
+    assert confusion(np.array([0, 1, 1]), np.array([0, 0, 1]), 2) == [[1, 0], [1, 1]]
+
+
+def test_a_frozen_encoder_describes_places_and_travels_with_the_run(
+    tiny_cohort, tiny_sample, pretraining, tmp_path
+):
+    start = pretraining("texture encoder", minutes=0)
+    list(train_run(start))
+    points = tiny_sample / "emphysema_points.csv"
+    run = learn(
+        tiny_cohort, points, tmp_path / "run", start_from=start.path, stride_mm=32.0
+    )
+    events = list(train_run(run))
+    assert isinstance(events[-1], Finished), events[-1]
+    _describer, model, card = load_texture(run.path)
+    assert card.features == "patches"
+    assert card.pretrained == start.name
+    assert model.weight.shape == (len(card.classes), 8)
+    weights = (start.checkpoints / "encoder.safetensors").read_bytes()
+    assert (run.checkpoints / "encoder.safetensors").read_bytes() == weights
+    source = tiny_sample / "scans" / "nifti" / "PHANTOM-0002.nii.gz"
+    (summary,) = predict_scans(run, source, tmp_path / "out")
+    assert np.asarray(nib.load(read_prediction(summary).labels).dataobj).any()
+    with pytest.raises(BadRun, match="no trained classifier"):
+        load_texture(start.path)
+
+
+def test_a_map_is_carried_to_the_scan_place_by_place(tiny_sample):
+    """Left of the middle one class, right of it the other: so is the map."""
+    scan = read_scan(tiny_sample / "scans" / "nifti" / "PHANTOM-0002.nii.gz")
+    lungs = lung_mask(scan.canonical())
+    corners = lungs.grid.to_patient(np.array([[0, 0, 0], np.array(lungs.grid.shape)]))
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    affine = np.zeros((4, 4))
+    for axis, along in enumerate((2, 1, 0)):
+        affine[along, axis] = 20.0
+    affine[:3, 3], affine[3, 3] = low, 1.0
+    sizes = [int(n) for n in np.ceil((high - low) / 20)[::-1]]
+    grid = Grid((sizes[0], sizes[1], sizes[2]), affine)
+    index = np.stack(np.meshgrid(*map(np.arange, grid.shape), indexing="ij"), -1)
+    x = grid.to_patient(index)[..., 0]
+    middle = (low[0] + high[0]) / 2
+    features = ((x - middle) / 10)[None].astype(np.float32)
+    model = LinearModel(np.zeros(1), np.ones(1), np.array([[-5.0], [5.0]]), np.zeros(2))
+    known = np.ones(grid.shape, bool)
+    known[0] = False
+    run = learn_classes()
+    found = texture_map(
+        DenseFeatures(features, known, grid), model, lungs, scan.grid, run
+    )
+    places = np.argwhere(found.labels)
+    at = scan.grid.to_patient(places)[:, 0]
+    far = np.abs(at - middle) > 25
+    expected = np.where(at > middle, 2, 1)[far]
+    assert (found.labels[tuple(places[far].T)] == expected).all()
+    with pytest.raises(BadScan, match="enough lung"):
+        texture_map(
+            DenseFeatures(features, ~np.ones_like(known), grid),
+            model,
+            lungs,
+            scan.grid,
+            run,
+        )
+
+
+def learn_classes():
+    from scanlearn.config.segmentation import ClassConfig
+
+    return (ClassConfig(value=1, name="right"), ClassConfig(value=2, name="left"))

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from scipy import ndimage, stats
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from scanlearn.probing.handmade import histogram_features, texture_features
+from scanlearn.probing.linear import fit_logistic
+
+
+def test_a_histogram_counts_every_voxel_of_a_patch():
+    rng = np.random.default_rng(0)
+    patches = rng.normal(-800, 300, (5, 9, 7))
+    found = histogram_features(patches)
+    edges = [-np.inf, *np.arange(-1010, -449, 20), np.inf]
+    for patch, row in zip(patches, found, strict=True):
+        counts = [
+            ((patch > low) & (patch <= high)).sum() for low, high in pairwise(edges)
+        ]
+        assert sum(counts) == 63  # vessels and air beyond the bins are counted, too
+        assert row**2 * 63 == pytest.approx(counts, abs=1e-3)
+
+
+def test_texture_is_the_moments_of_derivatives_of_one_patch():
+    rng = np.random.default_rng(1)
+    patches = rng.normal(-850, 40, (3, 31, 31)).astype(np.float32)
+    found = texture_features(patches).reshape(3, 3, 5, 4)
+    smooth = ndimage.gaussian_filter(patches[1], 1.2, mode="nearest")
+    assert found[1, 1, 0, :2] == pytest.approx([smooth.mean(), smooth.std()], rel=1e-4)
+    laplace = ndimage.gaussian_laplace(patches[1], 1.2, mode="nearest")
+    assert found[1, 1, 2, 1] == pytest.approx(laplace.std(), rel=1e-2)
+    skew, kurtosis = stats.skew(smooth, None), stats.kurtosis(smooth, None)
+    assert found[1, 1, 0, 2:] == pytest.approx([skew, kurtosis], abs=1e-3)
+    # Both eigenvalues add up to the Laplacian; the larger comes first.
+    both = found[1, 1, 3, 0] + found[1, 1, 4, 0]
+    assert both == pytest.approx(found[1, 1, 2, 0], abs=1e-3)
+    assert found[1, 1, 3, 0] > found[1, 1, 4, 0]
+
+
+def test_texture_does_not_depend_on_a_quarter_turn_and_knows_flat_patches():
+    rng = np.random.default_rng(2)
+    patch = rng.normal(-850, 40, (1, 16, 16))
+    turned = texture_features(np.rot90(patch, axes=(1, 2)))
+    assert turned == pytest.approx(texture_features(patch), rel=1e-3, abs=1e-3)
+    assert np.isfinite(texture_features(np.full((1, 9, 9), -900.0))).all()
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_a_linear_model_is_scikit_learns(classes):
+    rng = np.random.default_rng(classes)
+    y = rng.integers(0, classes, 80)
+    x = rng.normal(size=(80, 6)) * [1, 5, 0.1, 1, 1, 1] + y[:, None]
+    x[:, 3] = 7.0  # a feature that never changes
+    model = fit_logistic(x, y)
+    theirs = make_pipeline(
+        StandardScaler(),
+        LogisticRegression(C=0.1, class_weight="balanced", max_iter=2000),
+    ).fit(x, y)
+    assert model.probabilities(x) == pytest.approx(theirs.predict_proba(x), abs=1e-3)
+    assert model.scores(x).shape == (80, classes)
