@@ -16,7 +16,10 @@ class ClassConfig(Frozen):
 
 
 class SegmentationConfig(Frozen):
-    """A 3D U-Net on the pre-trained encoder, from a few labelled scans or slices."""
+    """A U-Net on the pre-trained encoder, from a few labelled scans or slices.
+
+    On an encoder of patches it is one in three dimensions, on one of slices in two.
+    """
 
     name: Literal["segmentation"] = "segmentation"
     spacing_mm: float | None = Field(
@@ -38,6 +41,19 @@ class SegmentationConfig(Frozen):
     # and wash out absolute intensities (loss after 100 steps: 1.4 against 0.5).
     tile: int = Field(default=32, ge=32, multiple_of=32, description="Tile in voxels")
     batch: int = Field(default=16, ge=2, description="Tiles a step")
+    side: int = Field(
+        default=128,
+        ge=32,
+        multiple_of=32,
+        description="Pixels of a slice, on an encoder of slices",
+    )
+    neighbours: int = Field(
+        default=4, ge=1, description="Slices at a time, on an encoder of slices"
+    )
+    context: bool = Field(
+        default=False,
+        description="Tell a slice what its transformer makes of its neighbours",
+    )
     foreground: float = Field(
         default=0.5, ge=0, le=1, description="Share of tiles centred on a label"
     )

@@ -23,7 +23,7 @@ from scanlearn.evaluate.evaluation import (
     summary_of,
 )
 from scanlearn.predict.each_scan import Tell
-from scanlearn.predict.segmenting import Segmenter
+from scanlearn.predict.segmenting import Segmenter, SliceSegmenter, segmenter_of
 from scanlearn.runs.events import Step
 from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.geometry import Grid
@@ -131,7 +131,7 @@ def evaluate_segmentation(
     config = run.config().recipe
     assert isinstance(config, SegmentationConfig)
     truth = collect_maps(labels, cohort, config)
-    segmenter = Segmenter(run.path)
+    segmenter = segmenter_of(run.path)
     names = {one.value: one.name for one in segmenter.card.classes}
     unknown = sorted(set(truth.names) - set(names))
     if not set(truth.names) & set(names):
@@ -163,7 +163,10 @@ def evaluate_segmentation(
 
 
 def _scores(
-    segmenter: Segmenter, cohort: Cohort, item: LabelItem, names: dict[int, str]
+    segmenter: Segmenter | SliceSegmenter,
+    cohort: Cohort,
+    item: LabelItem,
+    names: dict[int, str],
 ) -> dict[str, dict[str, float | None]]:
     guess = segmenter.segment(cohort.scan(item.scan)).labels
     whole = item.how.labelling == "dense"

@@ -77,9 +77,13 @@ class ResNet(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Map images (n, C, H, W) to the maps of the four stages."""
+        return self.features(x)[1:]
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        """Map images (n, C, H, W) to the map of the stem and those of the stages."""
         x = F.relu(self.bn1(self.conv1(x)))
+        maps = [x]
         x = F.max_pool2d(x, 3, stride=2, padding=1)
-        maps = []
         for number in range(1, 5):
             x = self.get_submodule(f"layer{number}")(x)
             maps.append(x)

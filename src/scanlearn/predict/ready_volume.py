@@ -75,11 +75,7 @@ def ready_volume(
     """
     found = stored_units(scan)
     if found != units or scan.is_radiograph:
-        raise BadScan(
-            f"The scan's intensities are {found}, the model was trained on {units}",
-            expected="a scan of the same modality as the training scans",
-            next_step="Choose another scan or another model",
-        )
+        raise wrong_units(found, units)
     ready = ready_scan(scan, PrepareConfig(spacing_mm=stored_spacing_mm))
     frame: Locator = ready.frame if atlas is None else _placed(ready, units, atlas)
     if frame.kind != kind:
@@ -96,6 +92,15 @@ def ready_volume(
         frame=frame,
         lungs=ready.lungs,
         outside=intensity.outside,
+    )
+
+
+def wrong_units(found: str, units: str) -> BadScan:
+    """Return the error of a scan of another modality than the training's."""
+    return BadScan(
+        f"The scan's intensities are {found}, the model was trained on {units}",
+        expected="a scan of the same modality as the training scans",
+        next_step="Choose another scan or another model",
     )
 
 

@@ -13,13 +13,23 @@ from torch import Tensor
 from scanlearn.anatomy.frames import Locator
 from scanlearn.anatomy.landmarks import Atlas
 from scanlearn.anatomy.lungs import LungMask
+from scanlearn.cohort.intensity import normalised as as_stored
+from scanlearn.cohort.prepare_one import ready_scan, stored_units
+from scanlearn.config.prepare import PrepareConfig
 from scanlearn.config.segmentation import ClassConfig
 from scanlearn.engine.devices import choose_device, mixed_precision
 from scanlearn.nets.location_unet import LocationUNet
 from scanlearn.nets.sliding_windows import Progress, sliding_windows
-from scanlearn.predict.ready_volume import ReadyVolume, ready_volume
+from scanlearn.predict.ready_volume import ReadyVolume, ready_volume, wrong_units
 from scanlearn.recipes.finetune.label_tiles import tile_box
-from scanlearn.recipes.finetune.segmenter_file import SegmenterCard, load_segmenter
+from scanlearn.recipes.finetune.segmenter_file import (
+    SegmenterCard,
+    SliceSegmenterCard,
+    load_segmenter,
+    load_slice_segmenter,
+    read_segmenter_card,
+)
+from scanlearn.recipes.finetune.slice_windows import segment_slices
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.resample import resample
 from scanlearn.scans.scan import Scan
@@ -117,6 +127,57 @@ class Segmenter:
     def _boxes(self, starts: NDArray[np.int_], grid: Grid, frame: Locator) -> Tensor:
         boxes = [tile_box(grid, frame, start, self.card.tile) for start in starts]
         return torch.from_numpy(np.stack(boxes)).to(self.device)
+
+
+class SliceSegmenter:
+    """The same of a run that started from an encoder of slices.
+
+    Parameters
+    ----------
+    run
+        Folder of the run.
+    """
+
+    def __init__(self, run: Path) -> None:
+        self.network, self.card = load_slice_segmenter(run)
+        self.device = torch.device(choose_device("auto"))
+        self.network.to(self.device)
+
+    def segment(
+        self, scan: Scan, *, overlap: float = 0.0, progress: Progress | None = None
+    ) -> SegmentedScan:
+        """Segment a scan as it was read; slices do not overlap.
+
+        Raises
+        ------
+        BadScan
+            If the scan is not of the kind that the network was trained on.
+        """
+        found = stored_units(scan)
+        if found != self.card.units or scan.is_radiograph:
+            raise wrong_units(found, self.card.units)
+        ready = ready_scan(scan, PrepareConfig(spacing_mm=self.card.stored_spacing_mm))
+        stored, intensity = as_stored(ready.voxels, found)
+        with mixed_precision(self.device):
+            scores = segment_slices(
+                self.network,
+                stored.astype(np.float32),
+                intensity,
+                side=self.card.side,
+                neighbours=self.card.neighbours,
+                progress=progress,
+            )
+        probabilities = _on_grid(scores.numpy(), ready.grid, scan.grid)
+        table = np.array([0, *(one.value for one in self.card.classes)], np.uint8)
+        labels = table[probabilities.argmax(axis=0)]
+        classes = self.card.classes
+        return SegmentedScan(labels, probabilities, scan.grid, classes, ready.lungs)
+
+
+def segmenter_of(run: Path) -> Segmenter | SliceSegmenter:
+    """Load a fine-tuned segmenter of either kind."""
+    of_slices = isinstance(read_segmenter_card(run), SliceSegmenterCard)
+    return SliceSegmenter(run) if of_slices else Segmenter(run)
 
 
 def _on_grid(

@@ -35,17 +35,24 @@ class SliceEncoderCard(BaseModel):
 
     def build(self) -> SliceEncoder:
         """Make the network, untrained."""
-        options = self.transformer.model_dump()
-        dim = options.pop("dim")
-        return SliceEncoder(
-            ResNet(self.trunk.architecture, width=self.trunk.width),
-            SliceTransformer(dim, **options),
-            dim=dim,
-            knee=self.knee,
-        )
+        return build_slice_encoder(self.trunk, self.transformer, knee=self.knee)
 
     @property
     def knee(self) -> float | None:
         """Where the tone curve bends, if all images are CT."""
         others = set(self.units) - {"HU"}
         return None if others else knee_of(self.trunk.knee_hu, "HU")
+
+
+def build_slice_encoder(
+    trunk: TrunkConfig, transformer: TransformerConfig, *, knee: float | None
+) -> SliceEncoder:
+    """Make an encoder of slices, untrained."""
+    options = transformer.model_dump()
+    dim = options.pop("dim")
+    return SliceEncoder(
+        ResNet(trunk.architecture, width=trunk.width),
+        SliceTransformer(dim, **options),
+        dim=dim,
+        knee=knee,
+    )

@@ -24,21 +24,26 @@ from scanlearn.cohort.working import (
 )
 from scanlearn.config.engine import EngineConfig, OptimiserConfig
 from scanlearn.config.run import RunConfig
-from scanlearn.config.segmentation import ClassConfig, SegmentationConfig
+from scanlearn.config.segmentation import SegmentationConfig
 from scanlearn.engine.recipe import Batch, Recipe, StepResult, check_share
-from scanlearn.errors import BadCohort, BadLabels
+from scanlearn.errors import BadCohort
 from scanlearn.nets.location_encoder import LocationEncoder
 from scanlearn.nets.location_unet import LocationUNet
-from scanlearn.nets.segmentation_loss import IGNORE, dice_cross_entropy
+from scanlearn.nets.segmentation_loss import dice_cross_entropy
 from scanlearn.nets.sliding_windows import sliding_windows
 from scanlearn.randomness import numpy_generator, torch_generator
 from scanlearn.recipes.encoder_file import EncoderCard, load_encoder_for_frames
 from scanlearn.recipes.finetune.label_tiles import (
-    LabelledScan,
     TileSampler,
     cut_labels,
-    pool_labels,
     tile_box,
+)
+from scanlearn.recipes.finetune.labelled_scans import (
+    TileNumbers,
+    classes_of,
+    labelled_scans,
+    mean_dice,
+    split_patients,
 )
 from scanlearn.recipes.finetune.segmenter_file import SegmenterCard, save_segmenter
 from scanlearn.runs.events import Message
@@ -46,9 +51,6 @@ from scanlearn.runs.folder import RunFolder
 from scanlearn.views.affine import AffineViews, apply_affine
 from scanlearn.views.intensity import IntensityViews
 from scanlearn.views.normalise import normalised, shifted
-
-#: Patients from which some are held out to choose the best checkpoint.
-_ENOUGH_PATIENTS = 5
 
 #: Size of a U-Net that starts from nothing.
 _SCRATCH = {"dim": 64, "experts": 4}
@@ -82,16 +84,16 @@ class Segmentation(Recipe):
         self.pretrained = config.start_from.name if config.start_from else ""
         self.cohorts = WorkingCohorts(config.cohorts, spacing)
         labels = LabelSet.load(run.inputs)
-        self.classes = self.config.classes or _classes(labels)
+        self.classes = self.config.classes or classes_of(labels)
         self.atlas = self.card.located() if self.card else None
         self.placed = None
         if self.atlas is not None:
             keys = {item.scan for item in labels.items}
             self.placed = carry_atlas(self.cohorts, self.atlas, only=keys)
             self.cohorts = self.placed.cohorts
-        scans = _labelled_scans(labels, self.cohorts, self.classes)
+        scans = labelled_scans(labels, self.cohorts, self.classes)
         self.units = _units([self.cohorts.scans[s.number] for s in scans], self.card)
-        self.training_scans, self.held_out = _split(
+        self.training_scans, self.held_out = split_patients(
             scans, share=self.config.validation, seed=self.seed
         )
         self.unet = LocationUNet(encoder, classes=len(self.classes) + 1)
@@ -124,7 +126,7 @@ class Segmentation(Recipe):
         )
         data = _Tiles(self.cohorts, sampler, seed=self.seed)
         first = first_step * engine.accumulate * self.config.batch
-        numbers = _Numbers(
+        numbers = TileNumbers(
             first, self.config.batch, self._rank, accelerator.num_processes
         )
         loader = DataLoader(
@@ -164,20 +166,9 @@ class Segmentation(Recipe):
 
     def validate(self) -> dict[str, float]:
         """Return the Dice of each class over held-out scans, and their mean."""
-        scores: dict[str, list[float]] = {c.name: [] for c in self.classes}
-        for scan in self.held_out:
-            guess = self._segment(scan.number)
-            known = scan.labels != IGNORE
-            for index, one in enumerate(self.classes, start=1):
-                truth = scan.labels == index
-                if truth.any():
-                    mine = (guess == index) & known
-                    overlap = 2 * float((mine & truth).sum())
-                    scores[one.name].append(overlap / float(mine.sum() + truth.sum()))
-        means = {f"dice {k}": float(np.mean(v)) for k, v in scores.items() if v}
-        if not means:
-            return {}
-        return {"dice": float(np.mean(list(means.values()))), **means}
+        return mean_dice(
+            self.held_out, self.classes, lambda scan: self._segment(scan.number)
+        )
 
     def _segment(self, number: int) -> NDArray[np.int_]:
         scan = self.cohorts.scans[number]
@@ -236,20 +227,11 @@ class _Tiles(Dataset[Batch]):
         }
 
 
-@dataclass(frozen=True)
-class _Numbers:
-    """Endless batches of tile numbers, this process's share of each."""
-
-    first: int
-    batch: int
-    rank: int
-    world: int
-
-    def __iter__(self) -> Iterator[list[int]]:
-        begin = self.first
-        while True:
-            yield list(range(begin + self.rank, begin + self.batch, self.world))
-            begin += self.batch
+def _encoder(config: RunConfig) -> tuple[LocationEncoder, EncoderCard | None]:
+    if config.start_from is not None:
+        return load_encoder_for_frames(config.start_from)
+    assert isinstance(config.recipe, SegmentationConfig)
+    return LocationEncoder(width=config.recipe.width, **_SCRATCH), None
 
 
 def _units(scans: list[WorkingScan], encoder: EncoderCard | None) -> IntensityUnits:
@@ -263,54 +245,3 @@ def _units(scans: list[WorkingScan], encoder: EncoderCard | None) -> IntensityUn
             next_step="Choose another pre-training, or start from scratch",
         )
     return units
-
-
-def _encoder(config: RunConfig) -> tuple[LocationEncoder, EncoderCard | None]:
-    if config.start_from is not None:
-        return load_encoder_for_frames(config.start_from)
-    assert isinstance(config.recipe, SegmentationConfig)
-    return LocationEncoder(width=config.recipe.width, **_SCRATCH), None
-
-
-def _classes(labels: LabelSet) -> tuple[ClassConfig, ...]:
-    return tuple(ClassConfig(value=v, name=n) for v, n in sorted(labels.names.items()))
-
-
-def _labelled_scans(
-    labels: LabelSet, cohorts: WorkingCohorts, classes: tuple[ClassConfig, ...]
-) -> list[LabelledScan]:
-    """Read label maps onto the working grids, their values made class numbers."""
-    table = np.full(256, IGNORE, dtype=np.uint8)
-    table[0] = 0
-    for index, one in enumerate(classes, start=1):
-        table[one.value] = index
-    numbers = {scan.key: number for number, scan in enumerate(cohorts.scans)}
-    found = []
-    for item in labels.items:
-        if item.scan not in numbers:
-            raise BadLabels(
-                f"The labelled scan {item.scan} is not in the cohort, is excluded, or "
-                "the encoder's atlas does not fit it",
-                next_step="Look at the scan; include it again, or launch the training "
-                "without it",
-            )
-        scan = cohorts.scans[numbers[item.scan]]
-        pooled = pool_labels(table[item.read()], scan.factor, len(classes) + 1)
-        found.append(LabelledScan(numbers[item.scan], item.patient, pooled))
-    return found
-
-
-def _split(
-    scans: list[LabelledScan], *, share: float, seed: int
-) -> tuple[list[LabelledScan], list[LabelledScan]]:
-    """Hold out whole patients, when there are enough to spare some."""
-    patients = sorted({scan.patient for scan in scans})
-    if len(patients) < _ENOUGH_PATIENTS or share == 0:
-        return scans, []
-    count = max(1, round(share * len(patients)))
-    order = numpy_generator(seed, "held out").permutation(patients)
-    out = set(order[:count].tolist())
-    return (
-        [scan for scan in scans if scan.patient not in out],
-        [scan for scan in scans if scan.patient in out],
-    )

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from torch import nn
 
 from scanlearn.anatomy.frames import FrameKind
+from scanlearn.config.joint import TransformerConfig, TrunkConfig
 from scanlearn.config.segmentation import ClassConfig
 from scanlearn.errors import BadRun
 from scanlearn.files import write_text
 from scanlearn.nets.location_encoder import LocationEncoder
 from scanlearn.nets.location_unet import LocationUNet
+from scanlearn.nets.slice_unet import SliceUNet
 from scanlearn.recipes.encoder_file import fill, save_weights
+from scanlearn.recipes.slice_encoder_card import build_slice_encoder
 
 WEIGHTS = "model.safetensors"
 CARD = "model.json"
@@ -53,17 +57,55 @@ class SegmenterCard(BaseModel):
         return LocationUNet(encoder, classes=len(self.classes) + 1)
 
 
-def save_segmenter(folder: Path, network: LocationUNet, card: SegmenterCard) -> None:
+class SliceSegmenterCard(BaseModel):
+    """The same of a network that sees slices."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    task: Literal["segmentation"] = "segmentation"
+    architecture: Literal["slice-unet"] = "slice-unet"
+    trunk: TrunkConfig
+    transformer: TransformerConfig
+    #: Of the curve its input passes (``scanlearn.nets.tone_curve``).
+    knee: float | None = None
+    #: Whether the transformer takes part.
+    context: bool
+    #: Pixels of a slice, and slices at a time.
+    side: int
+    neighbours: int
+    #: Voxel size of the cohort.
+    stored_spacing_mm: tuple[float, float, float]
+    units: Literal["HU", "zscore", "unit"]
+    classes: tuple[ClassConfig, ...]
+    #: Name of the pre-training run it started from.
+    pretrained: str
+    step: int
+
+    def build(self) -> SliceUNet:
+        """Make the network, untrained."""
+        encoder = build_slice_encoder(self.trunk, self.transformer, knee=self.knee)
+        return SliceUNet(encoder, classes=len(self.classes) + 1, context=self.context)
+
+
+AnyCard = SegmenterCard | SliceSegmenterCard
+
+_CARDS: TypeAdapter[AnyCard] = TypeAdapter(
+    Annotated[AnyCard, Field(discriminator="architecture")]
+)
+
+
+def save_segmenter(folder: Path, network: nn.Module, card: AnyCard) -> None:
     """Write both files into a run's ``checkpoints/``."""
     save_weights(folder / WEIGHTS, network.state_dict())
     write_text(folder / CARD, card.model_dump_json(indent=1))
 
 
-def load_segmenter(run: Path) -> tuple[LocationUNet, SegmenterCard]:
-    """Load a fine-tuned segmenter, on the CPU, in evaluation mode."""
+def read_segmenter_card(run: Path) -> AnyCard:
+    """Read a run's ``model.json``, or say that it has no segmenter yet."""
     path = run / "checkpoints" / CARD
     try:
-        card = SegmenterCard.model_validate_json(path.read_bytes())
+        return _CARDS.validate_json(path.read_bytes())
     except FileNotFoundError:
         raise BadRun(
             f"{run} has no trained segmenter ({CARD} is missing)",
@@ -72,6 +114,21 @@ def load_segmenter(run: Path) -> tuple[LocationUNet, SegmenterCard]:
         ) from None
     except ValidationError as error:
         raise BadRun(f"{path} cannot be understood: {error}") from None
+
+
+def load_segmenter(run: Path) -> tuple[LocationUNet, SegmenterCard]:
+    """Load a fine-tuned segmenter of tiles, on the CPU, in evaluation mode."""
+    card = read_segmenter_card(run)
+    assert isinstance(card, SegmenterCard)
+    network = card.build()
+    fill(network, run, weights=WEIGHTS, card=CARD)
+    return network.eval(), card
+
+
+def load_slice_segmenter(run: Path) -> tuple[SliceUNet, SliceSegmenterCard]:
+    """Load a fine-tuned segmenter of slices, on the CPU, in evaluation mode."""
+    card = read_segmenter_card(run)
+    assert isinstance(card, SliceSegmenterCard)
     network = card.build()
     fill(network, run, weights=WEIGHTS, card=CARD)
     return network.eval(), card

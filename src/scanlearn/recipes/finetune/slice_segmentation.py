@@ -1,0 +1,251 @@
+"""Segmentation slice by slice: a U-Net on the trunk of a joint pre-training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset
+
+from scanlearn.cohort.labels import LabelSet
+from scanlearn.cohort.slices import squared
+from scanlearn.cohort.working import (
+    IntensityUnits,
+    WorkingCohorts,
+    WorkingScan,
+    common_units,
+)
+from scanlearn.config.engine import EngineConfig, OptimiserConfig
+from scanlearn.config.run import RunConfig
+from scanlearn.config.segmentation import SegmentationConfig
+from scanlearn.engine.recipe import Batch, Recipe, StepResult, check_share
+from scanlearn.errors import BadCohort
+from scanlearn.nets.segmentation_loss import IGNORE, dice_cross_entropy
+from scanlearn.nets.slice_unet import SliceUNet
+from scanlearn.randomness import numpy_generator, torch_generator
+from scanlearn.recipes.encoder_file import load_slice_encoder
+from scanlearn.recipes.finetune.label_tiles import LabelledScan
+from scanlearn.recipes.finetune.labelled_scans import (
+    TileNumbers,
+    classes_of,
+    labelled_scans,
+    mean_dice,
+    split_patients,
+)
+from scanlearn.recipes.finetune.segmenter_file import SliceSegmenterCard, save_segmenter
+from scanlearn.recipes.finetune.slice_windows import segment_slices
+from scanlearn.recipes.pretrain.slice_batches import pixels_of
+from scanlearn.recipes.slice_encoder_card import SliceEncoderCard
+from scanlearn.runs.folder import RunFolder
+from scanlearn.views.crop_views import CropViews
+from scanlearn.views.normalise import normalised, shifted
+
+
+class SliceSegmentation(Recipe):
+    """Pixel classes of slices, from painted slices or whole label maps.
+
+    Parameters
+    ----------
+    config
+        The whole configuration; it starts from a run with an encoder of slices.
+    run
+        Where the labels taken at launch are.
+    """
+
+    score = "dice"
+
+    def __init__(self, config: RunConfig, run: RunFolder) -> None:
+        super().__init__()
+        assert isinstance(config.recipe, SegmentationConfig)
+        assert config.start_from is not None
+        self.config, self.seed = config.recipe, config.engine.seed
+        self.pretrained = config.start_from.name
+        encoder, self.card = load_slice_encoder(config.start_from)
+        self.cohorts = WorkingCohorts(config.cohorts, None)
+        labels = LabelSet.load(run.inputs)
+        self.classes = self.config.classes or classes_of(labels)
+        scans = labelled_scans(labels, self.cohorts, self.classes)
+        self.units = _units([self.cohorts.scans[s.number] for s in scans], self.card)
+        self.training_scans, self.held_out = split_patients(
+            scans, share=self.config.validation, seed=self.seed
+        )
+        self.unet = SliceUNet(
+            encoder, classes=len(self.classes) + 1, context=self.config.context
+        )
+        # In the plane only, and no mirroring, for left and right are classes.
+        self.views = CropViews(
+            size=self.config.side,
+            area=(0.7, 1.0),
+            rotate_degrees=12.0,
+            mirror=0.0,
+            shift_hu=20.0,
+            noise_hu=20.0,
+            contrast=0.2,
+            gamma=(0.8, 1.25),
+            field=0.2,
+        )
+        self._step = self._rank = 0
+
+    @property
+    def optimiser(self) -> OptimiserConfig:
+        """The optimiser's settings."""
+        return self.config.optimiser
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return the decoder, and the encoder at its own rate."""
+        # A resumed optimiser knows its parameters by their order alone.
+        encoder = list(self.unet.encoder.parameters())
+        inside = set(encoder)
+        decoder = [p for p in self.unet.parameters() if p not in inside]
+        return [
+            {"params": decoder},
+            {"params": encoder, "rate": self.config.encoder_rate},
+        ]
+
+    def batches(
+        self, first_step: int, engine: EngineConfig, accelerator: Accelerator
+    ) -> Iterator[Batch]:
+        """Yield ``image`` and ``labels`` (B, L, S, S), and ``hu`` (B,)."""
+        self._rank = accelerator.process_index
+        stacks = max(1, self.config.batch // self.config.neighbours)
+        check_share(stacks, accelerator.num_processes, least=1)
+        data = _Stacks(self.cohorts, self.training_scans, self.config, self.seed)
+        first = first_step * engine.accumulate * stacks
+        loader = DataLoader(
+            data,
+            batch_sampler=TileNumbers(
+                first, stacks, self._rank, accelerator.num_processes
+            ),
+            num_workers=engine.workers,
+            pin_memory=accelerator.device.type == "cuda",
+        )
+        return iter(loader)
+
+    def before_step(self, step: int, steps: int) -> None:
+        """Note the step, whose views are drawn from its own stream."""
+        self._step = step
+
+    def forward(self, batch: Batch) -> StepResult:
+        """Return Dice plus cross-entropy over the labelled pixels of some stacks."""
+        image, labels = batch["image"], batch["labels"]
+        if self.config.augment:
+            image, labels = self._view(image, labels, batch["hu"])
+        else:
+            image = normalised(image)
+        return StepResult(dice_cross_entropy(self.unet(image), labels.long()))
+
+    def _view(
+        self, image: Tensor, labels: Tensor, hounsfield: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        generator = torch_generator(
+            self.seed, "views", self._step, self._rank, device=image.device
+        )
+        draw = self.views.sample(hounsfield, generator)
+        grid = F.affine_grid(draw.maps, [len(image), 1, *image.shape[2:]], False)
+        turned = F.grid_sample(
+            labels.float(), grid, "nearest", padding_mode="border", align_corners=False
+        )
+        return self.views.apply(image, draw, hounsfield), turned.to(labels.dtype)
+
+    def validate(self) -> dict[str, float]:
+        """Return the Dice of each class over held-out scans, and their mean."""
+        return mean_dice(self.held_out, self.classes, self._segment)
+
+    def _segment(self, labelled: LabelledScan) -> NDArray[np.int_]:
+        scan = self.cohorts.scans[labelled.number]
+        stored = self.cohorts.read(labelled.number, (0, 0, 0), scan.grid.shape)
+        scores = segment_slices(
+            self.unet,
+            stored,
+            scan.record.intensity,
+            side=self.config.side,
+            neighbours=self.config.neighbours,
+        )
+        return scores.argmax(dim=0).cpu().numpy()
+
+    def export(self, folder: Path, *, step: int) -> None:
+        """Write the segmenter with its classes."""
+        first = self.cohorts.scans[0]
+        card = SliceSegmenterCard(
+            trunk=self.card.trunk,
+            transformer=self.card.transformer,
+            knee=self.unet.encoder.tone.knee,
+            context=self.config.context,
+            side=self.config.side,
+            neighbours=self.config.neighbours,
+            stored_spacing_mm=first.record.spacing_mm,
+            units=self.units,
+            classes=self.classes,
+            pretrained=self.pretrained,
+            step=step,
+        )
+        save_segmenter(folder, self.unet, card)
+
+
+@dataclass(frozen=True, eq=False)
+class _Stacks(Dataset[Batch]):
+    """Stacks by their number in the training: any worker gives the same one."""
+
+    cohorts: WorkingCohorts
+    scans: list[LabelledScan]
+    config: SegmentationConfig
+    seed: int
+
+    def __getitem__(self, number: int) -> Batch:
+        rng = numpy_generator(self.seed, "stack", number)
+        labelled = self.scans[int(rng.integers(len(self.scans)))]
+        depth, size = len(labelled.labels), self.config.neighbours
+        middle = int(rng.choice(self._slices(labelled, rng)))
+        first = middle - int(rng.integers(size))
+        # Beyond either end the last slice is repeated, without its labels.
+        wanted = np.arange(first, first + size)
+        there = np.clip(wanted, 0, depth - 1)
+        scan = self.cohorts.scans[labelled.number]
+        low, high = int(there.min()), int(there.max()) + 1
+        height, width = scan.grid.shape[1:]
+        shape = (high - low, height, width)
+        stored = self.cohorts.read(labelled.number, (low, 0, 0), shape)
+        outside = scan.record.intensity.outside
+        pixels = torch.from_numpy(squared(stored[there - low], outside))
+        labels = labelled.labels[there].copy()
+        labels[wanted != there] = IGNORE
+        square = squared(labels.astype(np.float32), IGNORE)
+        return {
+            "image": pixels_of(shifted(pixels, scan.units), self.config.side),
+            "labels": F.interpolate(
+                torch.from_numpy(square)[None], size=[self.config.side] * 2
+            )[0].to(torch.uint8),
+            "hu": torch.tensor(scan.units == "HU"),
+        }
+
+    def _slices(self, scan: LabelledScan, rng: np.random.Generator) -> NDArray[np.intp]:
+        """Return the slices that a stack may hold: of a class, or labelled at all."""
+        flat = scan.labels.reshape(len(scan.labels), -1)
+        known = np.flatnonzero((flat != IGNORE).any(axis=1))
+        values = np.unique(flat[known])
+        values = values[(values > 0) & (values != IGNORE)]
+        if len(values) and rng.random() < self.config.foreground:
+            return np.flatnonzero((flat == rng.choice(values)).any(axis=1))
+        return known
+
+
+def _units(scans: list[WorkingScan], encoder: SliceEncoderCard) -> IntensityUnits:
+    """Return what the intensities of the labelled scans mean, which it must know."""
+    units = common_units(scans)
+    if units not in encoder.units:
+        known = " or ".join(encoder.units)
+        raise BadCohort(
+            f"The labelled scans' intensities are {units}, those the encoder was "
+            f"trained on {known}",
+            expected="labelled scans of a kind that the pre-training saw",
+            next_step="Label such scans, or start from another run",
+        )
+    return units

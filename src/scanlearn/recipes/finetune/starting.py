@@ -1,0 +1,19 @@
+"""Which network segments: that of the encoder a fine-tuning starts from."""
+
+from __future__ import annotations
+
+from scanlearn.config.run import RunConfig
+from scanlearn.engine.recipe import Recipe
+from scanlearn.recipes.encoder_file import read_card
+from scanlearn.recipes.finetune.segmentation import Segmentation
+from scanlearn.recipes.finetune.slice_segmentation import SliceSegmentation
+from scanlearn.recipes.slice_encoder_card import SliceEncoderCard
+from scanlearn.runs.folder import RunFolder
+
+
+def segmentation(config: RunConfig, run: RunFolder) -> Recipe:
+    """Make the recipe: tiles on an encoder of patches or from scratch, else slices."""
+    start = config.start_from
+    if start is not None and isinstance(read_card(start), SliceEncoderCard):
+        return SliceSegmentation(config, run)
+    return Segmentation(config, run)
