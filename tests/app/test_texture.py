@@ -8,19 +8,28 @@ import json
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
 
 from scanlearn.anatomy.lungs import lung_mask
 from scanlearn.app import train_run
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.errors import BadRun, BadScan
+from scanlearn.errors import BadConfig, BadRun, BadScan
 from scanlearn.evaluate.texture import confusion, evaluate_texture
-from scanlearn.launching import finetuning_config, labels_for, new_finetuning
+from scanlearn.launching import (
+    finetuning_config,
+    labels_for,
+    new_finetuning,
+    new_pretraining,
+    pretraining_config,
+)
 from scanlearn.predict.dense import DenseFeatures
 from scanlearn.predict.predicting import predict_scans
 from scanlearn.predict.summary import read_prediction
 from scanlearn.probing.linear import LinearModel
 from scanlearn.probing.texture_file import load_texture
 from scanlearn.probing.texture_map import texture_map
+from scanlearn.recipes.encoder_file import load_encoder, load_slice_encoder
+from scanlearn.recipes.registry import make_recipe
 from scanlearn.runs.events import Finished, Message, Step
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.read import read_scan
@@ -68,6 +77,8 @@ def test_a_map_covers_the_lungs_and_its_table_adds_up(
     assert np.array_equal(labels > 0, inside)
     shares = nib.load(found.probabilities).get_fdata(dtype=np.float32)
     assert shares.sum(axis=-1) == pytest.approx(1, abs=0.02)
+    low = np.asarray(nib.load(tmp_path / found.facts["laa950"]).dataobj)
+    assert np.array_equal(low > 0, (voxels < -950) & inside)
     with (tmp_path / "PHANTOM-0002_subtypes.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["lung"] for row in rows[::4]] == ["both", "right", "left"]
@@ -120,6 +131,69 @@ def test_a_frozen_encoder_describes_places_and_travels_with_the_run(
     assert np.asarray(nib.load(read_prediction(summary).labels).dataobj).any()
     with pytest.raises(BadRun, match="no trained classifier"):
         load_texture(start.path)
+
+
+def test_an_encoder_can_be_trained_on_places(
+    tiny_cohort, tiny_sample, pretraining, tmp_path
+):
+    start = pretraining("trained encoder", minutes=0)
+    list(train_run(start))
+    points = tiny_sample / "emphysema_points.csv"
+    run = learn(tiny_cohort, points, tmp_path / "run", start.path, method="full")
+    events = list(train_run(run))
+    assert isinstance(events[-1], Finished), events[-1]
+    describer, model, card = load_texture(run.path)
+    before = load_encoder(start.path)[0].state_dict()
+    after = describer.embedder.encoder.state_dict()
+    changed = {k for k in before if not torch.equal(before[k], after[k])}
+    assert any(name.endswith("weight") for name in changed)
+    assert not any("running" in name for name in changed)
+    scan = next(describer.from_cohort(tiny_cohort, Cohort(tiny_cohort).keys(), []))
+    point = tuple(scan.grid.to_patient(np.array(scan.grid.shape) / 2))
+    shares = model.probabilities(describer.at(scan, [point]))
+    assert shares.shape == (1, len(card.classes))
+    assert shares.sum() == pytest.approx(1)
+    with pytest.raises(BadConfig, match="from scratch there is none"):
+        make_recipe(*_from_scratch(tiny_cohort, points, tmp_path / "none"))
+
+
+def _from_scratch(cohort, points, out):
+    run = learn(cohort, points, out, method="full")
+    return run.config(), run
+
+
+def test_an_encoder_of_slices_describes_patches_and_places(
+    tiny_cohort, tiny_sample, tmp_path
+):
+    config = pretraining_config(
+        [tiny_cohort],
+        method="joint",
+        preset_name="quick",
+        changes={
+            "recipe": {"image_side": 24, "image_crop": 24, "slice_side": 24},
+            "engine": {"minutes": 0, "device": "cpu", "precision": "no"},
+        },
+    )
+    start = new_pretraining(config, tmp_path / "joint")
+    assert isinstance(list(train_run(start))[-1], Finished)
+    points = tiny_sample / "emphysema_points.csv"
+    run = learn(tiny_cohort, points, tmp_path / "run", start.path, patch_mm=40.0)
+    assert isinstance(list(train_run(run))[-1], Finished)
+    describer, _model, card = load_texture(run.path)
+    assert card.features == "slices"
+    encoder, _ = load_slice_encoder(start.path)
+    scan = next(describer.from_cohort(tiny_cohort, Cohort(tiny_cohort).keys(), []))
+    centre = tuple(scan.grid.to_patient(np.array([12, 25, 25])))
+    found = describer.at(scan, [centre])
+    patch = torch.from_numpy(scan.read((12, 20, 20), (1, 10, 10)))
+    x = torch.nn.functional.interpolate(
+        (patch.clamp(-1024, 240) + 1024)[None] / 632 - 1, (24, 24), mode="bilinear"
+    )
+    with torch.no_grad():
+        expected = encoder.images(x)[0].numpy()
+    assert found.shape == expected.shape
+    assert np.corrcoef(found[0], expected[0])[0, 1] > 0.99
+    assert describer.whole(scan).shape == (2 * found.shape[1],)
 
 
 def test_a_map_is_carried_to_the_scan_place_by_place(tiny_sample):

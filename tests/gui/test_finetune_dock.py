@@ -156,7 +156,7 @@ def test_points_of_two_classes_start_a_texture_run(
     layer.add((10.0, 12.0, 14.0))
     layer.feature_defaults = {"value": 2}
     layer.add((11.0, 20.0, 30.0))
-    assert "normal 1, emphysema 1" in dock.panel.amount.text()
+    assert "normal 1, centrilobular 1" in dock.panel.amount.text()
     click(dock.start_button)
     qtbot.waitUntil(
         lambda: dock.slot.card is not None or dock.notice.isVisible(), timeout=20_000

@@ -145,8 +145,12 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "drasclr": _DRASCLR,
     "joint": _JOINT,
     "segmentation": _SEGMENTATION,
+    # Frozen features have no steps; these are of method=full.
+    "texture": {
+        "quick": {"engine": {"steps": 80, "save_every": 40, "validate_every": 20}},
+        "standard": {"engine": {"steps": 200, "save_every": 50, "validate_every": 20}},
+    },
     # Nothing is trained step by step: both are the same.
-    "texture": {"quick": {}, "standard": {}},
     "outcome": {"quick": {}, "standard": {}},
 }
 

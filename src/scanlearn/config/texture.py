@@ -5,14 +5,15 @@ from typing import Literal
 from pydantic import Field
 
 from scanlearn.config.base import Frozen
+from scanlearn.config.engine import OptimiserConfig
 from scanlearn.config.segmentation import ClassConfig
 
 
 class TextureConfig(Frozen):
     """A class at every place of the lungs, from points, regions or patches.
 
-    Frozen features with logistic regression: on real emphysema patches they beat
-    training the encoder end to end at every number of labels from 1 to about 200 a
+    By default frozen features with logistic regression: on real emphysema patches they
+    beat training the encoder end to end at every number of labels from 1 to about 200 a
     class.
     """
 
@@ -33,6 +34,19 @@ class TextureConfig(Frozen):
     )
     points_mm: float = Field(
         default=8.0, gt=0, description="Distance of points taken from a painted region"
+    )
+    method: Literal["auto", "frozen", "full"] = Field(
+        default="auto",
+        description="frozen: the encoder stays as it is; full: it is trained, too; "
+        "auto: frozen, which was better at every number of labels measured",
+    )
+    batch: int = Field(default=32, ge=2, description="Places a step, of full")
+    optimiser: OptimiserConfig = OptimiserConfig(learning_rate=1e-3, warmup=0.05)
+    encoder_rate: float = Field(
+        default=0.1, ge=0, description="Encoder's learning rate relative to the layer's"
+    )
+    validation: float = Field(
+        default=0.2, ge=0, lt=1, description="Share of patients held out by full"
     )
     penalty: float = Field(
         default=0.1, gt=0, description="Inverse strength of the ridge penalty"

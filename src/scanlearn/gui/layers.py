@@ -28,7 +28,7 @@ CLASSES = "scanlearn classes"
 OVERLAY = "scanlearn overlay"
 
 #: Diameter of a marked place as it is drawn.
-_POINT_MM = 8.0
+_POINT_MM = 10.0
 
 AXIS_LABELS = ("S", "P", "L")
 
@@ -110,7 +110,7 @@ def points_layer(
             "face_color": class_colour(min(classes, default=1)),
             "border_color": "white",
             "size": _POINT_MM / min(grid.spacing_mm),
-            "out_of_slice_display": True,
+            "projection_mode": "none",
             "ndim": 3,
             **placed(grid, origin, {CLASSES: dict(classes)}),
         },

@@ -29,6 +29,10 @@ _MARK = (
 )
 
 
+#: What a user who maps emphysema begins with; those without places are left out.
+_CLASSES = {1: "normal", 2: "centrilobular", 3: "paraseptal", 4: "panlobular"}
+
+
 @dataclass(frozen=True, eq=False)
 class Marked:
     """The points of a layer: LPS millimetres and class values."""
@@ -90,7 +94,7 @@ class PlacesPanel(LabelPanel):
     def __init__(self, viewer: Any, parent: QWidget | None = None) -> None:
         super().__init__(viewer, parent)
         self.classes = ClassTable()
-        self.classes.show_classes({1: "normal", 2: "emphysema"})
+        self.classes.show_classes(_CLASSES)
         self.table: Path | None = None
         self.amount = QLabel()
         self.amount.setWordWrap(True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import (
     QHeaderView,
     QTableWidget,
@@ -13,13 +14,35 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from scanlearn.config.palette import class_colour
 from scanlearn.gui.class_result import lungs_text
+from scanlearn.gui.layers import LayerData, Origin, labels_layer
 from scanlearn.gui.legend import Legend
+from scanlearn.gui.prediction import label_layers, onto
 from scanlearn.gui.result_panel import ResultPanel
-from scanlearn.gui.widgets import hint, shortened
-from scanlearn.predict.summary import Prediction
+from scanlearn.gui.widgets import hint
+from scanlearn.predict.summary import LOW, Prediction
+from scanlearn.scans.geometry import Grid
 
 _LAA = "laa950_percent"
+
+
+def texture_layers(
+    prediction: Prediction, origin: Origin, shown: Grid
+) -> list[LayerData]:
+    """Return the map with its probabilities, and LAA-950 as a hidden layer."""
+    from scanlearn.scans.labels import read_label_map
+
+    layers = label_layers(prediction, origin, shown)
+    name = prediction.facts.get("laa950")
+    if not name:
+        return layers
+    low, _ = read_label_map(prediction.folder / name, like=origin.grid)
+    voxels = onto(low, origin.grid, shown, order=0)
+    data, settings, kind = labels_layer(
+        voxels, shown, origin, name="LAA-950", classes={LOW: "below -950 HU"}
+    )
+    return [(data, settings | {"visible": False}, kind), *layers]
 
 
 class TextureResult(ResultPanel):
@@ -33,6 +56,7 @@ class TextureResult(ResultPanel):
         self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
         self.table.setSelectionMode(QTableWidget.SelectionMode.NoSelection)
         self.table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.table.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         lines = self.table.verticalHeader()
         assert lines is not None
         lines.setVisible(False)
@@ -46,11 +70,17 @@ class TextureResult(ResultPanel):
         self.legend.show_classes(prediction.classes)
         rows = prediction.facts["parts"]
         names = [one.name for one in prediction.classes]
-        heads = ["Part", *(f"{shortened(name, 14)} %" for name in names)]
         measured = any(row[_LAA] is not None for row in rows)
-        heads += ["LAA-950 %"] if measured else []
+        heads = ["Percent of", *names, *(["LAA-950"] * measured)]
         self.table.setColumnCount(len(heads))
-        self.table.setHorizontalHeaderLabels(heads)
+        for column, text in enumerate(heads):
+            # The icon tells columns apart where a name is cut.
+            one = QTableWidgetItem(text)
+            one.setToolTip(text)
+            one.setTextAlignment(Qt.AlignmentFlag.AlignLeft)
+            if 0 < column <= len(names):
+                one.setIcon(_swatch(prediction.classes[column - 1].value))
+            self.table.setHorizontalHeaderItem(column, one)
         self.table.setRowCount(len(rows))
         for line, row in enumerate(rows):
             keys = [f"{name}_percent" for name in names] + [_LAA] * measured
@@ -64,11 +94,12 @@ class TextureResult(ResultPanel):
                 self.table.setItem(line, column, item)
         head = self.table.horizontalHeader()
         assert head is not None
+        head.setTextElideMode(Qt.TextElideMode.ElideRight)
         head.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         head.setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
         self.table.resizeRowsToContents()
         height = sum(self.table.rowHeight(n) for n in range(len(rows)))
-        self.table.setFixedHeight(height + head.sizeHint().height() + 4)
+        self.table.setFixedHeight(height + head.sizeHint().height() + 8)
         self.lungs.setText(lungs_text(prediction))
         self.lungs.setVisible(bool(self.lungs.text()))
 
@@ -77,6 +108,12 @@ def _part(row: dict[str, Any]) -> str:
     lung = {"both": "Both", "right": "Right", "left": "Left"}[row["lung"]]
     part = row["part"].removesuffix(" third")
     return f"{lung} lungs" if part == "whole" and lung == "Both" else f"{lung} {part}"
+
+
+def _swatch(value: int) -> QIcon:
+    pixels = QPixmap(10, 10)
+    pixels.fill(QColor(class_colour(value)))
+    return QIcon(pixels)
 
 
 def _percent(value: float | None) -> str:

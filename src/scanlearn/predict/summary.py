@@ -14,6 +14,10 @@ from scanlearn.scans.geometry import Grid
 
 Format = Literal["nifti", "dicom-seg", "tables", "figures"]
 
+#: Value of voxels below -950 HU in ``NAME_laa950.nii.gz``: no class has its colour
+#: before the seventh.
+LOW = 7
+
 #: What the names of summaries end in.
 SUMMARY = "_prediction.json"
 

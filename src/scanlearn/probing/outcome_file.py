@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from scanlearn.config.outcome import OutcomeKind
 from scanlearn.errors import BadRun
 from scanlearn.files import write_text
-from scanlearn.probing.describers import Describer, Features, describer_of
+from scanlearn.probing.describers import describer_of
+from scanlearn.probing.describing import Describer, Features
 from scanlearn.probing.linear import LinearModel
 from scanlearn.recipes.encoder_file import load_weights, save_weights
 

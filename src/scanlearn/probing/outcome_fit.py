@@ -16,7 +16,8 @@ from scanlearn.config.run import RunConfig
 from scanlearn.engine.fitting import Fit
 from scanlearn.errors import BadLabels
 from scanlearn.predict.encoder_scans import EncoderScan
-from scanlearn.probing.describers import Describer, describer_for
+from scanlearn.probing.describers import describer_for
+from scanlearn.probing.describing import Describer
 from scanlearn.probing.outcome_file import OutcomeCard, save_outcome
 from scanlearn.probing.outcome_models import (
     Floats,

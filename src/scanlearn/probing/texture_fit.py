@@ -15,7 +15,8 @@ from scanlearn.config.segmentation import ClassConfig
 from scanlearn.config.texture import TextureConfig
 from scanlearn.engine.fitting import Fit
 from scanlearn.errors import BadLabels
-from scanlearn.probing.describers import Describer, describer_for
+from scanlearn.probing.describers import describer_for
+from scanlearn.probing.describing import Describer
 from scanlearn.probing.linear import fit_logistic
 from scanlearn.probing.texture_file import TextureCard, save_texture
 from scanlearn.runs.events import Event, Message

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from scanlearn.anatomy.densitometry import Density, Lung, Part, lung_parts
+from scanlearn.anatomy.densitometry import LAA_HU, Density, Lung, Part, lung_parts
 from scanlearn.anatomy.lungs import LungMask, lung_mask
 from scanlearn.config.palette import class_colour
 from scanlearn.config.segmentation import ClassConfig
@@ -30,7 +30,7 @@ from scanlearn.predict.result_files import (
     write_summary,
 )
 from scanlearn.predict.segmenting import PROBABILITY_STEPS
-from scanlearn.predict.summary import FoundClass
+from scanlearn.predict.summary import LOW, FoundClass
 from scanlearn.probing.linear import LinearModel
 from scanlearn.probing.texture_file import load_texture
 from scanlearn.runs.folder import RunFolder
@@ -123,8 +123,9 @@ def save_texture_map(
 ) -> Path:
     """Write labels, probabilities, the table of parts and a summary.
 
-    ``NAME_subtypes.csv`` has the densities of each lung and third (of a cohort's scan
-    none: its voxels were resampled) and beside them the percent of each class.
+    ``NAME_laa950.nii.gz`` marks the lung below -950 HU. ``NAME_subtypes.csv`` has the
+    densities of each lung and third and beside them the percent of each class. A
+    cohort's scan has no densities: its voxels were resampled.
     """
     source = kind_of_source(entry)
     refuse_impossible([*to.extras], source)
@@ -133,6 +134,13 @@ def save_texture_map(
     scaled = result.probabilities.astype(np.float32) / PROBABILITY_STEPS
     write_nifti_channels(probabilities, scaled, scan.grid)
     densities, cautions = densities_of(scan, result.lungs if entry else None)
+    low: dict[str, Any] = {}
+    if densities:
+        emptied = (np.asarray(scan.voxels) < LAA_HU) & (result.labels > 0)
+        low["laa950"] = to.path("laa950.nii.gz").name
+        write_nifti(
+            to.folder / low["laa950"], emptied.astype(np.uint8) * LOW, scan.grid
+        )
     parts = fractions(result, scan)
     table = to.path("subtypes.csv")
     columns = [f"{one.name}_percent" for one in result.classes]
@@ -151,6 +159,7 @@ def save_texture_map(
         facts={
             "labels": labels.name,
             "probabilities": probabilities.name,
+            **low,
             **_extras(result, scan, entry, to, classes),
             "classes": [
                 vars(one) | {"colour": class_colour(one.value)} for one in classes
