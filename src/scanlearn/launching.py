@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -33,6 +33,15 @@ class Labels(Protocol):
     @property
     def remarks(self) -> tuple[str, ...]:
         """What the user should know of them."""
+        ...
+
+    @property
+    def patient_keys(self) -> tuple[str, ...]:
+        """Keys of the labelled patients, each once, in order."""
+        ...
+
+    def of(self, patients: Collection[str]) -> Labels:
+        """Return the labels of some of them."""
         ...
 
     def save(self, folder: Path) -> None:

@@ -99,9 +99,10 @@ def small_predict(monkeypatch: pytest.MonkeyPatch) -> None:
 def make_run(places: SimpleNamespace, prepared: Path) -> Callable[..., RunFolder]:
     """Return a function that writes a run."""
 
-    def make(name: str, kind: str = "pretrain") -> RunFolder:
+    def make(name: str, kind: str = "pretrain", **facts: Any) -> RunFolder:
         recipe = {"pretrain": "drasclr", "finetune": "segmentation"}[kind]
         config = {"kind": kind, "recipe": {"name": recipe}, "cohorts": [str(prepared)]}
+        config |= facts
         return RunFolder.create(places.runs / name, parse_run_config(config))
 
     return make

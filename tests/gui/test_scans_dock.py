@@ -107,6 +107,9 @@ def test_windows_and_views(
     qtbot.waitUntil(lambda: len(viewer.layers) == 1, timeout=10_000)
     dock.windows.setCurrentIndex(dock.windows.findText("mediastinum (40, 400 HU)"))
     assert viewer.layers[0].contrast_limits == [-160.0, 240.0]
+    qtbot.waitUntil(
+        lambda: "scanlearn_top_center" in viewer.canvas.overlays, timeout=10_000
+    )
     assert letters(viewer) == ["A", "P", "R", "L"]
     dock.views.setCurrentText("Coronal")
     assert letters(viewer) == ["S", "I", "R", "L"]

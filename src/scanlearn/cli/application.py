@@ -7,6 +7,7 @@ import typer
 from scanlearn import __version__
 from scanlearn.cli import (
     cohorts,
+    comparing,
     demo,
     evaluating,
     released,
@@ -51,6 +52,7 @@ for room in (
     training,
     using,
     evaluating,
+    comparing,
     representation,
     released,
     runs,

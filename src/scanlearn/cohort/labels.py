@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,16 @@ class LabelSet:
     items: tuple[LabelItem, ...]
     names: Mapping[int, str]
     remarks: tuple[str, ...] = ()
+
+    @property
+    def patient_keys(self) -> tuple[str, ...]:
+        """Keys of the labelled patients, each once, in order."""
+        return tuple(sorted({item.patient for item in self.items}))
+
+    def of(self, patients: Collection[str]) -> LabelSet:
+        """Return the labels of some patients."""
+        items = tuple(item for item in self.items if item.patient in patients)
+        return replace(self, items=items)
 
     def save(self, folder: Path) -> None:
         """Write ``<scan>_labels.nii.gz`` on the cohort's grids and ``classes.json``.

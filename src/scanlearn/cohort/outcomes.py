@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,16 @@ class OutcomeSet:
     covariates: tuple[str, ...]
     patients: tuple[PatientOutcome, ...]
     remarks: tuple[str, ...] = ()
+
+    @property
+    def patient_keys(self) -> tuple[str, ...]:
+        """Keys of the labelled patients, each once, in order."""
+        return tuple(one.patient for one in self.patients)
+
+    def of(self, patients: Collection[str]) -> OutcomeSet:
+        """Return the outcomes of some patients."""
+        some = tuple(one for one in self.patients if one.patient in patients)
+        return replace(self, patients=some)
 
     def save(self, folder: Path) -> None:
         """Write ``outcomes.json``: keys, no names."""

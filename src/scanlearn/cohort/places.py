@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,16 @@ class PlaceSet:
     places: tuple[Place, ...]
     names: Mapping[int, str]
     remarks: tuple[str, ...] = ()
+
+    @property
+    def patient_keys(self) -> tuple[str, ...]:
+        """Keys of the labelled patients, each once, in order."""
+        return tuple(sorted({place.patient for place in self.places}))
+
+    def of(self, patients: Collection[str]) -> PlaceSet:
+        """Return the places of some patients."""
+        places = tuple(place for place in self.places if place.patient in patients)
+        return replace(self, places=places)
 
     def save(self, folder: Path) -> None:
         """Write ``places.json``: keys and coordinates, no names of files."""

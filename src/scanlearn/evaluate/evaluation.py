@@ -68,7 +68,7 @@ class Evaluation:
     task, run
         What was learned, and by which run.
     mean
-        The task's main scores.
+        The task's main scores; of the first, higher is better.
     classes
         The same of each class: a mean hides a class that is never found.
     cases

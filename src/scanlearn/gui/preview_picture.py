@@ -30,17 +30,18 @@ class PreviewPicture(QWidget):
         layout.addWidget(self.picture)
         layout.addWidget(self.caption)
         self.large: QDialog | None = None
-        self._shown: Path | None = None
+        self._shown: tuple[Path, float] | None = None
         self.setVisible(False)
 
     def show_picture(self, file: Path, caption: str) -> None:
         """Show a picture file; nothing changes if it cannot be read."""
-        if file == self._shown:
+        written = file.stat().st_mtime if file.exists() else 0.0
+        if (file, written) == self._shown:
             return
         pixmap = QPixmap(str(file))
         if pixmap.isNull():
             return
-        self._shown = file
+        self._shown = file, written
         self.picture.setPixmap(_scaled(pixmap, _SMALL))
         self.caption.setText(caption)
         self.setVisible(True)
@@ -52,7 +53,7 @@ class PreviewPicture(QWidget):
         self.large = QDialog(self)
         self.large.setWindowTitle(self.caption.text())
         picture = QLabel()
-        picture.setPixmap(_scaled(QPixmap(str(self._shown)), _LARGE))
+        picture.setPixmap(_scaled(QPixmap(str(self._shown[0])), _LARGE))
         layout = QVBoxLayout(self.large)
         layout.addWidget(picture)
         layout.addWidget(hint(self.caption.text()))

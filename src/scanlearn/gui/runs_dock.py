@@ -10,6 +10,7 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from scanlearn.gui.background import Failure, Report, in_background
+from scanlearn.gui.comparison_box import ComparisonBox
 from scanlearn.gui.locations_box import LocationsBox
 from scanlearn.gui.notice import Notice
 from scanlearn.gui.run_card import RunCard
@@ -55,6 +56,7 @@ class RunsDock(QWidget):
         self.locations = LocationsBox(napari_viewer)
         self.notice = Notice()
         self.similar = SimilarBox(napari_viewer)
+        self.comparison = ComparisonBox()
         self.card: RunCard | None = None
         self._wanted: Path | None = None
         self._place = QVBoxLayout()
@@ -84,6 +86,7 @@ class RunsDock(QWidget):
         layout.addWidget(self.notice)
         layout.addLayout(self._place)
         layout.addWidget(self.similar)
+        layout.addWidget(self.comparison)
         layout.addStretch(1)
 
     def show_run(self, path: Path) -> None:
@@ -164,6 +167,7 @@ class RunsDock(QWidget):
 
     def _refresh(self) -> None:
         chosen = self.table.chosen()
+        self.comparison.show_run(chosen)
         self.similar.show_run(chosen)
         self.locations.choose_run(chosen)
         nothing = "" if chosen else "Select a run first"

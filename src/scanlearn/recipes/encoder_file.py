@@ -81,6 +81,8 @@ class EncoderCard(BaseModel):
     #: Of the dense encoder: step of the location (x, y, z) per voxel.
     voxel_step: tuple[float, float, float] = (0.0, 0.0, 0.0)
     step: int
+    #: False for the twin of a comparison, which has the shape and nothing learned.
+    trained: bool = True
 
     @property
     def core_voxels(self) -> int:

@@ -81,7 +81,9 @@ class Segmentation(Recipe):
         self.config, self.seed = config.recipe, config.engine.seed
         encoder, self.card = _encoder(config)
         spacing = min(self.card.spacing_mm) if self.card else self.config.spacing_mm
-        self.pretrained = config.start_from.name if config.start_from else ""
+        self.pretrained = ""
+        if config.start_from is not None and self.card and self.card.trained:
+            self.pretrained = config.start_from.name
         self.cohorts = WorkingCohorts(config.cohorts, spacing)
         labels = LabelSet.load(run.inputs)
         self.classes = self.config.classes or classes_of(labels)

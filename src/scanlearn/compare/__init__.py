@@ -1,0 +1,1 @@
+"""Was pre-training worth it? The same training with and without, and a verdict."""

@@ -1,0 +1,109 @@
+"""Which trainings a comparison needs, and on whom."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from scanlearn.config.comparison import ComparisonConfig
+from scanlearn.errors import BadLabels
+from scanlearn.randomness import numpy_generator
+
+Arm = Literal["pretrained", "scratch"]
+ARMS: tuple[Arm, ...] = ("pretrained", "scratch")
+
+
+@dataclass(frozen=True)
+class Draw:
+    """The patients of one repeat.
+
+    Parameters
+    ----------
+    repeat
+        Its number.
+    test
+        Held out from every training of the repeat.
+    order
+        The others: a training with n labelled patients has the first n, so that
+        smaller label sets lie inside larger ones.
+    """
+
+    repeat: int
+    test: tuple[str, ...]
+    order: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training of a comparison."""
+
+    arm: Arm
+    budget: int
+    draw: Draw
+
+    @property
+    def name(self) -> str:
+        """Name of its run, such as ``pretrained_05_repeat_1``."""
+        return f"{self.arm}_{self.budget:02d}_repeat_{self.draw.repeat}"
+
+    @property
+    def patients(self) -> tuple[str, ...]:
+        """Whose labels it sees."""
+        return self.draw.order[: self.budget]
+
+
+#: Budgets that are tried when none are asked for, as far as labels go.
+_USUAL = (1, 2, 5, 10, 20, 50)
+
+
+def with_budgets(config: ComparisonConfig, patients: Sequence[str]) -> ComparisonConfig:
+    """Return the settings with budgets: those asked for, else what labels allow."""
+    if config.budgets:
+        return config
+    most = len(set(patients)) - _tested(patients, config)
+    found = tuple(budget for budget in _USUAL if budget <= most) or (1,)
+    return config.model_copy(update={"budgets": found})
+
+
+def draws(patients: Sequence[str], config: ComparisonConfig) -> list[Draw]:
+    """Draw, for each repeat, who is tested on and the order of the others.
+
+    Raises
+    ------
+    BadLabels
+        If the patients do not suffice for the largest budget and a test.
+    """
+    known = sorted(set(patients))
+    tested = _tested(known, config)
+    most = len(known) - tested
+    if config.budgets[-1] > most:
+        raise BadLabels(
+            f"labels of {len(known)} patients, of whom {tested} are held out for the "
+            f"test: a training with {config.budgets[-1]} cannot be made",
+            expected=f"budgets of at most {max(most, 0)}",
+            next_step="Label more patients, or ask for smaller budgets (--budgets)",
+        )
+    found = []
+    for repeat in range(config.repeats):
+        order = numpy_generator(config.seed, "comparison", repeat).permutation(known)
+        names = [str(name) for name in order]
+        found.append(Draw(repeat, tuple(sorted(names[:tested])), tuple(names[tested:])))
+    return found
+
+
+def trainings(found: Sequence[Draw], config: ComparisonConfig) -> list[Training]:
+    """Return every training: a repeat whole before the next, so that all arms grow.
+
+    After the first repeat there is a curve to look at.
+    """
+    return [
+        Training(arm, budget, draw)
+        for draw in found
+        for budget in config.budgets
+        for arm in ARMS
+    ]
+
+
+def _tested(patients: Sequence[str], config: ComparisonConfig) -> int:
+    return max(1, round(config.test * len(set(patients))))

@@ -1,0 +1,66 @@
+"""Draws of patients: nested, apart from the test, refused where they cannot be."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scanlearn.compare.plan import ARMS, draws, trainings, with_budgets
+from scanlearn.config.comparison import ComparisonConfig
+from scanlearn.errors import BadLabels
+
+PATIENTS = [f"P-{n}" for n in range(10)]
+
+
+def config(**changes) -> ComparisonConfig:
+    settings = {"task": "segmentation", "cohort": "c", "start_from": "r", "repeats": 3}
+    return ComparisonConfig(**(settings | changes))
+
+
+@given(count=st.integers(3, 30), seed=st.integers(0, 99), test=st.floats(0.05, 0.6))
+def test_labels_are_nested_and_nobody_is_trained_on_and_tested(count, seed, test):
+    patients = [f"P-{n}" for n in range(count)]
+    settings = config(budgets=(1, 2), seed=seed, test=test)
+    if count - max(1, round(test * count)) < 2:
+        with pytest.raises(BadLabels):
+            draws(patients, settings)
+        return
+    for draw in draws(patients, settings):
+        assert sorted(draw.test + draw.order) == sorted(patients)
+        one, two = (t.patients for t in trainings([draw], settings) if t.arm == ARMS[0])
+        assert set(one) < set(two)
+        assert not set(two) & set(draw.test)
+
+
+def test_both_arms_of_a_repeat_have_the_same_patients_and_repeats_differ():
+    settings = config(budgets=(5, 2, 2))
+    assert settings.budgets == (2, 5)
+    found = draws(PATIENTS, settings)
+    planned = trainings(found, settings)
+    assert len(planned) == len({t.name for t in planned}) == 2 * 2 * 3
+    for mine, theirs in zip(planned[::2], planned[1::2], strict=True):
+        assert (mine.arm, theirs.arm) == ARMS
+        assert (mine.budget, mine.patients) == (theirs.budget, theirs.patients)
+    assert len({draw.order for draw in found}) == 3
+    assert draws(PATIENTS[::-1], settings) == found
+
+
+def test_too_few_patients_are_refused_with_the_largest_budget():
+    with pytest.raises(BadLabels, match="budgets of at most 7"):
+        draws(PATIENTS, config(budgets=(1, 8)))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"budgets": (0, 1)}, {"changes": {"engine": {"seed": 1}}}]
+)
+def test_settings_that_cannot_be_are_refused(wrong):
+    with pytest.raises(ValueError, match=r"budgets|seed"):
+        config(**wrong)
+
+
+def test_budgets_follow_from_the_labels_when_none_are_asked_for():
+    assert with_budgets(config(), PATIENTS).budgets == (1, 2, 5)
+    assert with_budgets(config(test=0.1), PATIENTS * 2).budgets == (1, 2, 5)
+    assert with_budgets(config(), PATIENTS[:1]).budgets == (1,)
+    assert with_budgets(config(budgets=(3,)), PATIENTS).budgets == (3,)
