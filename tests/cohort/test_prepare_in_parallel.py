@@ -15,6 +15,7 @@ from pathlib import Path
 import distributed
 import pytest
 
+from scanlearn.cohort import prepare_one
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.pool import run_all
 from scanlearn.cohort.prepare import prepare
@@ -175,21 +176,31 @@ def test_a_running_scheduler_prepares_the_same_cohort(
     source = next((inputs / "nifti").iterdir())
     (inputs / "short.nii.gz").write_bytes(source.read_bytes()[:20000])
 
-    report = prepare(
-        inputs,
-        tmp_path / "cohort",
-        PrepareConfig(spacing_mm=4.0),
-        scheduler=scheduler,
-    )
+    # Whatever would be prepared in this process fails; the worker knows nothing of it.
+    def refuse(*_arguments: object, **_settings: object) -> None:
+        raise AssertionError("prepared in this process")
+
+    with monkeypatch.context() as here:
+        here.setattr(prepare_one, "read_scan", refuse)
+        report = prepare(
+            inputs,
+            tmp_path / "cohort",
+            PrepareConfig(spacing_mm=4.0),
+            scheduler=scheduler,
+        )
 
     assert {f.source.name for f in report.failed} == {"broken.nii", "short.nii.gz"}
     one, two = Cohort(prepared), Cohort(tmp_path / "cohort")
     assert one.fingerprint() == two.fingerprint()
     for key in one.keys():  # noqa: SIM118
         assert (one.voxels(key) == two.voxels(key)).all()
-    # The work was done by the worker, and the scheduler outlives us.
+
+    # The worker counts what it did: four scans and the short file, whose header is
+    # whole. The scheduler outlives us.
+    def at_work(dask_worker: distributed.Worker) -> tuple[int, int]:
+        return os.getpid(), dask_worker.state.executed_count
+
     with distributed.Client(scheduler) as client:
-        (worker,) = client.scheduler_info()["workers"].values()
-        where = client.submit(os.getpid).result()
-        assert where != os.getpid()
-        assert worker["nthreads"] == 1
+        ((pid, count),) = client.run(at_work).values()
+        assert pid != os.getpid()
+        assert count == 5

@@ -129,6 +129,19 @@ def test_a_file_gives_what_its_cohort_gives(
     np.testing.assert_allclose(ours.vectors, expected, atol=1e-4)
 
 
+def test_missing_slices_are_filled_in_only_by_choice(
+    encoder_run, write_ct, tmp_path
+) -> None:
+    gap = write_ct(tmp_path / "g", "g", heights=np.delete(np.arange(30) * 5.0, [11]))
+    told = []
+    with pytest.raises(BadScan, match="1 slice is missing"):
+        embed(encoder_run, gap, tell=told.append)
+    found = embed(encoder_run, gap, on_uneven="resample", tell=told.append)
+    assert found.vectors.shape[0] == 1
+    texts = [event.text for event in told if isinstance(event, Message)]
+    assert any("1 slice is missing" in text for text in texts)
+
+
 def test_pooling_by_hand() -> None:
     vectors = np.array([[0.0, 2.0], [4.0, 2.0], [100.0, 100.0]], np.float32)
     row = ScanVectors("k", "p", vectors, np.zeros((3, 3)), np.array([0.25, 0.75, 0.0]))

@@ -228,6 +228,33 @@ def test_held_out_patients_are_never_trained_on(make, accelerator, monkeypatch):
     assert all(0 <= value <= 1 for value in metrics.values())
 
 
+def test_splits_of_a_table_are_honoured(make, blocks, tmp_path):
+    def table(*splits):
+        rows = [
+            f"{blocks}/scans/patient{n}.nii.gz,{blocks}/labels/patient{n}.nii.gz,{one}"
+            for n, one in enumerate(splits)
+        ]
+        path = tmp_path / "labels.csv"
+        path.write_text("\n".join(["path,mask,split", *rows]))
+        return path
+
+    sources = Cohort(blocks / "cohort").sources()
+    name_of = {key: one.path.split("patient")[1][0] for key, one in sources.items()}
+
+    def names(recipe, scans):
+        keys = [recipe.cohorts.scans[scan.number].key for scan in scans]
+        return sorted(int(name_of[key]) for key in keys)
+
+    recipe = make(table("test", "train", "val", "", "test", ""), validation=0.34)
+    assert names(recipe, recipe.training_scans) == [1, 3, 5]
+    assert names(recipe, recipe.held_out) == [2]
+    # Without val whole patients are held out, none of those that are to train.
+    recipe = make(table(*["train"] * 4, "", ""), validation=0.5, augment=False)
+    assert names(recipe, recipe.held_out) == [4, 5]
+    with pytest.raises(BadLabels, match="left to train on"):
+        make(table("test", "val", "test", "val", "val", "val"))
+
+
 def test_a_perfect_guess_has_a_dice_of_one(make, monkeypatch):
     recipe = make(validation=0.34)
     truth = {scan.number: scan.labels for scan in recipe.held_out}

@@ -44,7 +44,13 @@ def prepare(
         float | None,
         typer.Option(help="Voxel size in mm; 1 for CT if not given."),
     ] = None,
-    crop: Annotated[Literal["none", "body", "lungs"], typer.Option()] = "none",
+    crop: Annotated[
+        Literal["none", "body", "lungs"],
+        typer.Option(help="Keep only the box around it, with 20 mm to spare."),
+    ] = "none",
+    radiograph_size: Annotated[
+        int, typer.Option(min=8, help="Pixels along the long side of a radiograph.")
+    ] = PrepareConfig().radiograph_size,
     uneven: Uneven = "refuse",
     exclusions: Annotated[
         Path | None,
@@ -74,7 +80,12 @@ def prepare(
     Example: scanlearn prepare ~/dicom ~/cohorts/chest --spacing 1
     """
     config = PrepareConfig(
-        spacing_mm=spacing, crop=crop, on_uneven=uneven, workers=workers, store=store
+        spacing_mm=spacing,
+        radiograph_size=radiograph_size,
+        crop=crop,
+        on_uneven=uneven,
+        workers=workers,
+        store=store,
     )
     left_out = None if exclusions is None else read_exclusions(exclusions)
     if as_events:

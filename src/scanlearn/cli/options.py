@@ -25,8 +25,9 @@ OutDir = Annotated[Path, typer.Option("--out", help="Folder to write into.")]
 Uneven = Annotated[
     Literal["refuse", "resample"],
     typer.Option(
-        help="What to do with missing or unevenly spaced slices: refuse the scan, or "
-        "interpolate them, with a warning."
+        help="What to do with missing, unevenly spaced or duplicate slices: refuse the "
+        "scan, or with a warning fill gaps in from their neighbours and keep the first "
+        "of several slices at one place."
     ),
 ]
 

@@ -13,6 +13,7 @@ from scanlearn.cli.options import (
     OutDir,
     Preset,
     Settings,
+    Uneven,
     cohort_folder,
 )
 from scanlearn.cli.output import print_json, print_text, telling
@@ -68,6 +69,7 @@ def embed(
         typer.Option(help="auto is bf16 where it is faster; rounds in the 3rd digit."),
     ] = "fp32",
     series: Annotated[str, typer.Option(help="Only this series.")] = "",
+    uneven: Uneven = "refuse",
     as_json: AsJson = False,
     as_events: AsEvents = False,
 ) -> None:
@@ -87,6 +89,7 @@ def embed(
             pool=pool,
             precision=precision,
             series=series,
+            on_uneven=uneven,
             tell=tell,
         )
         found.save(out)
@@ -118,6 +121,7 @@ def search(
     ] = "",
     n: Annotated[int, typer.Option("--n", min=1, help="How many to list.")] = 10,
     series: Annotated[str, typer.Option(help="Only this series of --like.")] = "",
+    uneven: Uneven = "refuse",
     out: Annotated[Path | None, typer.Option(help="Write the list as JSON.")] = None,
     as_json: AsJson = False,
     as_events: AsEvents = False,
@@ -133,7 +137,14 @@ def search(
 
     with telling("searching", as_lines=as_events) as tell:
         hits = found_like(
-            folder, cohort, like, at=place, series=series, count=n, tell=tell
+            folder,
+            cohort,
+            like,
+            at=place,
+            series=series,
+            on_uneven=uneven,
+            count=n,
+            tell=tell,
         )
         if out is not None:
             write_hits(out, hits)
@@ -177,6 +188,7 @@ def landmarks(
     preset: Preset = "standard",
     settings: Settings = [],  # noqa: B006 - typer wants a list
     series: Annotated[str, typer.Option(help="Only this series.")] = "",
+    uneven: Uneven = "refuse",
     as_json: AsJson = False,
     as_events: AsEvents = False,
 ) -> None:
@@ -201,7 +213,13 @@ def landmarks(
         else:
             atlas = atlas_of_run(run)
         written = locate_scans(
-            atlas, source, out, cohorts=cohorts, series=series, tell=tell
+            atlas,
+            source,
+            out,
+            cohorts=cohorts,
+            series=series,
+            on_uneven=uneven,
+            tell=tell,
         )
         if as_events:
             tell(Finished(step=len(written)))

@@ -22,10 +22,14 @@ _FEW = 4
 
 @dataclass(frozen=True)
 class LabelFile:
-    """A label map and the scan it is for."""
+    """A label map, the scan it is for, and the ``split`` that a table puts it in.
+
+    ``key`` is empty where it matches no scan.
+    """
 
     key: str
     path: Path
+    split: str = ""
 
 
 def match_labels(source: Path, cohort: Cohort) -> tuple[list[LabelFile], list[Path]]:
@@ -52,11 +56,11 @@ def match_labels(source: Path, cohort: Cohort) -> tuple[list[LabelFile], list[Pa
     used = {record.key for record in cohort.records()}
     sources = {key: one for key, one in cohort.sources().items() if key in used}
     if source.suffix.lower() == ".csv":
-        pairs = _in_table(source, sources)
+        files = _in_table(source, sources)
     else:
-        pairs = _in_folder(source, cohort, sources)
-    matched = [LabelFile(key, path) for path, key in pairs if key]
-    strangers = [path for path, key in pairs if not key]
+        files = _in_folder(source, cohort, sources)
+    matched = [file for file in files if file.key]
+    strangers = [file.path for file in files if not file.key]
     if not matched:
         raise _no_match(source, strangers, sources)
     _check_single(matched)
@@ -65,7 +69,7 @@ def match_labels(source: Path, cohort: Cohort) -> tuple[list[LabelFile], list[Pa
 
 def _in_folder(
     source: Path, cohort: Cohort, sources: dict[str, Source]
-) -> list[tuple[Path, str]]:
+) -> list[LabelFile]:
     files = [source] if source.is_file() else sorted(source.rglob("*"))
     scans = {Path(one.path).resolve() for one in sources.values()}
     files = [f for f in files if may_be_labels(f) and not _is_in(f.resolve(), scans)]
@@ -84,7 +88,7 @@ def _in_folder(
         key = _the_one(file, keys, sources)
         if not key and file.suffix.lower() == ".dcm":
             key = by_series.get(referenced_series(file), "")
-        found.append((file, key))
+        found.append(LabelFile(key, file))
     return found
 
 
@@ -108,15 +112,17 @@ def _is_in(file: Path, scans: set[Path]) -> bool:
     return file in scans or any(parent in scans for parent in file.parents)
 
 
-def _in_table(source: Path, sources: dict[str, Source]) -> list[tuple[Path, str]]:
+def _in_table(source: Path, sources: dict[str, Source]) -> list[LabelFile]:
     table = read_table(source, task="segmentation")
     by_path = {Path(one.path).resolve(): key for key, one in sources.items()}
-    pairs = {}
-    for scan, mask in zip(table["path"], table["mask"], strict=True):
+    files = {}
+    for row in table.to_dict("records"):
+        scan, mask = row["path"], row["mask"]
         # A table may name a slice or a file inside the folder of a series.
         keys = [by_path[p] for p in (scan, *scan.parents) if p in by_path]
-        pairs[mask] = keys[0] if keys else ""
-    return list(pairs.items())
+        split = str(row.get("split", ""))
+        files[mask] = LabelFile(keys[0] if keys else "", mask, split)
+    return list(files.values())
 
 
 def _the_one(file: Path, keys: Sequence[str], sources: dict[str, Source]) -> str:

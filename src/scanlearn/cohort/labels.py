@@ -1,23 +1,22 @@
-"""The labels of a cohort's scans: found, checked, and copied into a run."""
+"""The labels of a cohort's scans: found and checked."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.label_files import LabelFile, match_labels
+from scanlearn.cohort.label_set import CLASSES_FILE, LabelItem, LabelSet, map_path
 from scanlearn.cohort.paint import (
     IGNORED,
     Labelling,
-    Painted,
     count_values,
     how_painted,
     on_cohort_grid,
@@ -26,119 +25,14 @@ from scanlearn.cohort.paint import (
 from scanlearn.cohort.record import ScanRecord
 from scanlearn.config.segmentation import SegmentationConfig
 from scanlearn.errors import BadLabels
-from scanlearn.files import write_text
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.labels import read_label_map, read_label_names
-from scanlearn.scans.write_nifti import write_nifti
-
-__all__ = ["IGNORED", "LabelItem", "LabelSet", "Labelling", "collect_labels"]
-
-CLASSES_FILE = "classes.json"
 
 #: A class with fewer voxels than this over all scans cannot be learned.
 _FEWEST_VOXELS = 20
 
 #: Background alone tells nothing: a dense map may be empty, but not all of them.
 _EMPTY = "holds no painted voxel"
-
-
-@dataclass(frozen=True)
-class LabelItem:
-    """The labels of one scan; they are read when asked for.
-
-    Parameters
-    ----------
-    scan, patient
-        Keys.
-    how
-        Which voxels count.
-    voxels
-        Number of painted voxels of each class, on the grid they were painted on.
-    grid
-        The scan's grid in the cohort.
-    """
-
-    scan: str
-    patient: str
-    how: Painted
-    voxels: Mapping[int, int]
-    grid: Grid
-    _read: Callable[[], NDArray[np.uint8]] = field(repr=False, compare=False)
-
-    def read(self) -> NDArray[np.uint8]:
-        """Return uint8 labels on the cohort grid; :data:`IGNORED` where unlabelled."""
-        return self._read()
-
-
-@dataclass(frozen=True)
-class LabelSet:
-    """Labels for some scans of a cohort.
-
-    Parameters
-    ----------
-    items
-        One per labelled scan, in order of keys.
-    names
-        Name of each class value.
-    remarks
-        What the user should know: how each map was understood, what was passed over.
-    """
-
-    items: tuple[LabelItem, ...]
-    names: Mapping[int, str]
-    remarks: tuple[str, ...] = ()
-
-    @property
-    def patient_keys(self) -> tuple[str, ...]:
-        """Keys of the labelled patients, each once, in order."""
-        return tuple(sorted({item.patient for item in self.items}))
-
-    def of(self, patients: Collection[str]) -> LabelSet:
-        """Return the labels of some patients."""
-        items = tuple(item for item in self.items if item.patient in patients)
-        return replace(self, items=items)
-
-    def save(self, folder: Path) -> None:
-        """Write ``<scan>_labels.nii.gz`` on the cohort's grids and ``classes.json``.
-
-        The latter comes last: with it the labels are complete.
-        """
-        folder.mkdir(parents=True, exist_ok=True)
-        for item in self.items:
-            write_nifti(_map_path(folder, item.scan), item.read(), item.grid)
-        content = {
-            "classes": [
-                {"value": value, "name": name}
-                for value, name in sorted(self.names.items())
-            ],
-            "scans": {item.scan: _described(item) for item in self.items},
-        }
-        write_text(folder / CLASSES_FILE, json.dumps(content, indent=1))
-
-    @classmethod
-    def load(cls, folder: Path) -> LabelSet:
-        """Read labels that were saved; each map only when asked for.
-
-        Raises
-        ------
-        BadLabels
-            If the folder holds no saved labels.
-        """
-        path = folder / CLASSES_FILE
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            names = {int(c["value"]): str(c["name"]) for c in content["classes"]}
-            items = tuple(
-                _loaded(folder, key, facts)
-                for key, facts in sorted(content["scans"].items())
-            )
-        except (OSError, ValueError, KeyError, TypeError) as problem:
-            raise BadLabels(
-                f"{path} cannot be read ({problem})",
-                expected="labels as a fine-tuning wrote them into its inputs",
-                next_step="Launch the fine-tuning anew with its label maps.",
-            ) from None
-        return cls(items, names)
 
 
 def collect_labels(
@@ -191,6 +85,27 @@ def collect_maps(source: Path, cohort: Cohort, config: SegmentationConfig) -> La
     return collect_labels(source, cohort, labelling=config.labelling)
 
 
+def collect_training_maps(
+    source: Path, cohort: Cohort, config: SegmentationConfig
+) -> LabelSet:
+    """Do as :func:`collect_maps`, without what a table keeps for testing.
+
+    Raises
+    ------
+    BadLabels
+        Also if a patient is in two splits, or too little is left to train on.
+    """
+    labels = collect_maps(source, cohort, config)
+    kept = labels.for_training()
+    tests = len(labels.items) - len(kept.items)
+    if not tests:
+        return kept
+    voxels = (Counter(item.voxels) for item in kept.items)
+    _check_enough(sum(voxels, Counter[int]()), source)
+    remark = f"{tests} labelled scans are kept for testing"
+    return replace(kept, remarks=(*kept.remarks, remark))
+
+
 def _saved_in(source: Path) -> Path | None:
     """Return the folder of saved labels, given it, its run, or none."""
     for folder in (source, source / "inputs"):
@@ -213,7 +128,7 @@ def _of_cohort(labels: LabelSet, cohort: Cohort, folder: Path) -> LabelSet:
     for item in items:
         if item.read().shape != cohort.grid(item.scan).shape:
             raise BadLabels(
-                f"{_map_path(folder, item.scan)} lies on another grid than its scan in "
+                f"{map_path(folder, item.scan)} lies on another grid than its scan in "
                 f"{cohort.path.name}",
                 expected="a cohort prepared with the same settings",
                 next_step="Use the original masks instead of the run's inputs.",
@@ -236,7 +151,9 @@ def _item(
         labels, grid = _read_on(file.path, record)
         return on_cohort_grid(with_ignored(labels, how), grid, record.grid)
 
-    return LabelItem(record.key, record.patient, how, voxels, record.grid, read)
+    return LabelItem(
+        record.key, record.patient, how, voxels, record.grid, read, file.split
+    )
 
 
 def _read_on(path: Path, record: ScanRecord) -> tuple[NDArray[np.uint8], Grid]:
@@ -299,43 +216,3 @@ def _listed_names(path: Path) -> dict[int, str]:
             expected='text such as {"1": "lung", "2": "nodule"}',
             next_step="Correct the file or take it away.",
         ) from None
-
-
-def _map_path(folder: Path, key: str) -> Path:
-    return folder / f"{key}_labels.nii.gz"
-
-
-def _described(item: LabelItem) -> dict[str, Any]:
-    return {
-        "patient": item.patient,
-        "labelling": item.how.labelling,
-        "axis": item.how.axis,
-        "plane": item.how.plane,
-        "painted": item.how.painted,
-        "slices": item.how.slices,
-        "voxels": {str(value): count for value, count in item.voxels.items()},
-        "shape": item.grid.shape,
-        "affine": item.grid.affine.tolist(),
-    }
-
-
-def _loaded(folder: Path, key: str, facts: dict[str, Any]) -> LabelItem:
-    how = Painted(
-        facts["labelling"],
-        facts["axis"],
-        facts["painted"],
-        facts["slices"],
-        facts["plane"],
-    )
-    shape = facts["shape"]
-    grid = Grid((shape[0], shape[1], shape[2]), np.array(facts["affine"]))
-    path = _map_path(folder, key)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing")
-
-    def read() -> NDArray[np.uint8]:
-        labels, _ = read_label_map(path, like=grid)
-        return labels.astype(np.uint8, copy=False)
-
-    voxels = {int(value): count for value, count in facts["voxels"].items()}
-    return LabelItem(key, facts["patient"], how, voxels, grid, read)

@@ -68,7 +68,7 @@ def modalities_known(
 
 def _seen(entry: ScanEntry) -> Acquisition | None:
     """Return what the values of a scan tell of it; None for a mask."""
-    scan = read_scan(entry, on_uneven="resample")
+    scan = read_scan(entry)
     if scan.acquisition.units != "HU" and looks_like_labels(scan.voxels):
         return None
     return scan.acquisition

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.labels import LabelItem, LabelSet, collect_maps
+from scanlearn.cohort.label_set import LabelItem, LabelSet
+from scanlearn.cohort.labels import collect_maps
 from scanlearn.cohort.paint import IGNORED
 from scanlearn.config.segmentation import SegmentationConfig
 from scanlearn.errors import BadLabels

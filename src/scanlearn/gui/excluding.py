@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock
 
 from qtpy.QtCore import QObject, Signal
 
@@ -12,6 +13,9 @@ from scanlearn.cohort.layout import Source
 from scanlearn.gui.background import Failure, Report, in_background
 from scanlearn.gui.scan_list import ListedScan, ScanList
 from scanlearn.scans.scan import Problem, ScanEntry
+
+#: Two clicks shall not write the same files at once.
+_AT_WORK = Lock()
 
 
 class Excluder(QObject):
@@ -45,7 +49,9 @@ class Excluder(QObject):
         self.shown.emit()
 
         def work(_report: Report) -> None:
-            set_excluded_in(cohort, changes)
+            with _AT_WORK:
+                remember(changes)
+                set_excluded_in(cohort, changes)
 
         in_background(
             self,
@@ -55,13 +61,17 @@ class Excluder(QObject):
         )
 
     def look_up(self, cohort: Path) -> None:
-        """Show what a cohort leaves out, and which scans atlases do not fit."""
+        """Show what a cohort leaves out, and which scans atlases do not fit.
+
+        Of scans that it does not know, what was chosen here before napari was closed.
+        """
         entries = self._list.entries
         if not entries:
             return
 
         def work(_report: Report) -> dict[Source, Known]:
-            return known_in(cohort)
+            chosen = {source: Known(why, ()) for source, why in remembered().items()}
+            return {**chosen, **known_in(cohort)}
 
         def show(found: dict[Source, Known]) -> None:
             if self._list.entries != entries:
@@ -84,6 +94,31 @@ def source_of_entry(entry: ScanEntry) -> Source:
     from scanlearn.cohort.plan import source_of
 
     return source_of(entry)
+
+
+def remembered() -> dict[Source, str]:
+    """Return why scans were left out in this dock, whether prepared since or not."""
+    from scanlearn.cohort.exclusions import read_exclusions
+
+    table = _remembered_table()
+    return read_exclusions(table) if table.is_file() else {}
+
+
+def remember(changes: Mapping[Source, str]) -> None:
+    """Keep what was left out, and forget what is used again.
+
+    The table names source files and stays, like the salt, in the user's settings.
+    """
+    from scanlearn.cohort.exclusions import write_exclusions
+
+    merged = {**remembered(), **changes}
+    write_exclusions(_remembered_table(), {s: why for s, why in merged.items() if why})
+
+
+def _remembered_table() -> Path:
+    from scanlearn.cohort.keys import settings_folder
+
+    return settings_folder() / "exclusions.csv"
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,12 @@ class Origin:
     volume: int | None = None
     on_uneven: OnUneven = "refuse"
 
+    def options(self) -> list[str]:
+        """Return what makes a command read the scan as it is shown."""
+        series = ["--series", self.series] if self.series else []
+        uneven = ["--uneven", "resample"] if self.on_uneven == "resample" else []
+        return series + uneven
+
     def same_scan(self, other: Origin) -> bool:
         """Whether both layers show the same scan."""
         mine = (self.source, self.series, self.volume)

@@ -86,8 +86,7 @@ class LocationsBox(QWidget):
         named, *settings = self._atlas
         arguments = ["landmarks", named, str(origin.source), *settings]
         arguments += ["--out", str(self._out)]
-        if origin.series:
-            arguments += ["--series", origin.series]
+        arguments += origin.options()
         self.job.start(arguments, f"Placing the atlas in {origin.patient}")
         self.refresh()
 

@@ -142,10 +142,7 @@ class PredictDock(QWidget):
         self._out = out
         model = self.models.currentData()
         arguments = ["predict", str(model), str(origin.source), "--out", str(out)]
-        if origin.series:
-            arguments += ["--series", origin.series]
-        if origin.on_uneven == "resample":  # as it is shown
-            arguments += ["--uneven", "resample"]
+        arguments += origin.options()
         self.job.start(arguments, f"Predicting on {origin.patient}")
         self._refresh()
 

@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QDoubleSpinBox, QLineEdit, QVBoxLayout, QWidget
 from scanlearn.cohort.exclusions import write_exclusions
 from scanlearn.cohort.layout import Source
 from scanlearn.gui.job_row import JobRow
+from scanlearn.gui.prepare_options import PrepareOptions
 from scanlearn.gui.settings import cohorts_folder
 from scanlearn.gui.widgets import combo, gate, heading, labelled, primary
 from scanlearn.runs import Event
@@ -57,6 +58,7 @@ class PrepareForm(QWidget):
             self.uneven.addItem(text, choice)
         self.uneven_row = labelled("Uneven", self.uneven)
         self.uneven_row.setVisible(False)
+        self.options = PrepareOptions()
         self.button = primary(
             "Prepare cohort", self._start, "Checks the scans and makes them a cohort"
         )
@@ -71,9 +73,11 @@ class PrepareForm(QWidget):
         layout.addWidget(labelled("Name", self.name))
         layout.addWidget(labelled("Voxel size", self.spacing))
         layout.addWidget(self.uneven_row)
+        layout.addWidget(self.options)
         layout.addWidget(self.button)
         layout.addWidget(self.job)
         self._input: Path | None = None
+        self._scans: Path | None = None  # what was open last
         self._exclusions: dict[Source, str] = {}
         self._folder = Path(tempfile.mkdtemp(prefix="scanlearn-prepare-"))
         self.destroyed.connect(partial(_remove, self._folder))
@@ -82,6 +86,10 @@ class PrepareForm(QWidget):
 
     def set_input(self, path: Path | None, readable: int) -> None:
         """Say what would be prepared; None when nothing is open."""
+        if path is not None:
+            if self._scans not in (None, path):
+                self.options.forget_masks()
+            self._scans = path
         self._input = path
         self._missing = "" if readable else "None of the files is a readable scan"
         if path is None:
@@ -123,6 +131,7 @@ class PrepareForm(QWidget):
             arguments += ["--spacing", f"{self.spacing.value():g}"]
         if self.uneven_row.isVisibleTo(self):
             arguments += ["--uneven", str(self.uneven.currentData())]
+        arguments += self.options.arguments()
         if self._exclusions:
             table = self._folder / "exclusions.csv"
             write_exclusions(table, self._exclusions)

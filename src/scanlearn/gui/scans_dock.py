@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from qtpy.QtWidgets import QFileDialog, QWidget
 
-from scanlearn.gui.background import Failure, Report, in_background
+from scanlearn.gui.background import Failure
 from scanlearn.gui.check_table import CheckTable
 from scanlearn.gui.drop import CanvasDrop
 from scanlearn.gui.excluding import Excluder, source_of_entry
+from scanlearn.gui.lung_pictures import LungPictures
 from scanlearn.gui.notice import Notice
 from scanlearn.gui.opening import is_uneven
 from scanlearn.gui.orientation import show_orientation
@@ -21,7 +21,7 @@ from scanlearn.gui.prepare_form import PrepareForm
 from scanlearn.gui.progress_row import ProgressRow
 from scanlearn.gui.reading import ScanReader
 from scanlearn.gui.scan_list import ListedScan, ScanList, summary
-from scanlearn.gui.settings import sample_folder
+from scanlearn.gui.scan_search import ScanSearch
 from scanlearn.gui.state import count_scans, shared_state
 from scanlearn.gui.view_bar import view_bar
 from scanlearn.gui.widgets import button, gate, hint, page, row, rule
@@ -61,13 +61,14 @@ class ScansDock(QWidget):
         self.exclude_button = button("Exclude", self.exclude_or_include)
         self.notice = Notice()
         self.form = PrepareForm()
+        self.lungs = LungPictures()
+        self.search = ScanSearch(self)
         self.reader = ScanReader(napari_viewer, self)
         self.pictures = PictureReader(self.list)
         self.excluder = Excluder(self.list, self)
         self.drop = CanvasDrop(self, self.add_rows)
         self._bar, self.windows, self.views = view_bar(napari_viewer)
         self._path: Path | None = None
-        self._search: Callable[[], None] | None = None
         self._lay_out()
         self._connect()
         self._show_scans([])
@@ -87,6 +88,7 @@ class ScansDock(QWidget):
             rule(),
             self.form,
             self.news,
+            self.lungs,
         ):
             layout.addWidget(widget)
         layout.setStretchFactor(self.list, 6)
@@ -94,6 +96,16 @@ class ScansDock(QWidget):
 
     def _connect(self) -> None:
         self.list.selection_changed.connect(self._refresh)
+        self.list.selection_changed.connect(
+            lambda: self.lungs.show_lines(self.list.chosen_rows())
+        )
+        self.lungs.wanted.connect(lambda line: self.list.select_rows([line]))
+        self.lungs.failed.connect(self.notice.show_failure)
+        self.search.progressed.connect(self._searches)
+        self.search.found.connect(self._found)
+        self.search.written.connect(self.open_path)
+        self.search.failed.connect(self.notice.show_failure)
+        self.search.ended.connect(self._rest)
         self.pictures.failed.connect(self.notice.show_failure)
         self.list.doubleClicked.connect(lambda index: self.add_rows([index.row()]))
         self.checks.scans_chosen.connect(self.list.select_rows)
@@ -109,7 +121,7 @@ class ScansDock(QWidget):
         self.form.started.connect(self._prepares)
         self.form.failed.connect(self.notice.show_failure)
         self.form.prepared.connect(self._prepared)
-        self.form.name.editingFinished.connect(self._look_up_exclusions)
+        self.form.name.editingFinished.connect(self._look_up_cohort)
 
     def showEvent(self, event: Any) -> None:
         """Watch the canvas of the window that the dock is now in."""
@@ -140,38 +152,16 @@ class ScansDock(QWidget):
         self.form.set_uneven(0)
         self.news.clear()
         self.welcome.setVisible(False)
-
-        def work(report: Report) -> list[ListedScan]:
-            from scanlearn.cohort.checks import check_headers
-            from scanlearn.scans.find import find_scans
-
-            entries = find_scans(path, progress=report)
-            found = zip(entries, check_headers(entries), strict=True)
-            return [ListedScan(one, row.patient, row.problems) for one, row in found]
-
-        self._begin(f"Looking for scans in {path.name}…", work, self._found)
+        self.search.find(path)
 
     def write_sample(self) -> None:
         """Write the sample scans, once, and open them."""
-        folder = sample_folder()
-        if any(folder.glob("*")):
-            self.open_path(folder / "scans")
-            return
         self.notice.clear()
-
-        def work(report: Report) -> Path:
-            from scanlearn.phantom.sample import write_sample
-
-            return write_sample(folder, progress=report)
-
-        title = "Making artificial chest CTs"
-        self._begin(title, work, lambda made: self.open_path(made / "scans"))
+        self.search.write_sample()
 
     def cancel(self) -> None:
         """End searching and reading; what is listed and shown already stays."""
-        if self._search is not None:
-            self._search()
-        self._search = None
+        self.search.cancel()
         if self.reader.busy:
             self.reader.cancel()
         self._rest()
@@ -209,22 +199,8 @@ class ScansDock(QWidget):
             action=("Fill in and add", resample),
         )
 
-    def _begin(
-        self, title: str, work: Callable[[Report], Any], done: Callable[[Any], None]
-    ) -> None:
-        def ended(result: Any) -> None:
-            self._search = None
-            self._rest()
-            done(result)
-
-        self._search = in_background(
-            self,
-            work,
-            done=ended,
-            failed=self._failed,
-            progressed=lambda n, total: self.progress.show_progress(title, n, total),
-        )
-        self.progress.show_progress(title, 0, 0)
+    def _searches(self, title: str, done: int, total: int) -> None:
+        self.progress.show_progress(title, done, total)
         self._refresh()
 
     def _found(self, scans: list[ListedScan]) -> None:
@@ -232,7 +208,7 @@ class ScansDock(QWidget):
         entries = [scan.entry for scan in scans]
         self.form.set_input(self._path, sum(not entry.error for entry in entries))
         self.form.set_uneven(sum(is_uneven(entry) is not None for entry in entries))
-        self._look_up_exclusions()
+        self._look_up_cohort()
 
     def _checked(self, rows: list[Any]) -> None:
         """Take in what reading all voxels told."""
@@ -245,9 +221,10 @@ class ScansDock(QWidget):
         self.list.update_scans(scans)
         self._show_remarks()
 
-    def _look_up_exclusions(self) -> None:
-        """Show what the named cohort leaves out already."""
+    def _look_up_cohort(self) -> None:
+        """Show what the named cohort has and leaves out already."""
         self.excluder.look_up(self.form.cohort)
+        self.lungs.look_up(self.form.cohort, self.list.entries)
 
     def _show_scans(self, scans: list[ListedScan]) -> None:
         self.list.show_scans(scans)
@@ -275,7 +252,7 @@ class ScansDock(QWidget):
         self._refresh()
 
     def _refresh(self) -> None:
-        busy = "Something else is going on" if self._search is not None else ""
+        busy = "Something else is going on" if self.search.busy else ""
         gate(self.sample_button, busy)
         nothing = (
             "Select a scan in the list" if self.list.count() else "Open scans first"
@@ -303,7 +280,8 @@ class ScansDock(QWidget):
         self._refresh()
 
     def _prepared(self, cohort: Path, failed: list[str]) -> None:
-        self._look_up_exclusions()
+        self._look_up_cohort()
+        self.lungs.head.setChecked(True)
         self.news.setText(
             f"The cohort {cohort.name} holds {count_scans(cohort)} scans. "
             "Next: Pre\N{NON-BREAKING HYPHEN}train."
@@ -317,7 +295,6 @@ class ScansDock(QWidget):
         self.state.choose_cohort(cohort)
 
     def _failed(self, failure: Failure) -> None:
-        self._search = None
         self.notice.show_failure(failure)
         if not self.reader.busy:
             self._rest()

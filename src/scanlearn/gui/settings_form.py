@@ -10,12 +10,12 @@ from magicgui.widgets.bases import ValueWidget
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from scanlearn.config.engine import EngineConfig
 from scanlearn.config.presets import PRESETS, preset
 from scanlearn.gui.methods import PRESETS_ABOUT, Recipe
-from scanlearn.gui.widgets import combo, fill, hint, labelled
+from scanlearn.gui.widgets import combo, fill, fold, hint, labelled
 
 #: What a setting is called where its name does not say its unit.
 _LABELS = {
@@ -43,13 +43,8 @@ class SettingsForm(QWidget):
         super().__init__(parent)
         self.presets = combo()
         self.about = hint()
-        self.more = QPushButton("▸ Settings")
-        self.more.setCheckable(True)
-        self.more.setFlat(True)
-        self.more.setStyleSheet("text-align: left; background: transparent")
-        self.more.toggled.connect(self._show_more)
         self._lines = QWidget()
-        self._lines.setVisible(False)
+        self.more = fold("Settings", self._lines)
         self._column = QVBoxLayout(self._lines)
         self._column.setContentsMargins(12, 0, 0, 4)
         self._column.setSpacing(4)
@@ -124,10 +119,6 @@ class SettingsForm(QWidget):
             text = _LABELS.get(own) or _LABELS.get(name) or name.capitalize()
             self._column.addWidget(labelled(text, field.native, width=140))
             field.changed.connect(self.changed.emit)
-
-    def _show_more(self, shown: bool) -> None:
-        self._lines.setVisible(shown)
-        self.more.setText("▾ Settings" if shown else "▸ Settings")
 
     def _preset_chosen(self) -> None:
         if self._recipe is None:

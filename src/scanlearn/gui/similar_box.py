@@ -129,8 +129,7 @@ class SimilarBox(QWidget):
         self._out = self._folder / "hits.json"
         arguments = ["search", str(run.path), str(self._cohort)]
         arguments += ["--like", str(origin.source), "--out", str(self._out)]
-        if origin.series:
-            arguments += ["--series", origin.series]
+        arguments += origin.options()
         self._asked = grid_of(layer).centre
         points = self._layer(self.places)
         self._marked = points is not None

@@ -111,6 +111,22 @@ def primary(text: str, clicked: Callable[[], object], tip: str = "") -> QPushBut
     return made
 
 
+def fold(title: str, body: QWidget) -> QPushButton:
+    """Return a line that shows and hides what belongs to it; hidden at first."""
+    head = QPushButton()
+    head.setCheckable(True)
+    head.setFlat(True)
+    head.setStyleSheet("text-align: left; background: transparent")
+
+    def show(is_open: bool) -> None:
+        body.setVisible(is_open)
+        head.setText(f"{'▾' if is_open else '▸'} {title}")
+
+    head.toggled.connect(show)
+    show(False)
+    return head
+
+
 def gate(control: QPushButton, missing: str, told: QLabel | None = None) -> None:
     """Enable a button, or say in its tooltip, and in a line, what is missing."""
     control.setEnabled(not missing)

@@ -91,9 +91,7 @@ def each_scan(
         return Saving(request.out, name, run=run.name, extras=request.extras)
 
     def found_in(scan: Scan) -> Found:
-        for problem in scan.problems:
-            if problem.severity != "note":
-                tell(Message(text=problem.text, severity="warning"))
+        tell_problems(scan, tell)
         return predict(
             scan,
             progress=lambda n, total: tell(
@@ -118,6 +116,13 @@ def each_scan(
                 raise
             tell(Message(text=f"{entry.path}: {error}", severity="warning"))
     return written
+
+
+def tell_problems(scan: Scan, tell: Tell) -> None:
+    """Tell what was odd about a scan when it was read."""
+    for problem in scan.problems:
+        if problem.severity != "note":
+            tell(Message(text=problem.text, severity="warning"))
 
 
 def _each_of_cohort(

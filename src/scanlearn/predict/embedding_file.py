@@ -33,6 +33,7 @@ from scanlearn.recipes.encoder_file import read_card
 from scanlearn.recipes.slice_encoder_card import SliceEncoderCard
 from scanlearn.runs.events import Message, Step
 from scanlearn.runs.folder import RunFolder
+from scanlearn.scans.read import OnUneven
 
 Level = Literal["scan", "slice", "patch"]
 
@@ -70,6 +71,7 @@ def embed(
     pool: Pool | Literal["holistic"] | None = None,
     precision: Precision = "fp32",
     series: str = "",
+    on_uneven: OnUneven = "refuse",
     tell: Tell = lambda event: None,
 ) -> Embedding:
     """Embed a cohort, a scan, a folder of scans, or an ``.npz`` of patches.
@@ -91,6 +93,8 @@ def embed(
         transformer's, the default where it was trained and all scans are volumes.
     precision, series
         See :class:`Embedder`; only the series with this UID.
+    on_uneven
+        As in :func:`scanlearn.scans.read.read_scan`.
     tell
         Given an event for every step and remark.
     """
@@ -101,6 +105,7 @@ def embed(
             level=level,
             pool=pool,
             series=series,
+            on_uneven=on_uneven,
             tell=tell,
         )
     if pool == "holistic":
@@ -124,7 +129,9 @@ def embed(
         rows = embedder.scans(scans, progress=progress)
     else:
         # One at a time: their volumes are in memory.
-        found = file_scans(source, embedder.card, tell, series=series)
+        found = file_scans(
+            source, embedder.card, tell, series=series, on_uneven=on_uneven
+        )
         rows = [embedder.scans([scan], progress=progress)[0] for scan in found]
         if not rows:
             raise BadScan(f"No scan of {source} could be used")
@@ -140,6 +147,7 @@ def _embed_slices(
     level: Level | None,
     pool: str | None,
     series: str,
+    on_uneven: OnUneven,
     tell: Tell,
 ) -> Embedding:
     if level == "patch" or pool == "lungs" or source.suffix == ".npz":
@@ -152,7 +160,7 @@ def _embed_slices(
     if is_cohort(source):
         scans: Iterable[SliceScan] = cohort_slice_scans(source, card, tell)
     else:
-        scans = file_slice_scans(source, card, tell, series=series)
+        scans = file_slice_scans(source, card, tell, series=series, on_uneven=on_uneven)
     rows = []
     for number, scan in enumerate(scans, start=1):
         rows.append(embedder.scan(scan))

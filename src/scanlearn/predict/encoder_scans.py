@@ -16,13 +16,13 @@ from scanlearn.cohort.placing import place_scan
 from scanlearn.cohort.store import filled_box
 from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.errors import BadCohort, ScanlearnError
-from scanlearn.predict.each_scan import Tell
+from scanlearn.predict.each_scan import Tell, tell_problems
 from scanlearn.predict.ready_volume import ready_volume
 from scanlearn.predict.sources import named_scans
 from scanlearn.recipes.encoder_file import EncoderCard
 from scanlearn.runs.events import Message
 from scanlearn.scans.geometry import Grid
-from scanlearn.scans.read import read_scan
+from scanlearn.scans.read import OnUneven, read_scan
 from scanlearn.scans.scan import Scan
 
 
@@ -115,16 +115,24 @@ def cohort_scans(
 
 
 def file_scans(
-    source: Path, card: EncoderCard, tell: Tell, *, series: str = ""
+    source: Path,
+    card: EncoderCard,
+    tell: Tell,
+    *,
+    series: str = "",
+    on_uneven: OnUneven = "refuse",
 ) -> Iterator[EncoderScan]:
     """Read the scans of a file or folder one after another.
 
-    A scan that cannot be used is told and passed over, unless it is the only one.
+    A scan that cannot be used is told and passed over, unless it is the only one; what
+    was odd about reading the others is told too.
     """
     scans = named_scans(source, series)
     for name, entry in scans:
         try:
-            yield scan_in_memory(read_scan(entry, on_uneven="resample"), card, key=name)
+            scan = read_scan(entry, on_uneven=on_uneven)
+            tell_problems(scan, tell)
+            yield scan_in_memory(scan, card, key=name)
         except ScanlearnError as error:
             if len(scans) == 1:
                 raise

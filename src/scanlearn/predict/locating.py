@@ -17,16 +17,16 @@ from scanlearn.anatomy.placement import Placement
 from scanlearn.cohort.layout import Source
 from scanlearn.cohort.placing import place_scan, scan_labels
 from scanlearn.cohort.plan import source_of
-from scanlearn.cohort.prepare_one import ReadyScan
+from scanlearn.cohort.ready_scan import ReadyScan
 from scanlearn.cohort.working import WorkingCohorts, WorkingScan
 from scanlearn.files import write_text
-from scanlearn.predict.each_scan import Tell
+from scanlearn.predict.each_scan import Tell, tell_problems
 from scanlearn.predict.ready_volume import place_ready
 from scanlearn.predict.sources import named_scans
 from scanlearn.recipes.encoder_file import read_patch_card
 from scanlearn.runs.events import Message, Step
 from scanlearn.scans.geometry import Grid
-from scanlearn.scans.read import read_scan
+from scanlearn.scans.read import OnUneven, read_scan
 from scanlearn.scans.scan import Scan
 from scanlearn.scans.tables import write_table
 from scanlearn.scans.write_nifti import write_nifti
@@ -42,6 +42,7 @@ def locate_scans(
     *,
     cohorts: WorkingCohorts | None = None,
     series: str = "",
+    on_uneven: OnUneven = "refuse",
     tell: Tell = lambda event: None,
 ) -> list[Path]:
     """Carry an atlas to scans; returns the summaries written.
@@ -63,6 +64,8 @@ def locate_scans(
         with the lung mask that the cohort keeps.
     series
         Only the series with this UID.
+    on_uneven
+        As in :func:`scanlearn.scans.read.read_scan`.
     tell
         Given an event for every scan and remark.
 
@@ -81,7 +84,9 @@ def locate_scans(
             placed = place_scan(cohorts, own, atlas)
             labels = scan_labels(cohorts, own, "lungs")
         else:
-            placed, labels = _placed(read_scan(entry, on_uneven="resample"), atlas)
+            scan = read_scan(entry, on_uneven=on_uneven)
+            tell_problems(scan, tell)
+            placed, labels = _placed(scan, atlas)
         for problem in placed.problems:
             tell(Message(text=f"{name}: {problem}", severity="warning"))
         written.append(_write(out, name, atlas, placed, labels))

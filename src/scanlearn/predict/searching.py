@@ -27,6 +27,7 @@ from scanlearn.recipes.encoder_file import read_card
 from scanlearn.recipes.slice_encoder_card import SliceEncoderCard
 from scanlearn.runs.events import Step
 from scanlearn.runs.folder import RunFolder
+from scanlearn.scans.read import OnUneven
 
 
 def search(
@@ -36,6 +37,7 @@ def search(
     *,
     at: ArrayLike | None = None,
     series: str = "",
+    on_uneven: OnUneven = "refuse",
     count: int = 10,
     tell: Tell = lambda event: None,
 ) -> list[Hit]:
@@ -57,6 +59,8 @@ def search(
         compared at the same location, so the query's own patient is left out.
     series
         Only the series with this UID, where ``like`` is a folder of several.
+    on_uneven
+        As in :func:`scanlearn.scans.read.read_scan`, of a file or folder.
     count
         Of hits, the most similar first.
     tell
@@ -68,20 +72,26 @@ def search(
         If the place lies outside the scan.
     """
     if isinstance(read_card(run.path), SliceEncoderCard):
-        found = search_slices(run, cohort, like, at=at, series=series, tell=tell)
+        found = search_slices(
+            run, cohort, like, at=at, series=series, on_uneven=on_uneven, tell=tell
+        )
         return found[:count]
     embedder = Embedder(run.path, precision="auto")
     opened = Cohort(cohort)
     key = key_of(like, series, opened)
+    # Read only where it is asked for.
+    from_file = file_scans(
+        absolute_path(like), embedder.card, tell, series=series, on_uneven=on_uneven
+    )
     if at is None:
         rows = _vectors(run, embedder, opened, tell)
         mine = [row for row in rows if row.key == key]
         if not mine:
-            mine = embedder.scans([_from_file(like, series, embedder, tell)])
+            mine = embedder.scans([next(from_file)])
         return similar_scans(rows, mine[0])[:count]
     scans = cohort_scans(cohort, embedder.card, tell)
     own = [scan for scan in scans if scan.key == key]
-    query = own[0] if own else _from_file(like, series, embedder, tell)
+    query = own[0] if own else next(from_file)
     return same_place(embedder, scans, query, at)[:count]
 
 
@@ -122,10 +132,6 @@ def same_place(
             x, y, z = scan.frame.to_patient(location).tolist()
             hits.append(Hit(scan.key, scan.patient, cosine, (x, y, z)))
     return ranked(hits)
-
-
-def _from_file(like: str, series: str, embedder: Embedder, tell: Tell) -> EncoderScan:
-    return next(file_scans(absolute_path(like), embedder.card, tell, series=series))
 
 
 def _vectors(

@@ -15,12 +15,12 @@ from scanlearn.cohort.prepare_one import stored_units
 from scanlearn.cohort.record import Intensity
 from scanlearn.cohort.slices import squared
 from scanlearn.errors import BadCohort, BadScan, ScanlearnError
-from scanlearn.predict.each_scan import Tell
+from scanlearn.predict.each_scan import Tell, tell_problems
 from scanlearn.predict.sources import named_scans
 from scanlearn.recipes.slice_encoder_card import SliceEncoderCard
 from scanlearn.runs.events import Message
 from scanlearn.scans.geometry import Grid
-from scanlearn.scans.read import read_scan
+from scanlearn.scans.read import OnUneven, read_scan
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +103,12 @@ def cohort_slice_scans(
 
 
 def file_slice_scans(
-    source: Path, card: SliceEncoderCard, tell: Tell, *, series: str = ""
+    source: Path,
+    card: SliceEncoderCard,
+    tell: Tell,
+    *,
+    series: str = "",
+    on_uneven: OnUneven = "refuse",
 ) -> Iterator[SliceScan]:
     """Read the scans of a file or folder one after another.
 
@@ -113,7 +118,8 @@ def file_slice_scans(
     scans = named_scans(source, series)
     for name, entry in scans:
         try:
-            scan = read_scan(entry, on_uneven="resample")
+            scan = read_scan(entry, on_uneven=on_uneven)
+            tell_problems(scan, tell)
             straight = scan.canonical()
             stored, intensity = as_stored(straight.voxels, stored_units(scan))
             problem = _misfit(intensity, card)

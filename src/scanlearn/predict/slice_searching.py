@@ -25,6 +25,7 @@ from scanlearn.predict.slice_embedding import SliceEmbedder, SliceVectors
 from scanlearn.predict.slice_scans import cohort_slice_scans, file_slice_scans
 from scanlearn.runs.events import Step
 from scanlearn.runs.folder import RunFolder
+from scanlearn.scans.read import OnUneven
 
 
 def search_slices(
@@ -34,6 +35,7 @@ def search_slices(
     *,
     at: ArrayLike | None,
     series: str,
+    on_uneven: OnUneven,
     tell: Tell,
 ) -> list[Hit]:
     """Rank scans by their vectors, or by the slice most like that of a point.
@@ -48,7 +50,9 @@ def search_slices(
         query = own[0]
     else:
         path = absolute_path(like)
-        found = file_slice_scans(path, embedder.card, tell, series=series)
+        found = file_slice_scans(
+            path, embedder.card, tell, series=series, on_uneven=on_uneven
+        )
         query = embedder.scan(next(found))
     return similar_volumes(rows, query) if at is None else same_slice(rows, query, at)
 

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.prepare_one import ready_scan
+from scanlearn.cohort.ready_scan import ready_scan
 from scanlearn.cohort.slices import even, squared
 from scanlearn.cohort.store import filled_box
 from scanlearn.config.prepare import PrepareConfig

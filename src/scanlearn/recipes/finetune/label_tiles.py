@@ -24,11 +24,14 @@ class LabelledScan:
         Whose scan it is.
     labels
         Class numbers on the scan's working grid; :data:`IGNORE` where unlabelled.
+    split
+        ``train`` or ``val`` where a table of labels says so.
     """
 
     number: int
     patient: str
     labels: NDArray[np.uint8]
+    split: str = ""
 
     def voxels_of(self, value: int) -> NDArray[np.int_]:
         """Return (n, 3) indices of a class."""

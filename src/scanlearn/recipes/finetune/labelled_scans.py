@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scanlearn.cohort.labels import LabelSet
+from scanlearn.cohort.label_set import LabelSet
 from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.config.segmentation import ClassConfig
 from scanlearn.errors import BadLabels
@@ -61,20 +61,23 @@ def labelled_scans(
             )
         scan = cohorts.scans[numbers[item.scan]]
         pooled = pool_labels(table[item.read()], scan.factor, len(classes) + 1)
-        found.append(LabelledScan(numbers[item.scan], item.patient, pooled))
+        number = numbers[item.scan]
+        found.append(LabelledScan(number, item.patient, pooled, item.split))
     return found
 
 
 def split_patients(
     scans: list[LabelledScan], *, share: float, seed: int
 ) -> tuple[list[LabelledScan], list[LabelledScan]]:
-    """Hold out whole patients, when there are enough to spare some."""
+    """Hold out whole patients: whom a table names, else some if there are enough."""
+    out = {scan.patient for scan in scans if scan.split == "val"}
+    kept = {scan.patient for scan in scans if scan.split == "train"}
     patients = sorted({scan.patient for scan in scans})
-    if len(patients) < _ENOUGH_PATIENTS or share == 0:
-        return scans, []
-    count = max(1, round(share * len(patients)))
-    order = numpy_generator(seed, "held out").permutation(patients)
-    out = set(order[:count].tolist())
+    free = [patient for patient in patients if patient not in kept]
+    if not out and free and len(patients) >= _ENOUGH_PATIENTS and share > 0:
+        count = max(1, round(share * len(patients)))
+        order = numpy_generator(seed, "held out").permutation(free)
+        out = set(order[:count].tolist())
     return (
         [scan for scan in scans if scan.patient not in out],
         [scan for scan in scans if scan.patient in out],

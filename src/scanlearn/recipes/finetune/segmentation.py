@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from scanlearn.cohort.labels import LabelSet
+from scanlearn.cohort.label_set import LabelSet
 from scanlearn.cohort.placing import carry_atlas
 from scanlearn.cohort.working import (
     IntensityUnits,
@@ -85,7 +85,7 @@ class Segmentation(Recipe):
         if config.start_from is not None and self.card and self.card.trained:
             self.pretrained = config.start_from.name
         self.cohorts = WorkingCohorts(config.cohorts, spacing)
-        labels = LabelSet.load(run.inputs)
+        labels = LabelSet.load(run.inputs).for_training()
         self.classes = self.config.classes or classes_of(labels)
         self.atlas = self.card.located() if self.card else None
         self.placed = None

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
-from scanlearn.cohort.labels import LabelSet
+from scanlearn.cohort.label_set import LabelSet
 from scanlearn.cohort.slices import squared
 from scanlearn.cohort.working import (
     IntensityUnits,
@@ -70,7 +70,7 @@ class SliceSegmentation(Recipe):
         self.pretrained = config.start_from.name
         encoder, self.card = load_slice_encoder(config.start_from)
         self.cohorts = WorkingCohorts(config.cohorts, None)
-        labels = LabelSet.load(run.inputs)
+        labels = LabelSet.load(run.inputs).for_training()
         self.classes = self.config.classes or classes_of(labels)
         scans = labelled_scans(labels, self.cohorts, self.classes)
         self.units = _units([self.cohorts.scans[s.number] for s in scans], self.card)
