@@ -30,11 +30,14 @@ SPACING_MM = (24.0, 12.0, 12.0)
 _INTERVAL_S = 0.1
 
 
-def write_many(folder: Path, scans: int) -> None:
+def write_many(folder: Path, scans: int, modality: str) -> None:
     """Write series that differ in patient, identifiers and one pixel."""
     phantom = make_chest(0, 1, spacing_mm=SPACING_MM)
     first = write_dicom_series(folder / "0000", phantom)
     slices = [pydicom.dcmread(path) for path in first]
+    for image, path in zip(slices, first, strict=True):
+        image.Modality = modality
+        image.save_as(path, enforce_file_format=True)
     for number in range(1, scans):
         place = folder / f"{number:04d}"
         place.mkdir()
@@ -83,13 +86,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scans", type=int, nargs="+", default=[200, 2000])
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument(
+        "--modality",
+        choices=["CT", "MR"],
+        default="CT",
+        help="MR needs no lung mask and is quicker; there is as much to remember.",
+    )
     options = parser.parse_args()
     result: dict[str, object] = {"spacing_mm": SPACING_MM, "workers": options.workers}
+    result["modality"] = options.modality
     with tempfile.TemporaryDirectory() as temporary:
         base = Path(temporary)
         environment = os.environ | {"SCANLEARN_HOME": str(base / "home")}
         for scans in options.scans:
-            write_many(base / "in", scans)
+            write_many(base / "in", scans, options.modality)
             check = ["check", str(base / "in"), "--json"]
             prepare = ["prepare", str(base / "in"), str(base / "cohort")]
             prepare += ["--spacing", "8", "--workers", str(options.workers)]

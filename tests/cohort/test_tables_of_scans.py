@@ -12,7 +12,7 @@ from scanlearn.cohort.labels import collect_labels
 from scanlearn.cohort.prepare import prepare
 from scanlearn.cohort.tables import entries_of_table
 from scanlearn.config.prepare import PrepareConfig
-from scanlearn.errors import BadLabels
+from scanlearn.errors import BadLabels, BadScan
 from scanlearn.scans.read import read_scan
 
 
@@ -60,6 +60,37 @@ def test_one_scan_of_two_patients_is_refused(scans):
     table.write_text("path,patient\nct.nii.gz,1\nct.nii.gz,2\n")
     with pytest.raises(BadLabels, match=r"gives ct\.nii\.gz to two patients"):
         entries_of_table(table)
+
+
+def test_a_volume_of_a_4d_file_is_chosen_by_its_table(tmp_path):
+    rng = np.random.default_rng(0)
+    values = rng.normal(100, 20, (12, 13, 14, 3)).astype(np.float32)
+    nib.save(nib.Nifti1Image(values, np.diag([3.0, 3.0, 3.0, 1.0])), tmp_path / "f.nii")
+    table = tmp_path / "scans.csv"
+    nib.save(nib.Nifti1Image(values[..., 0], np.eye(4)), tmp_path / "3d.nii")
+    table.write_text("path,volume,index\nf.nii,2,9\nf.nii,0,9\n3d.nii,0.5,9\n")
+    *entries, other = entries_of_table(table)
+    assert other.volume is None
+    for entry, volume in zip(entries, (2, 0), strict=True):
+        found = read_scan(entry)
+        assert not [p for p in (*entry.problems, *found.problems) if p.code == "4d"]
+        np.testing.assert_array_equal(found.voxels, values[..., volume])
+    table.write_text("path,volume\nf.nii,2\nf.nii,0\n")
+    report = prepare(table, tmp_path / "cohort", PrepareConfig(workers=0))
+    assert len(report.prepared) == 2
+    volumes = {one.volume for one in Cohort(tmp_path / "cohort").sources().values()}
+    assert volumes == {"0", "2"}
+    table.write_text("path,volume\nf.nii,3\n")
+    with pytest.raises(BadScan, match="from 0 to 2"):
+        prepare(table, tmp_path / "other", PrepareConfig(workers=0))
+
+
+def test_a_lone_mask_is_named_where_nothing_is_prepared(tmp_path):
+    mask = np.zeros((20, 20, 20), np.uint8)
+    mask[4:9, 4:9, 4:9] = 1
+    nib.save(nib.Nifti1Image(mask, np.eye(4)), tmp_path / "organ.nii.gz")
+    with pytest.raises(BadScan, match=r"organ\.nii\.gz looks like a label map"):
+        prepare(tmp_path, tmp_path / "cohort", PrepareConfig(workers=0))
 
 
 def test_arrays_are_read_with_the_spacing_and_index_of_their_rows(tmp_path):

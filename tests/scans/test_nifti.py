@@ -110,7 +110,7 @@ def test_of_a_4d_file_one_volume_is_read(tmp_path):
     scan = read_scan(entry)
     np.testing.assert_array_equal(scan.voxels, voxels[..., 0])
     assert codes(scan) == ["4d"]
-    assert "volume=0 to 4" in scan.problems[0].action
+    assert "0 to 4" in scan.problems[0].action
     scan = read_scan(path, volume=3)
     np.testing.assert_array_equal(scan.voxels, voxels[..., 3])
     assert codes(scan) == []

@@ -126,7 +126,7 @@ def prepare(
     tally = _Tally()
     entries = [entry for entry in _found(inputs, tell) if not tally.sorts_out(entry)]
     if not entries:
-        raise _nothing(inputs, tally.failed)
+        raise _nothing(inputs, tally)
     masks = None if lung_masks is None else match_masks(lung_masks, entries)
     settings = settings_for(layout, config or PrepareConfig(), entries, is_new=is_new)
     with held_folder(layout, settings, is_new=is_new):
@@ -147,7 +147,7 @@ def prepare(
         finally:
             excluded = _conclude(layout, settings)
         if not tally.prepared and not todo.kept:
-            raise _nothing(inputs, tally.failed)
+            raise _nothing(inputs, tally)
     return PrepareReport(
         cohort=layout.root,
         prepared=tuple(tally.prepared),
@@ -251,11 +251,16 @@ def _found(inputs: Path, tell: Progress) -> list[ScanEntry]:
     return find_scans(inputs, progress=looking)
 
 
-def _nothing(inputs: Path, failed: list[Failure]) -> BadScan:
-    listed = "; ".join(f"{f.source.name}: {f.error}" for f in failed[:3])
-    more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
+def _nothing(inputs: Path, tally: _Tally) -> BadScan:
+    told = [
+        f"{f.source.name}: {f.error.removeprefix(f'{f.source}: ')}"
+        for f in tally.failed
+    ]
+    told += [f"{path.name} looks like a label map" for path in tally.label_maps]
+    more = f" and {len(told) - 3} more" if len(told) > 3 else ""
+    why = f" ({'; '.join(told[:3])}{more})" if told else ""
     return BadScan(
-        f"no scan in {inputs} could be prepared ({listed}{more})",
+        f"no scan in {inputs} could be prepared{why}",
         expected="at least one readable CT, MR or radiograph",
         next_step="Run 'scanlearn check' on the folder to see what is wrong.",
     )

@@ -23,7 +23,8 @@ def entries_of_table(path: Path) -> list[ScanEntry]:
 
     The ``patient`` column, where there is one, says whose they are. Of an array
     (``.npy``) ``spacing``, or ``spacing_z``, ``spacing_y`` and ``spacing_x``, say its
-    millimetres, and ``index`` which entry of a stack a row is about.
+    millimetres, and ``index`` which entry of a stack a row is about; of a 4D file
+    ``volume`` says which volume.
 
     Raises
     ------
@@ -57,7 +58,17 @@ def entries_of_table(path: Path) -> list[ScanEntry]:
 def _entries(scan: Path, index: int | None, told: dict[str, Any]) -> list[ScanEntry]:
     if kind_of(scan) == "array":
         return [array_entry(scan, volume=index, spacing_mm=_spacing(told))]
-    return find_scans(scan)
+    if index is None:
+        return find_scans(scan)
+    return [
+        # Nothing is left to choose.
+        replace(
+            entry,
+            volume=index,
+            problems=tuple(p for p in entry.problems if p.code != "4d"),
+        )
+        for entry in find_scans(scan)
+    ]
 
 
 def _spacing(told: dict[str, Any]) -> Spacing | None:
@@ -68,17 +79,24 @@ def _spacing(told: dict[str, Any]) -> Spacing | None:
 
 
 def _index(row: dict[Any, Any], table: str) -> int | None:
-    """Return which entry of a stack a row names; a volume of another file has none."""
-    index: Any = row.get("index")
-    if not _is_filled(index) or kind_of(row["path"]) != "array":
+    """Return which entry of a stack, or which volume of a 4D file, a row names."""
+    # Tables often have such columns of their own: to other files they say nothing.
+    is_stack = kind_of(row["path"]) == "array"
+    column = "index" if is_stack else "volume"
+    index: Any = row.get(column)
+    if not _is_filled(index) or not (is_stack or _is_4d(row["path"])):
         return None
-    if index < 0 or not float(index).is_integer():
+    if not isinstance(index, float | int) or index < 0 or index != int(index):
         raise BadLabels(
-            f"{table} has the index {index:g} for {row['path'].name}",
+            f"{table} has the {column} {index} for {row['path'].name}",
             expected="a whole number, counted from 0",
             next_step="Correct the table and try again.",
         )
     return int(index)
+
+
+def _is_4d(path: Path) -> bool:
+    return any(len(entry.shape) == 4 for entry in find_scans(path))
 
 
 def _is_filled(cell: Any) -> bool:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from scanlearn.errors import BadScan
 from scanlearn.scans.geometry import Grid
-from scanlearn.scans.scan import Acquisition, Problem, Scan, ScanEntry
+from scanlearn.scans.scan import Acquisition, Problem, Scan, ScanEntry, choose_volume
 from scanlearn.scans.values import guess_acquisition, smallest_exact, without_gaps
 
 ITK_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
@@ -110,9 +110,7 @@ def _array(image: Any) -> NDArray[np.generic]:
 
 def _several(path: Path, volumes: int) -> Problem:
     text = f"{path.name} holds {volumes} volumes; the first is read"
-    return Problem(
-        "4d", "warning", text, f"Choose another with volume=0 to {volumes - 1}"
-    )
+    return Problem("4d", "warning", text, choose_volume(volumes))
 
 
 def _reason(error: RuntimeError) -> str:

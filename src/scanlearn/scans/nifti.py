@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from scanlearn.errors import BadScan
 from scanlearn.scans.geometry import Grid, box_corners, grid_from_ras
-from scanlearn.scans.scan import Acquisition, Problem, Scan, ScanEntry
+from scanlearn.scans.scan import Acquisition, Problem, Scan, ScanEntry, choose_volume
 from scanlearn.scans.values import guess_acquisition, smallest_exact, without_gaps
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz", ".hdr")
@@ -207,7 +207,7 @@ def _scaling(image: Any) -> tuple[float, float]:
 
 def _several(opened: _Opened) -> Problem:
     text = f"{opened.path.name} holds {opened.volumes} volumes; the first is read"
-    action = f"Choose another with volume=0 to {opened.volumes - 1}"
+    action = choose_volume(opened.volumes)
     return Problem("4d", "warning", text, action)
 
 

@@ -20,7 +20,14 @@ from scanlearn.scans.ngff import (
     metadata,
     understand,
 )
-from scanlearn.scans.scan import Acquisition, Problem, Scan, ScanEntry, Units
+from scanlearn.scans.scan import (
+    Acquisition,
+    Problem,
+    Scan,
+    ScanEntry,
+    Units,
+    choose_volume,
+)
 from scanlearn.scans.values import guess_acquisition, smallest_exact, without_gaps
 
 ZARR_SUFFIX = ".zarr"
@@ -277,5 +284,5 @@ def _compare(path: Path, written: Path, scan: Scan) -> None:
 
 def _several(opened: _Opened) -> Problem:
     text = f"{opened.path.name} holds {opened.volumes} volumes; the first is read"
-    action = f"Choose another with volume=0 to {opened.volumes - 1}"
+    action = choose_volume(opened.volumes)
     return Problem("4d", "warning", text, action)

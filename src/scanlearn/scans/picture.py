@@ -15,7 +15,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from scanlearn.errors import BadScan
 from scanlearn.scans.geometry import Grid
-from scanlearn.scans.scan import Acquisition, Problem, Scan, ScanEntry
+from scanlearn.scans.scan import Acquisition, Problem, Scan, ScanEntry, choose_volume
 from scanlearn.scans.values import smallest_exact, without_gaps
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
@@ -174,9 +174,7 @@ def _deep(path: Path, page: int) -> NDArray[np.generic]:
 
 def _several(path: Path, pages: int) -> Problem:
     text = f"{path.name} holds {pages} pages; the first is read"
-    return Problem(
-        "pages", "warning", text, f"Choose another with volume=0 to {pages - 1}"
-    )
+    return Problem("pages", "warning", text, choose_volume(pages))
 
 
 def _unreadable(path: Path, why: str) -> BadScan:

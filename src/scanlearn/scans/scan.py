@@ -28,6 +28,14 @@ class Problem:
     action: str = ""
 
 
+def choose_volume(volumes: int) -> str:
+    """Return how another volume, or page, of a file with several is chosen."""
+    return (
+        "Choose another with 'scanlearn convert --volume', or in a table with the "
+        f"column volume: 0 to {volumes - 1}"
+    )
+
+
 @dataclass(frozen=True)
 class Acquisition:
     """How a scan was made, as far as the file says; no identity of the patient."""
