@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from queue import SimpleQueue
 from threading import Lock
 
 from qtpy.QtCore import QObject, Signal
@@ -31,6 +32,7 @@ class Excluder(QObject):
     def __init__(self, scans: ScanList, parent: QObject) -> None:
         super().__init__(parent)
         self._list = scans
+        self._waiting: SimpleQueue[tuple[Path, dict[Source, str]]] = SimpleQueue()
 
     def toggle(self, cohort: Path, typed: str) -> None:
         """Leave the selected scans out, or take them in where all are left out.
@@ -48,17 +50,8 @@ class Excluder(QObject):
             changes[source_of_entry(scans[n].entry)] = reason
         self.shown.emit()
 
-        def work(_report: Report) -> None:
-            with _AT_WORK:
-                remember(changes)
-                set_excluded_in(cohort, changes)
-
-        in_background(
-            self,
-            work,
-            done=lambda _: self.changed.emit(cohort),
-            failed=self._fail,
-        )
+        self._waiting.put((cohort, changes))
+        in_background(self, self._write, done=self.changed.emit, failed=self._fail)
 
     def look_up(self, cohort: Path) -> None:
         """Show what a cohort leaves out, and which scans atlases do not fit.
@@ -84,6 +77,14 @@ class Excluder(QObject):
             self.shown.emit()
 
         in_background(self, work, done=show, failed=self._fail)
+
+    def _write(self, _report: Report) -> Path:
+        """Write the changes that wait longest; returns the cohort."""
+        with _AT_WORK:  # threads overtake each other: the second click must win
+            cohort, changes = self._waiting.get_nowait()
+            remember(changes)
+            set_excluded_in(cohort, changes)
+        return cohort
 
     def _fail(self, failure: Failure) -> None:
         self.failed.emit(failure)
