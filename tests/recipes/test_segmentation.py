@@ -13,7 +13,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState, GradientState
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.labels import collect_labels
+from scanlearn.cohort.labels import collect_labels, collect_training_maps
 from scanlearn.cohort.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.config.segmentation import ClassConfig
@@ -251,6 +251,11 @@ def test_splits_of_a_table_are_honoured(make, blocks, tmp_path):
     # Without val whole patients are held out, none of those that are to train.
     recipe = make(table(*["train"] * 4, "", ""), validation=0.5, augment=False)
     assert names(recipe, recipe.held_out) == [4, 5]
+    config = recipe.config
+    cohort = Cohort(blocks / "cohort")
+    some = collect_training_maps(table("test", *["train"] * 5), cohort, config)
+    assert len(some.items) == 5
+    assert some.remarks[-1] == "kept for testing: 1 of 6 labelled scans"
     with pytest.raises(BadLabels, match="left to train on"):
         make(table("test", "val", "test", "val", "val", "val"))
 

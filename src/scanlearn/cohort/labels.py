@@ -102,7 +102,7 @@ def collect_training_maps(
         return kept
     voxels = (Counter(item.voxels) for item in kept.items)
     _check_enough(sum(voxels, Counter[int]()), source)
-    remark = f"{tests} labelled scans are kept for testing"
+    remark = f"kept for testing: {tests} of {len(labels.items)} labelled scans"
     return replace(kept, remarks=(*kept.remarks, remark))
 
 
