@@ -28,6 +28,9 @@ _SMOOTH = 0.8
 #: Landmarks and the side of their cubes (in 2 mm voxels) for densities by place.
 _LANDMARKS, _SIDE = LandmarkConfig(at_most=64, coords="bbox"), 16
 
+#: Bins of the histogram of a lung, in HU: from air to where vessels begin.
+_BINS = np.arange(-1040.0, -540.0, 20.0)
+
 #: A cube with fewer lung voxels than this has no histogram of its own.
 _FEW = 50
 
@@ -39,14 +42,20 @@ def names_of(cohort: Path) -> list[str]:
     return [Path(sources[s.key].path).name.split(".")[0] for s in cohorts.scans]
 
 
-def encoder_vectors(run: Path, cohort: Path) -> Vectors:
-    """Return frozen features of a run's encoder at its landmarks, pooled by patient."""
+def encoder_vectors(run: Path, cohort: Path) -> tuple[Vectors, Floats]:
+    """Return frozen features of a run's encoder: pooled by patient, and (N, P, d)."""
     embedder = Embedder(run, precision="auto")
     rows = embedder.scans(cohort_scans(cohort, embedder.card, tell=print))
-    return {
+    pooled = {
         "mean": np.stack([row.pooled("mean") for row in rows]),
         "mean + s.d. by lung": np.stack([row.pooled("lungs") for row in rows]),
     }
+    return pooled, np.stack([row.vectors for row in rows]).astype(np.float64)
+
+
+def patch_densities(cohort: Path) -> Floats:
+    """Return Perc15 of the lung in each landmark's patch, smoothed, (N, P)."""
+    return density_vectors(cohort)["64 landmarks, smoothed"][:, 1::2]
 
 
 @functools.cache
@@ -69,6 +78,19 @@ def density_vectors(cohort: Path) -> Vectors:
         "lungs, smoothed": np.stack(smooth),
         "64 landmarks, smoothed": np.stack(local),
     }
+
+
+@functools.cache
+def histogram_vectors(cohort: Path) -> Vectors:
+    """Return the smoothed histogram of the lungs, as square roots of shares."""
+    cohorts = WorkingCohorts([cohort], None)
+    rows = []
+    for number in range(len(cohorts.scans)):
+        hu, mask = _voxels_and_mask(cohorts, number)
+        quiet = gaussian_filter(hu.astype(np.float32), _SMOOTH)[mask]
+        rows.append(np.histogram(np.clip(quiet, _BINS[0], _BINS[-1]), _BINS)[0])
+    counts = np.stack(rows).astype(np.float64)
+    return {"lungs, smoothed": np.sqrt(counts / counts.sum(axis=1, keepdims=True))}
 
 
 @functools.cache

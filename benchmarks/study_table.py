@@ -25,6 +25,7 @@ _TARGETS: dict[str, Callable[[Any, Any], float]] = {
 
 Piece = dict[str, Any]
 Draws = NDArray[np.float64]
+Index = NDArray[np.int64]
 
 
 def write_tables(results: Path) -> None:
@@ -32,7 +33,7 @@ def write_tables(results: Path) -> None:
     pieces = [json.loads(path.read_text("utf-8")) for path in results.glob("*.json")]
     if not pieces:
         return
-    table = "\n".join(_lines(pieces)) + "\n"
+    table = "\n".join([*_lines(pieces), "", *_patch_lines(pieces)]) + "\n"
     print(table)
     page = PAGE.read_text("utf-8")
     before, rest = page.split(_BEGIN)
@@ -40,19 +41,60 @@ def write_tables(results: Path) -> None:
     PAGE.write_text(before + _BEGIN + table + _END + after, encoding="utf-8")
 
 
-def _lines(pieces: list[Piece]) -> list[str]:
+def _arms(pieces: list[Piece]) -> dict[str, list[Piece]]:
     arms: dict[str, list[Piece]] = {}
     for piece in sorted(pieces, key=lambda piece: piece["seed"]):
         arms.setdefault(piece["arm"], []).append(piece)
+    return dict(sorted(arms.items(), key=lambda pair: _order(pair[1][0])))
+
+
+def _lines(pieces: list[Piece]) -> list[str]:
+    arms = _arms(pieces)
     lines = [
         "| arm | vector of a patient | seeds | CPU min | extent, R² | − untrained "
         "| subtype, balanced accuracy | − untrained |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for arm, mine in sorted(arms.items(), key=lambda pair: _order(pair[1][0])):
+    for arm, mine in arms.items():
         for vector in mine[0]["scores"]:
             lines.append(_row(arm, vector, mine, arms.get(_REFERENCE, [])))
     return lines
+
+
+def _patch_lines(pieces: list[Piece]) -> list[str]:
+    """Return the table of how much the features of a patch say of its density."""
+    arms = _arms([piece for piece in pieces if "patches" in piece])
+    lines = [
+        "| arm | seeds | Perc15 of a patch, R² | − untrained |",
+        "|---|---|---|---|",
+    ]
+    for arm, mine in arms.items():
+        cells = [arm, str(len(mine)), _cell(_patch_draws(mine))]
+        ours, theirs = _paired(mine, arms.get(_REFERENCE, []))
+        if ours and arm != _REFERENCE:
+            gain = _patch_draws(ours) - _patch_draws(theirs)
+            cells.append(_cell(gain, sign="+"))
+        else:
+            cells.append("–")
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def _patch_draws(pieces: list[Piece]) -> Draws:
+    sums = [[piece["patches"][k] for k in ("residual", "total")] for piece in pieces]
+
+    def score(seed: int, who: Index) -> float:
+        residual, total = np.array(sums[seed])[:, who].sum(axis=1)
+        return float(1 - residual / total)
+
+    return _draws(score, seeds=len(sums), patients=len(sums[0][0]))
+
+
+def _paired(
+    mine: list[Piece], reference: list[Piece]
+) -> tuple[list[Piece], list[Piece]]:
+    pairs = [(a, b) for a in mine for b in reference if a["seed"] == b["seed"]]
+    return [a for a, _ in pairs], [b for _, b in pairs]
 
 
 def _order(piece: Piece) -> tuple[bool, int, str]:
@@ -63,14 +105,13 @@ def _order(piece: Piece) -> tuple[bool, int, str]:
 def _row(arm: str, vector: str, mine: list[Piece], reference: list[Piece]) -> str:
     minutes = [piece["cpu_minutes"] for piece in mine if "cpu_minutes" in piece]
     cells = [arm, vector, str(len(mine)), f"{np.mean(minutes):.1f}" if minutes else "–"]
-    pairs = [(a, b) for a in mine for b in reference if a["seed"] == b["seed"]]
-    paired = pairs and arm != _REFERENCE and vector in reference[0]["scores"]
+    ours, theirs = _paired(mine, reference)
+    paired = ours and arm != _REFERENCE and vector in theirs[0]["scores"]
     for target in _TARGETS:
         cells.append(_cell(_bootstrap(mine, vector, target)))
         if paired:
-            ours, theirs = zip(*pairs, strict=True)
-            gain = _bootstrap(list(ours), vector, target)
-            gain = gain - _bootstrap(list(theirs), vector, target)
+            gain = _bootstrap(ours, vector, target)
+            gain = gain - _bootstrap(theirs, vector, target)
             cells.append(_cell(gain, sign="+"))
         else:
             cells.append("–")
@@ -78,20 +119,29 @@ def _row(arm: str, vector: str, mine: list[Piece], reference: list[Piece]) -> st
 
 
 def _bootstrap(pieces: list[Piece], vector: str, target: str) -> Draws:
+    score = _TARGETS[target]
+    truth = np.array(pieces[0]["truth"][target])
+    found = [np.array(piece["scores"][vector][target]) for piece in pieces]
+    return _draws(
+        lambda seed, who: score(truth[who], found[seed][who]),
+        seeds=len(found),
+        patients=len(truth),
+    )
+
+
+def _draws(score: Callable[[int, Index], float], *, seeds: int, patients: int) -> Draws:
     """Return mean scores over seeds: of all, then of draws of seeds and patients.
 
     Draws depend on the number of seeds and patients only, so that two arms with the
     same seeds are compared on the same draws.
     """
-    score = _TARGETS[target]
-    truth = np.array(pieces[0]["truth"][target])
-    found = [np.array(piece["scores"][vector][target]) for piece in pieces]
     rng = numpy_generator(0, "bootstrap")
-    draws = [np.mean([score(truth, one) for one in found])]
+    every = np.arange(patients)
+    draws = [np.mean([score(seed, every) for seed in range(seeds)])]
     for _ in range(_DRAWS):
-        seeds = rng.integers(len(found), size=len(found))
-        who = rng.integers(len(truth), size=len(truth))
-        draws.append(np.mean([score(truth[who], found[k][who]) for k in seeds]))
+        some = rng.integers(seeds, size=seeds)
+        who = rng.integers(patients, size=patients)
+        draws.append(np.mean([score(int(seed), who) for seed in some]))
     return np.array(draws)
 
 
