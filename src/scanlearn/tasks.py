@@ -46,6 +46,9 @@ class Task:
     evaluate
         ``evaluate(run, labels, cohort, tell)`` scores a run against labels: a
         :class:`scanlearn.evaluate.evaluation.Evaluation`.
+    doubt
+        ``doubt(run, cohort, keys, tell)`` says of each scan how little sure the run
+        is, from 0 to 1; empty where a task cannot say.
     panel
         ``Panel(viewer)``: what the Fine-tune dock shows to gather labels, a
         :class:`scanlearn.gui.label_panel.LabelPanel`.
@@ -68,6 +71,7 @@ class Task:
     panel: str
     overlay: str
     result: str
+    doubt: str = ""
 
     def part(self, name: str) -> Any:
         """Import a part, such as ``part("recipe")``."""
@@ -89,6 +93,7 @@ TASKS: dict[str, Task] = {
         panel="scanlearn.gui.painted_panel:PaintedPanel",
         overlay="scanlearn.gui.prediction:label_layers",
         result="scanlearn.gui.class_result:ClassResult",
+        doubt="scanlearn.predict.segmentations:doubt_of_segmentations",
     ),
     "texture": Task(
         title="Texture (emphysema subtypes)",

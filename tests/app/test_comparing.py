@@ -12,7 +12,8 @@ from scanlearn.cli import main
 from scanlearn.compare.study import Comparison
 from scanlearn.config.comparison import parse_comparison
 from scanlearn.errors import BadLabels, BadRun
-from scanlearn.launching import new_finetuning
+from scanlearn.launching import finetuning_config, labels_for, new_finetuning
+from scanlearn.predict.suggesting import suggest
 from scanlearn.recipes.encoder_file import load_encoder, read_card
 from scanlearn.runs.folder import RunFolder
 
@@ -146,3 +147,25 @@ def test_too_few_labels_leave_nothing_behind(settings, tiny_sample, tmp_path):
     with pytest.raises(BadLabels, match="at most 3"):
         Comparison.create(tmp_path / "c", config, tiny_sample / "labels" / "lungs")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_scans_to_label_next_are_those_without_labels(
+    settings, tiny_sample, tmp_path
+):
+    config = finetuning_config(
+        [settings["cohort"]],
+        task="segmentation",
+        preset_name="quick",
+        start_from=settings["start_from"],
+        changes=SMALL,
+    )
+    labels = labels_for(config, tiny_sample / "labels" / "lungs")
+    known, *unknown = labels.patient_keys
+    run = new_finetuning(config, labels.of([known]), tmp_path / "one")
+    list(train_run(run))
+    found = suggest(run, settings["cohort"], count=2)
+    assert len({one.patient for one in found}) == 2
+    assert {one.patient for one in found} <= set(unknown)
+    assert all(0 < one.doubt <= 1 and one.novelty > 0 for one in found)
+    everyone = new_finetuning(config, labels, tmp_path / "all")
+    assert suggest(everyone, settings["cohort"], count=2) == []

@@ -14,6 +14,7 @@ from scanlearn.cli import (
     representation,
     runs,
     scans,
+    suggesting,
     training,
     using,
 )
@@ -53,6 +54,7 @@ for room in (
     using,
     evaluating,
     comparing,
+    suggesting,
     representation,
     released,
     runs,

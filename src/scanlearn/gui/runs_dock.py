@@ -20,6 +20,7 @@ from scanlearn.gui.settings import runs_folder, under_home
 from scanlearn.gui.similar_box import SimilarBox
 from scanlearn.gui.state import shared_state
 from scanlearn.gui.story import STOPPING
+from scanlearn.gui.suggestions_box import SuggestionsBox
 from scanlearn.gui.widgets import button, gate, hint, page, primary, row
 from scanlearn.runs import RunFolder, launch
 
@@ -57,6 +58,7 @@ class RunsDock(QWidget):
         self.notice = Notice()
         self.similar = SimilarBox(napari_viewer)
         self.comparison = ComparisonBox()
+        self.suggestions = SuggestionsBox()
         self.card: RunCard | None = None
         self._wanted: Path | None = None
         self._place = QVBoxLayout()
@@ -87,6 +89,7 @@ class RunsDock(QWidget):
         layout.addLayout(self._place)
         layout.addWidget(self.similar)
         layout.addWidget(self.comparison)
+        layout.addWidget(self.suggestions)
         layout.addStretch(1)
 
     def show_run(self, path: Path) -> None:
@@ -168,6 +171,7 @@ class RunsDock(QWidget):
     def _refresh(self) -> None:
         chosen = self.table.chosen()
         self.comparison.show_run(chosen)
+        self.suggestions.show_run(chosen)
         self.similar.show_run(chosen)
         self.locations.choose_run(chosen)
         nothing = "" if chosen else "Select a run first"

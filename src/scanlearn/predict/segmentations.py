@@ -2,16 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
+from scanlearn.cohort.catalogue import Cohort
 from scanlearn.predict.each_scan import Request, Tell, each_scan
 from scanlearn.predict.saving import save_segmentation
-from scanlearn.predict.segmenting import segmenter_of
+from scanlearn.predict.segmenting import (
+    PROBABILITY_STEPS,
+    SegmentedScan,
+    segmenter_of,
+)
+from scanlearn.runs.events import Step
 from scanlearn.runs.folder import RunFolder
+
+#: Voxels that are background with at least this probability are no one's question.
+_SURE = 0.98
 
 
 def predict_segmentations(run: RunFolder, request: Request, tell: Tell) -> list[Path]:
     """Segment every scan of a request; see :func:`save_segmentation` for the files."""
     segment = partial(segmenter_of(run.path).segment, overlap=request.overlap)
     return each_scan(run, request, segment, save_segmentation, tell)
+
+
+def doubt_of_segmentations(
+    run: RunFolder, cohort: Cohort, keys: Sequence[str], tell: Tell
+) -> dict[str, float]:
+    """Return how little sure a run is of each scan; see :func:`doubt_of`."""
+    segmenter = segmenter_of(run.path)
+    found = {}
+    for number, key in enumerate(keys, start=1):
+        found[key] = doubt_of(segmenter.segment(cohort.scan(key)))
+        tell(Step(step=number, values={"total": float(len(keys))}))
+    return found
+
+
+def doubt_of(found: SegmentedScan) -> float:
+    """Return the mean entropy of the classes where they are in question.
+
+    1 is an even guess between all classes. Voxels that are surely background do not
+    count, so that a large field of view makes no scan look easy.
+    """
+    steps = found.probabilities
+    asked = steps[0] < _SURE * PROBABILITY_STEPS
+    if not asked.any():
+        return 0.0
+    p = steps[:, asked].astype(np.float32)
+    p /= p.sum(axis=0)
+    entropy = -(p * np.log(np.maximum(p, 1e-6))).sum(axis=0)
+    return float(entropy.mean() / np.log(len(steps)))

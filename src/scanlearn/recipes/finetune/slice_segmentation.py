@@ -67,8 +67,8 @@ class SliceSegmentation(Recipe):
         assert isinstance(config.recipe, SegmentationConfig)
         assert config.start_from is not None
         self.config, self.seed = config.recipe, config.engine.seed
-        self.pretrained = config.start_from.name
         encoder, self.card = load_slice_encoder(config.start_from)
+        self.pretrained = config.start_from.name if self.card.trained else ""
         self.cohorts = WorkingCohorts(config.cohorts, None)
         labels = LabelSet.load(run.inputs).for_training()
         self.classes = self.config.classes or classes_of(labels)
@@ -105,10 +105,8 @@ class SliceSegmentation(Recipe):
         encoder = list(self.unet.encoder.parameters())
         inside = set(encoder)
         decoder = [p for p in self.unet.parameters() if p not in inside]
-        return [
-            {"params": decoder},
-            {"params": encoder, "rate": self.config.encoder_rate},
-        ]
+        rate = self.config.encoder_rate if self.pretrained else 1.0
+        return [{"params": decoder}, {"params": encoder, "rate": rate}]
 
     def batches(
         self, first_step: int, engine: EngineConfig, accelerator: Accelerator
