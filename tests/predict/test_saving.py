@@ -92,8 +92,12 @@ def test_volumes_and_summary_agree(result, saved):
         expected = count * 2.5 * 0.8 * 0.7 / 1000
         assert float(row["volume_ml"]) == pytest.approx(expected, abs=1e-3)
     document = json.loads(saved.read_text())
+    grid = document.pop("grid")
+    assert grid["shape"] == list(result.grid.shape)
+    assert np.array_equal(grid["affine"], result.grid.affine)
     assert document == {
         "run": "lungs",
+        "task": "segmentation",
         "scan": "scan-1",
         "source": "nifti",
         "labels": "scan-1_labels.nii.gz",

@@ -93,6 +93,8 @@ class ClassTable(QWidget):
         del self.names[value]
         line = self._rows.pop(value)
         self._lines.removeWidget(line)
+        # Until it is deleted it would lie over what is left.
+        line.hide()
         line.deleteLater()
         self._gate()
 

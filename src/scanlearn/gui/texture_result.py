@@ -71,7 +71,7 @@ class TextureResult(ResultPanel):
         rows = prediction.facts["parts"]
         names = [one.name for one in prediction.classes]
         measured = any(row[_LAA] is not None for row in rows)
-        heads = ["Percent of", *names, *(["LAA-950"] * measured)]
+        heads = ["Percent", *names, *(["LAA-950"] * measured)]
         self.table.setColumnCount(len(heads))
         for column, text in enumerate(heads):
             # The icon tells columns apart where a name is cut.
