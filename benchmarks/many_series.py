@@ -58,9 +58,13 @@ def watched(arguments: list[str], environment: dict[str, str]) -> dict[str, floa
     command = [sys.executable, "-m", "scanlearn", *arguments]
     parent = workers = largest = 0.0
     begin = time.monotonic()
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    ) as process:
+    # A file, for a pipe that nobody empties would fill up and stop the command.
+    with (
+        tempfile.TemporaryFile() as said,
+        subprocess.Popen(
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=said
+        ) as process,
+    ):
         while process.poll() is None:
             try:
                 me = psutil.Process(process.pid)
@@ -71,9 +75,9 @@ def watched(arguments: list[str], environment: dict[str, str]) -> dict[str, floa
             workers = max(workers, sum(sizes))
             largest = max(largest, max(sizes, default=0.0))
             time.sleep(_INTERVAL_S)
-        said = process.stderr.read() if process.stderr else b""
         if process.wait():
-            sys.exit(said.decode())
+            said.seek(0)
+            sys.exit(said.read().decode())
     return {
         "parent_mb": round(parent),
         "workers_mb": round(workers),
