@@ -135,33 +135,46 @@ def main() -> None:
     parser.add_argument("patches", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--methods", nargs="+", default=["deepcluster", "swav"])
-    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--blocks", type=int, nargs="+", default=list(range(BLOCKS)))
+    parser.add_argument(
+        "--every-block",
+        action="store_true",
+        help="score each seed on all blocks; otherwise on one, in turn",
+    )
     given = parser.parse_args()
     patches, classes, blocks = read_blocks(given.patches)
     rows: list[dict[str, Any]] = []
+    arms = [(name, given.steps) for name in given.methods] + [("untrained", 0)]
+    turns = [
+        (seed, block)
+        for seed in range(given.seeds)
+        for block in range(BLOCKS)
+        if given.every_block or block == seed % BLOCKS
+    ]
     with tempfile.TemporaryDirectory() as scratch:
-        for block in given.blocks:
+        cohorts: dict[int, Path] = {}
+        for seed, block in turns:
             test = blocks == block
-            cohort = write_cohort(Path(scratch) / f"block{block}", patches[~test])
-            arms = [(m, given.steps) for m in given.methods] + [("untrained", 0)]
-            for seed in range(given.seeds):
-                for arm, steps in arms:
-                    out = Path(scratch) / f"{arm}-{block}-{seed}"
-                    method = given.methods[0] if arm == "untrained" else arm
-                    run, seconds = trained(
-                        cohort, out, method=method, steps=steps, seed=seed
-                    )
-                    embedder = SliceEmbedder(run)
-                    vectors = embedder.images(patches.astype(np.float32), "HU")
-                    found = scores(vectors, classes, test, seed=seed)
-                    rows += [
-                        {"arm": arm, "block": block, "seed": seed, "labels": n}
-                        | {"balanced_accuracy": values, "cpu_seconds": seconds}
-                        for n, values in found.items()
-                    ]
-                    given.out.write_text(json.dumps(report(rows), indent=1))
+            if block not in cohorts:
+                folder = Path(scratch) / f"block{block}"
+                cohorts[block] = write_cohort(folder, patches[~test])
+            for arm, steps in arms:
+                run, seconds = trained(
+                    cohorts[block],
+                    Path(scratch) / f"{arm}-{block}-{seed}",
+                    method=given.methods[0] if arm == "untrained" else arm,
+                    steps=steps,
+                    seed=seed,
+                )
+                vectors = SliceEmbedder(run).images(patches.astype(np.float32), "HU")
+                found = scores(vectors, classes, test, seed=seed)
+                rows += [
+                    {"arm": arm, "block": block, "seed": seed, "labels": n}
+                    | {"balanced_accuracy": values, "cpu_seconds": seconds}
+                    for n, values in found.items()
+                ]
+                given.out.write_text(json.dumps(report(rows), indent=1))
 
 
 def report(rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -118,7 +118,7 @@ def test_an_imported_trunk_embeds_and_is_trained_on(
     assert answer["run"] == str(out)
     assert "resnet18" in answer["report"][0]
     vectors = embed(RunFolder(out), mixed_cohorts[2]).vectors
-    assert vectors.shape == (12, 4 + 8 + 16 + 32)
+    assert vectors.shape == (12, 2 * (4 + 8 + 16 + 32))
 
 
 def test_what_is_no_trunk_is_refused(tmp_path) -> None:

@@ -15,10 +15,11 @@ from torch.nn import functional as F
 #: Label of a sample that was never assigned.
 UNASSIGNED = -100
 
-#: Rows that are compared with all centroids at once.
-_ROWS = 16_384
+#: Rows that are compared with all centroids at once: their products fit into a cache.
+_ROWS = 2048
 
 
+@torch.no_grad()
 def spherical_kmeans(
     x: Tensor, clusters: int, *, iterations: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
@@ -44,15 +45,28 @@ def spherical_kmeans(
     """
     start = torch.randperm(len(x), generator=generator)[:clusters].to(x.device)
     centroids = x[start]
+    assigned = nearest(x, centroids)
     for _ in range(iterations):
-        centroids = updated_centroids(x, nearest(x, centroids), centroids)
-    return centroids, nearest(x, centroids)
+        before = assigned
+        centroids = updated_centroids(x, before, centroids)
+        assigned = nearest(x, centroids)
+        if torch.equal(assigned, before):
+            break  # nothing would change any more
+    return centroids, assigned
 
 
 def nearest(x: Tensor, centroids: Tensor) -> Tensor:
     """Return the centroid (n,) with the largest inner product."""
-    parts = [(rows @ centroids.T).argmax(dim=1) for rows in x.split(_ROWS)]
-    return torch.cat(parts)
+    products = x.new_empty(min(len(x), _ROWS), len(centroids))
+    found = torch.empty(len(x), dtype=torch.long, device=x.device)
+    for rows, into in zip(x.split(_ROWS), found.split(_ROWS), strict=True):
+        part = torch.mm(rows, centroids.T, out=products[: len(rows)])
+        if x.device.type == "cpu":
+            # NumPy's is five times as fast.
+            into.copy_(torch.from_numpy(part.numpy().argmax(axis=1)))
+        else:
+            torch.argmax(part, dim=1, out=into)
+    return found
 
 
 def updated_centroids(x: Tensor, assigned: Tensor, centroids: Tensor) -> Tensor:

@@ -48,8 +48,7 @@ class SliceEncoder(nn.Module):
     def images(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Map images (n, 1, H, W) to the joined stages (n, F) and the last one's mean.
 
-        The first is the feature that other programs use; the second, (n, C), is what a
-        projection head takes.
+        The first becomes a token; the second, (n, C), is what a projection head takes.
         """
         x = self.tone(x)
         maps = self.trunk(x.contiguous(memory_format=torch.channels_last))
@@ -57,6 +56,17 @@ class SliceEncoder(nn.Module):
         if self.training:
             self.centre(joined.detach())  # its statistics follow the trunk
         return joined, maps[-1].float().mean(dim=(2, 3))
+
+    def describe(self, x: Tensor) -> Tensor:
+        """Map images (n, 1, H, W) to (n, 2 F) for whatever reads frozen features.
+
+        Of each channel of the four stages the mean, then the standard deviation: what
+        is where, and how evenly.
+        """
+        maps = self.trunk(self.tone(x).contiguous(memory_format=torch.channels_last))
+        parts = [torch.std_mean(y.float(), dim=(2, 3), correction=0) for y in maps]
+        means, deviations = [m for _, m in parts], [s for s, _ in parts]
+        return torch.cat([*means, *deviations], dim=1)
 
     def tokens(self, stacks: Tensor, lengths: Tensor) -> Tensor:
         """Map stacks (B, N, H, W) of (B,) slices to unit tokens (B, N, dim).

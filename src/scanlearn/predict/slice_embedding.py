@@ -1,7 +1,7 @@
 """What an encoder of slices makes of scans: a vector for each slice, one for each scan.
 
-The vector of a slice are the averages of the trunk's four stages, each of length 1. The
-holistic vector of a volume is the transformer's.
+The vector of a slice are the means and standard deviations of the trunk's four stages.
+The holistic vector of a volume is the transformer's.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class SliceVectors:
     key, patient
         Whose they are.
     slices
-        (N, F), from the head down; of a radiograph (1, F).
+        (N, 2 F), from the head down; of a radiograph (1, 2 F).
     positions
         (N, 3) middles of the slices, LPS millimetres.
     holistic
@@ -52,7 +52,7 @@ class SliceVectors:
 
     @property
     def mean(self) -> Vectors:
-        """The mean of the slices, (F,)."""
+        """The mean of the slices, (2 F,)."""
         return np.asarray(self.slices.mean(axis=0))
 
 
@@ -89,10 +89,10 @@ class SliceEmbedder:
 
     @torch.inference_mode()
     def images(self, stored: NDArray[np.float32], units: Units) -> Vectors:
-        """Embed square images (n, S, S) of stored intensities: (n, F)."""
+        """Embed square images (n, S, S) of stored intensities: (n, 2 F)."""
         with self._precision():
-            joined, _ = self.encoder.images(self._pixels(stored, units)[:, None])
-        return joined.float().cpu().numpy()
+            found = self.encoder.describe(self._pixels(stored, units)[:, None])
+        return found.float().cpu().numpy()
 
     def _holistic(self, scan: SliceScan) -> Vectors:
         """Take slices as the training did."""

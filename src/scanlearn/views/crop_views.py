@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from scanlearn.randomness import torch_generator
-from scanlearn.views.normalise import normalised
+from scanlearn.views.normalise import normalise_
 
 #: A bias field is a polynomial of this order in each coordinate and in all together.
 _ORDER = 3
@@ -115,20 +115,17 @@ class CropViews:
             [len(x), 1, self.size, self.size],
             align_corners=False,
         )
-        found = x.new_empty(*x.shape[:2], self.size, self.size)
+        x = F.grid_sample(x, grid, padding_mode="border", align_corners=False)
         for n, is_ct in enumerate(hounsfield.tolist()):
-            # Sample by sample and in place: a new tensor for each step of a whole batch
-            # takes longer than the step.
-            one = F.grid_sample(
-                x[n, None], grid[n, None], padding_mode="border", align_corners=False
-            )[0]
+            # In place and sample by sample: a new tensor for each step of a whole
+            # batch takes longer than the step.
             if is_ct:
-                one += draw.shift[n]
+                x[n] += draw.shift[n]
             else:
-                _recoloured(one, draw, n)
-            _noisy(one, draw.noise_std[n], draw.noise_from[n])
-            found[n] = normalised(one)
-        return found
+                _recoloured(x[n], draw, n)
+            _noisy(x[n], draw.noise_std[n], draw.noise_from[n])
+            normalise_(x[n])
+        return x
 
 
 def _recoloured(x: Tensor, draw: CropDraw, n: int) -> None:

@@ -37,6 +37,11 @@ def normalised(x: Tensor) -> Tensor:
     return x / (_SPAN / 2) - 1
 
 
+def normalise_(x: Tensor) -> Tensor:
+    """Do the same in place."""
+    return x.mul_(2 / _SPAN).sub_(1)
+
+
 def knee_of(hu: float | None, units: Units) -> float | None:
     """Return where a knee in HU lies for the network; nowhere if it sees no HU."""
     if hu is None or units != "HU":
