@@ -12,9 +12,8 @@ from scanlearn.config.segmentation import ClassConfig
 class TextureConfig(Frozen):
     """A class at every place of the lungs, from points, regions or patches.
 
-    By default frozen features with logistic regression: on real emphysema patches they
-    beat training the encoder end to end at every number of labels from 1 to about 200 a
-    class.
+    By default frozen features with logistic regression: with few labels on real
+    emphysema patches they did no worse than training end to end, in seconds.
     """
 
     name: Literal["texture"] = "texture"
@@ -38,7 +37,7 @@ class TextureConfig(Frozen):
     method: Literal["auto", "frozen", "full"] = Field(
         default="auto",
         description="frozen: the encoder stays as it is; full: it is trained, too; "
-        "auto: frozen, which was better at every number of labels measured",
+        "auto: frozen, which with few labels was no worse",
     )
     batch: int = Field(default=32, ge=2, description="Places a step, of full")
     optimiser: OptimiserConfig = OptimiserConfig(learning_rate=1e-3, warmup=0.05)

@@ -20,7 +20,9 @@ _EDGES = np.arange(-1010.0, -449.0, 20.0)
 _SIGMAS = (0.6, 1.2, 2.4)
 
 #: Denser tissue is all alike: a vessel or the chest wall must not hide the lung.
-_LOWEST, _HIGHEST = -1024.0, 200.0
+_LOWEST, _HIGHEST = -1024.0, -400.0
+
+_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 def histogram_features(patches: NDArray[np.generic]) -> Floats:
@@ -34,10 +36,12 @@ def histogram_features(patches: NDArray[np.generic]) -> Floats:
 
 
 def texture_features(patches: NDArray[np.generic]) -> Floats:
-    """Return moments of Gaussian derivatives of patches (n, H, W) in HU.
+    """Return quantiles of Gaussian derivatives of patches (n, H, W) in HU.
 
     Of every scale the smoothed patch, the gradient's magnitude, the Laplacian and both
-    eigenvalues of the Hessian; of each mean, standard deviation, skewness, kurtosis.
+    eigenvalues of the Hessian, the larger first; of each the 5th, 25th, 50th, 75th and
+    95th percentile. On emphysema patches these told classes apart far better than
+    moments did, which a few vessels decide.
     """
     x = np.clip(np.asarray(patches, dtype=np.float32), _LOWEST, _HIGHEST)
     columns = []
@@ -53,17 +57,8 @@ def texture_features(patches: NDArray[np.generic]) -> Floats:
         half, root = (yy + xx) / 2, np.sqrt(((yy - xx) / 2) ** 2 + xy**2)
         gradient = np.hypot(at(1, 0), at(0, 1))
         for response in (at(0, 0), gradient, yy + xx, half + root, half - root):
-            columns += _moments(response.reshape(len(x), -1))
+            columns += [*np.quantile(response, _QUANTILES, axis=(1, 2))]
     return np.stack(columns, axis=1).astype(np.float32)
-
-
-def _moments(values: NDArray[np.generic]) -> list[NDArray[np.float64]]:
-    """Return mean, standard deviation, skewness and excess kurtosis of rows."""
-    x = np.asarray(values, dtype=np.float64)
-    mean, spread = x.mean(axis=1), x.std(axis=1)
-    # A patch of one value has no shape of its distribution.
-    z = (x - mean[:, None]) / np.maximum(spread, 1e-3)[:, None]
-    return [mean, spread, (z**3).mean(axis=1), (z**4).mean(axis=1) - 3]
 
 
 def handmade_features(patches: NDArray[np.generic]) -> Floats:
