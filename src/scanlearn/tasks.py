@@ -13,6 +13,7 @@ from pkgutil import resolve_name
 from typing import Any
 
 from scanlearn.config.base import Frozen
+from scanlearn.config.detection import DetectionConfig
 from scanlearn.config.outcome import OutcomeConfig
 from scanlearn.config.run import RunConfig
 from scanlearn.config.segmentation import SegmentationConfig
@@ -94,6 +95,23 @@ TASKS: dict[str, Task] = {
         overlay="scanlearn.gui.prediction:label_layers",
         result="scanlearn.gui.class_result:ClassResult",
         doubt="scanlearn.predict.segmentations:doubt_of_segmentations",
+    ),
+    "detection": Task(
+        title="Detection",
+        about="find nodules from points with a diameter; scans without are welcome",
+        short="det.",
+        config=DetectionConfig,
+        settings=(
+            *("engine.steps", "engine.minutes", "recipe.batch"),
+            *("recipe.within_lungs", "engine.seed"),
+        ),
+        labels="scanlearn.cohort.spheres:collect_spheres",
+        recipe="scanlearn.recipes.finetune.detection:Detection",
+        predict="scanlearn.predict.detections:predict_detections",
+        evaluate="scanlearn.evaluate.detection:evaluate_detection",
+        panel="scanlearn.gui.sphere_panel:SpherePanel",
+        overlay="scanlearn.gui.findings:finding_layers",
+        result="scanlearn.gui.finding_result:FindingResult",
     ),
     "texture": Task(
         title="Texture (emphysema subtypes)",

@@ -56,6 +56,16 @@ def test_every_parameter_that_is_used_learns(unet) -> None:
     assert idle == {name for name in dict(unet.named_parameters()) if last in name}
 
 
+@pytest.mark.parametrize("stride", [1, 2, 4, 8])
+def test_a_stride_ends_the_decoder_sooner(stride) -> None:
+    torch.manual_seed(0)
+    encoder = LocationEncoder(width=2, dim=4, experts=2)
+    unet = LocationUNet(encoder, classes=3, stride=stride).eval()
+    with torch.no_grad():
+        found = unet(torch.randn(1, 1, 16, 32, 16), boxes(1))
+    assert found.shape == (1, 3, 16 // stride, 32 // stride, 16 // stride)
+
+
 def test_coordinates_run_between_the_corners_along_their_own_axes() -> None:
     corners = torch.tensor([[[-1.0, 10.0, 100.0], [1.0, 14.0, 108.0]]])
     maps = coordinate_maps(corners, torch.Size((4, 2, 2)))

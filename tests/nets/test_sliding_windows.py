@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from monai.inferers import sliding_window_inference
 from torch import Tensor
+from torch.nn.functional import avg_pool3d, pad
 
 from scanlearn.nets.sliding_windows import gaussian, sliding_windows, window_starts
 
@@ -123,3 +124,45 @@ def test_weights_fall_from_the_middle_and_are_nowhere_zero(window) -> None:
     assert weight.min() > 0
     assert float(weight.max()) == float(weight[(window // 2,) * 3]) == 1
     torch.testing.assert_close(weight, weight.flip(0, 1, 2))
+
+
+@pytest.mark.parametrize("shape", [(21, 17, 30), (6, 40, 9)])
+def test_a_coarser_network_gives_its_values_on_whole_cells(shape) -> None:
+    volume = torch.rand(shape)
+
+    def pooled(x: Tensor, _: object) -> Tensor:
+        return avg_pool3d(x, 4)
+
+    found = sliding_windows(
+        volume, pooled, window=16, overlap=0.25, stride=4, activation=lambda x: x
+    )
+    missing = [-size % 4 for size in shape]
+    ends = [0, missing[2], 0, missing[1], 0, missing[0]]
+    whole = pad(volume[None, None], ends, mode="replicate")
+    torch.testing.assert_close(found, avg_pool3d(whole, 4)[0])
+
+
+def test_windows_without_anything_wanted_are_left_out() -> None:
+    wanted = torch.zeros(40, 8, 8, dtype=torch.bool)
+    wanted[37, 3, 3] = True
+    seen = []
+
+    def voxelwise(x: Tensor, starts: np.ndarray) -> Tensor:
+        seen.extend(starts[:, 0].tolist())
+        return x
+
+    found = sliding_windows(
+        torch.ones(40, 8, 8),
+        voxelwise,
+        window=8,
+        overlap=0.5,
+        activation=lambda x: x,
+        wanted=wanted,
+    )
+    assert seen == [32]
+    assert float(found[0, 32:].min()) == 1
+    assert float(found[0, :32].abs().max()) == 0
+    with pytest.raises(ValueError, match="nothing is wanted"):
+        sliding_windows(
+            torch.ones(8, 8, 8), voxelwise, window=8, wanted=wanted[:8] & False
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,8 +53,7 @@ def match_labels(source: Path, cohort: Cohort) -> tuple[list[LabelFile], list[Pa
     BadLabels
         If nothing matches, or a scan has two maps.
     """
-    used = {record.key for record in cohort.records()}
-    sources = {key: one for key, one in cohort.sources().items() if key in used}
+    sources = _used_sources(cohort)
     if source.suffix.lower() == ".csv":
         files = _in_table(source, sources)
     else:
@@ -112,16 +111,37 @@ def _is_in(file: Path, scans: set[Path]) -> bool:
     return file in scans or any(parent in scans for parent in file.parents)
 
 
+def keys_of_paths(paths: Iterable[Path], cohort: Cohort) -> dict[Path, str]:
+    """Return the usable scans that the paths of a table name, by path.
+
+    A table may name a slice or a file inside the folder of a series. Paths of no scan
+    are left out.
+    """
+    return _keys_of(paths, _used_sources(cohort))
+
+
+def _keys_of(paths: Iterable[Path], sources: dict[str, Source]) -> dict[Path, str]:
+    by_path = {Path(one.path).resolve(): key for key, one in sources.items()}
+    found = {}
+    for path in paths:
+        keys = [by_path[p] for p in (path, *path.parents) if p in by_path]
+        if keys:
+            found[path] = keys[0]
+    return found
+
+
+def _used_sources(cohort: Cohort) -> dict[str, Source]:
+    used = {record.key for record in cohort.records()}
+    return {key: one for key, one in cohort.sources().items() if key in used}
+
+
 def _in_table(source: Path, sources: dict[str, Source]) -> list[LabelFile]:
     table = read_table(source, task="segmentation")
-    by_path = {Path(one.path).resolve(): key for key, one in sources.items()}
+    keys = _keys_of(table["path"], sources)
     files = {}
     for row in table.to_dict("records"):
-        scan, mask = row["path"], row["mask"]
-        # A table may name a slice or a file inside the folder of a series.
-        keys = [by_path[p] for p in (scan, *scan.parents) if p in by_path]
-        split = str(row.get("split", ""))
-        files[mask] = LabelFile(keys[0] if keys else "", mask, split)
+        key, split = keys.get(row["path"], ""), str(row.get("split", ""))
+        files[row["mask"]] = LabelFile(key, row["mask"], split)
     return list(files.values())
 
 

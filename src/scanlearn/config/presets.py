@@ -143,10 +143,31 @@ _SEGMENTATION: dict[str, dict[str, Any]] = {
     },
 }
 
+_DETECTION: dict[str, dict[str, Any]] = {
+    "quick": {
+        "recipe": {"spacing_mm": 2.0, "width": 4},
+        "engine": {
+            "steps": 600,
+            "save_every": 100,
+            "validate_every": 200,
+            "clip_norm": 1.0,
+        },
+    },
+    "standard": {
+        "engine": {
+            "steps": 4000,
+            "save_every": 200,
+            "validate_every": 400,
+            "clip_norm": 1.0,
+        },
+    },
+}
+
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "drasclr": _DRASCLR,
     "joint": _JOINT,
     "segmentation": _SEGMENTATION,
+    "detection": _DETECTION,
     # Frozen features have no steps; these are of method=full.
     "texture": {
         "quick": {"engine": {"steps": 80, "save_every": 40, "validate_every": 20}},

@@ -7,6 +7,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from scanlearn.config.base import Frozen
+from scanlearn.config.detection import DetectionConfig
 from scanlearn.config.drasclr import DrasclrConfig
 from scanlearn.config.engine import EngineConfig
 from scanlearn.config.joint import JointConfig
@@ -16,7 +17,12 @@ from scanlearn.config.texture import TextureConfig
 from scanlearn.errors import BadConfig
 
 RecipeConfig = Annotated[
-    DrasclrConfig | JointConfig | SegmentationConfig | TextureConfig | OutcomeConfig,
+    DrasclrConfig
+    | JointConfig
+    | SegmentationConfig
+    | DetectionConfig
+    | TextureConfig
+    | OutcomeConfig,
     Field(discriminator="name"),
 ]
 
@@ -58,7 +64,7 @@ def explain(error: ValidationError) -> str:
     """Say in one sentence what pydantic found wrong first."""
     first = error.errors(include_url=False)[0]
     # The tag of the recipe's union is no part of the key that a user writes.
-    tags = {"drasclr", "joint", "segmentation", "texture", "outcome"}
+    tags = {"drasclr", "joint", "segmentation", "detection", "texture", "outcome"}
     key = ".".join(str(part) for part in first["loc"] if part not in tags)
     found = f" (found {first['input']!r})" if first["type"] != "missing" else ""
     message = first["msg"].removeprefix("Value error, ")

@@ -1,16 +1,18 @@
-"""The labelled scans of a fine-tuning: painted layers or a folder of masks."""
+"""The labelled scans of a fine-tuning: layers, a folder of masks or a table."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QListWidget, QListWidgetItem, QWidget
 
 from scanlearn.gui.labels_io import Amount, Painted
+from scanlearn.gui.marking import Marked
 from scanlearn.gui.widgets import shortened
 
-Source = tuple[Painted, Amount] | Path
+Source = tuple[Painted | Marked, Amount] | Path
 
 
 class LabelledList(QListWidget):
@@ -33,7 +35,7 @@ class LabelledList(QListWidget):
         self.sources.append(source)
         self._show()
 
-    def painted(self) -> list[Painted]:
+    def painted(self) -> list[Any]:
         """Return the labels taken from layers."""
         return [source[0] for source in self.sources if isinstance(source, tuple)]
 
@@ -81,6 +83,8 @@ def _described(source: Source) -> tuple[str, str]:
         painted, amount = source
         text = f"✎ {painted.origin.patient} · {amount.short}"
         return text, f"{painted.name}: {amount.meaning}\n{painted.origin.source}"
+    if source.suffix.lower() == ".csv":
+        return f"{shortened(source.name, 24)} · table", str(source)
     masks = sum(1 for file in source.rglob("*.nii*")) if source.is_dir() else 1
     return f"{shortened(source.name, 24)} · {masks} mask{'s' * (masks != 1)}", str(
         source

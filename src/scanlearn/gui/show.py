@@ -15,14 +15,15 @@ from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 from scanlearn.errors import BadScan, ScanlearnError
 from scanlearn.files import written_beside
 from scanlearn.gui.layers import LayerData, Origin, grid_of, labels_layer, origin_of
-from scanlearn.gui.legend import Legend
 from scanlearn.gui.opening import read_entry
 from scanlearn.gui.orientation import show_orientation
 from scanlearn.gui.prediction import onto, prediction_layers
+from scanlearn.gui.result_panel import ResultPanel
 from scanlearn.gui.run_list import undated
 from scanlearn.gui.widgets import heading, hint
 from scanlearn.predict.summary import Prediction, read_prediction
 from scanlearn.scans.geometry import Grid
+from scanlearn.tasks import TASKS
 
 #: Window of a picture, in screen points.
 PICTURE_SIZE = (1500, 950)
@@ -74,52 +75,57 @@ def show_prediction(
     ScanlearnError
         If a file cannot be read, or the prediction lies on another grid.
     """
+    from napari.layers import Labels
+
     data, settings, _ = _read_scan(scan)
     image = viewer.add_image(data, **settings)
     origin, shown = origin_of(image), grid_of(image)
     assert origin is not None
     found, layers = prediction_layers([read_prediction(prediction)], origin, shown)
     *probabilities, overlay = layers
-    for voxels, about, _ in probabilities[:1]:
-        viewer.add_image(voxels, **about)
-    fullest = predicted = viewer.add_labels(overlay[0], **overlay[1])
+    added = [
+        getattr(viewer, f"add_{kind}")(data, **about)
+        for data, about, kind in (*probabilities[:1], overlay)
+    ]
+    fullest = predicted = added[-1]
     if truth is not None:
         voxels, about, _ = _truth_layer(truth, found, origin, shown)
         fullest = viewer.add_labels(voxels, **about)
         fullest.contour = 2
     viewer.layers.selection.active = predicted
     show_orientation(viewer)
-    _show_fullest_slice(viewer, fullest)
+    panel = ResultDock(viewer, found, added, with_truth=truth is not None)
+    if isinstance(fullest, Labels):
+        _show_fullest_slice(viewer, fullest)
     viewer.title = f"{found.run} on {scan.name}"
-    viewer.window.add_dock_widget(
-        ResultPanel(found, with_truth=truth is not None), name="Result", area="right"
-    )
+    viewer.window.add_dock_widget(panel, name="Result", area="right")
 
 
-class ResultPanel(QWidget):
-    """The legend of what is shown."""
+class ResultDock(QWidget):
+    """What the task tells of a result, as in the Predict dock."""
 
     def __init__(
-        self, found: Prediction, *, with_truth: bool, parent: QWidget | None = None
+        self,
+        viewer: Any,
+        found: Prediction,
+        layers: list[Any],
+        *,
+        with_truth: bool,
+        parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        self.legend = Legend()
-        self.legend.show_classes(found.classes)
-        meaning = "Filled: prediction."
-        if with_truth:
-            meaning += " Line: ground truth."
+        self.told: ResultPanel = TASKS[found.task].part("result")(viewer)
+        self.told.show_prediction(found, layers)
         disclaimer = QLabel("Not for clinical use")
         disclaimer.setStyleSheet("font-weight: 600")
         layout = QVBoxLayout(self)
-        for widget in (
-            heading(undated(found.run)),
-            self.legend,
-            hint(meaning),
-            disclaimer,
-        ):
-            layout.addWidget(widget)
+        layout.addWidget(heading(undated(found.run)))
+        layout.addWidget(self.told)
+        if with_truth:
+            layout.addWidget(hint("Filled: prediction. Line: ground truth."))
+        layout.addWidget(disclaimer)
         layout.addStretch(1)
-        self.setMinimumWidth(240)
+        self.setMinimumWidth(280)
 
 
 def take_picture(viewer: Any, path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import log2
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -16,14 +18,25 @@ class LocationUNet(nn.Module):
     and twice 3x3x3 convolution, batch norm, ELU. Below full resolution the stages also
     see the location of every voxel: the left lung looks like the right one, and a tile
     need not show on which side of the body it lies.
+
+    Parameters
+    ----------
+    encoder
+        Its maps are what is decoded.
+    classes
+        Channels of the result.
+    stride
+        Voxels between two places of the result: 1, 2, 4 or 8.
     """
 
-    def __init__(self, encoder: LocationEncoder, *, classes: int) -> None:
+    def __init__(
+        self, encoder: LocationEncoder, *, classes: int, stride: int = 1
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         *skips, channels = encoder.tap_channels
         self.stages = nn.ModuleList()
-        for index, skip in enumerate(reversed(skips)):
+        for index, skip in enumerate(reversed(skips[int(log2(stride)) :])):
             coordinates = 3 if index < len(skips) - 1 else 0
             self.stages.append(_Stage(channels + skip + coordinates, skip))
             channels = skip
@@ -43,17 +56,18 @@ class LocationUNet(nn.Module):
         Returns
         -------
         Tensor
-            (B, classes, D, H, W) logits.
+            (B, classes, D, H, W) logits, every size over the stride.
         """
         # Full-resolution maps of few channels: three times as fast in this layout.
         x = x.contiguous(memory_format=torch.channels_last_3d)
         *skips, x = self.encoder.features(x, boxes.mean(dim=1))
-        for index, skip in enumerate(reversed(skips)):
+        for stage in self.stages:
+            skip = skips.pop()
             x = F.interpolate(x, scale_factor=2, mode="trilinear", align_corners=False)
             parts = [x, skip]
-            if index < len(skips) - 1:
+            if skips:
                 parts.append(coordinate_maps(boxes, skip.shape[2:]).to(x.dtype))
-            x = self.stages[index](torch.cat(parts, dim=1))
+            x = stage(torch.cat(parts, dim=1))
         logits: Tensor = self.head(x)
         return logits
 

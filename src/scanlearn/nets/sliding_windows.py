@@ -28,6 +28,11 @@ def window_starts(size: int, window: int, overlap: float) -> list[int]:
     return [*starts, size - window]
 
 
+def softmax(logits: Tensor) -> Tensor:
+    """Return class probabilities of logits (n, C, ...)."""
+    return logits.softmax(dim=1)
+
+
 @torch.inference_mode()
 def sliding_windows(
     volume: Tensor,
@@ -37,6 +42,9 @@ def sliding_windows(
     overlap: float = 0.5,
     batch: int = 4,
     progress: Progress | None = None,
+    activation: Callable[[Tensor], Tensor] = softmax,
+    stride: int = 1,
+    wanted: Tensor | None = None,
 ) -> Tensor:
     """Blend class probabilities of overlapping windows.
 
@@ -46,7 +54,7 @@ def sliding_windows(
         (D, H, W) network input.
     network
         Takes windows (n, 1, w, w, w) and their first indices (n, 3); gives logits
-        (n, C, w, w, w).
+        (n, C, w, w, w), the last three over ``stride``.
     window
         Side of a window; a smaller volume is padded by repeating its border.
     overlap
@@ -55,32 +63,45 @@ def sliding_windows(
         Windows at once.
     progress
         Told how many windows of how many are done.
+    activation
+        What makes blendable values of logits.
+    stride
+        Voxels between two values of the network, a divisor of the window.
+    wanted
+        (D, H, W), true where values matter: windows without are left out, and values
+        that no window gave are 0. Everywhere when None.
 
     Returns
     -------
     Tensor
-        (C, D, H, W) probabilities, float32, on the volume's device.
+        (C, D, H, W) values, float32, on the volume's device; the last three over
+        ``stride``, an incomplete last cell counting as one.
     """
-    shape = volume.shape
-    padded = _pad(volume, window)
-    places = list(_places(padded.shape, window, overlap))
-    weight = gaussian(window).to(volume.device)
-    total = torch.zeros(padded.shape, device=volume.device)
+    shape = [-(-size // stride) for size in volume.shape]
+    padded = _pad(volume, window, stride)
+    places = list(_places(padded.shape, window, overlap, stride))
+    if wanted is not None:
+        places = [p for p in places if bool(wanted[_box(p, window)].any())]
+    weight = gaussian(window // stride).to(volume.device)
+    cells = [size // stride for size in padded.shape]
+    total = torch.zeros(cells, device=volume.device)
     blended: Tensor | None = None
     for first in range(0, len(places), batch):
         part = places[first : first + batch]
         x = torch.stack([padded[_box(start, window)] for start in part])[:, None]
-        scores = network(x, np.array(part)).float().softmax(dim=1)
+        scores = activation(network(x, np.array(part)).float())
         if blended is None:
-            blended = torch.zeros(scores.shape[1], *padded.shape, device=volume.device)
+            blended = torch.zeros(scores.shape[1], *cells, device=volume.device)
         for start, score in zip(part, scores, strict=True):
-            box = _box(start, window)
+            a, b, c = (first // stride for first in start)
+            box = _box((a, b, c), window // stride)
             blended[(slice(None), *box)] += score * weight
             total[box] += weight
         if progress is not None:
             progress(min(first + batch, len(places)), len(places))
-    assert blended is not None
-    blended /= total
+    if blended is None:
+        raise ValueError("nothing is wanted: no window to look at")
+    blended /= total.clamp_min(torch.finfo(total.dtype).tiny)
     return blended[:, : shape[0], : shape[1], : shape[2]]
 
 
@@ -92,8 +113,8 @@ def gaussian(window: int) -> Tensor:
     return (cube / cube.max()).clamp_min(_LEAST)
 
 
-def _pad(volume: Tensor, window: int) -> Tensor:
-    missing = [max(0, window - size) for size in volume.shape]
+def _pad(volume: Tensor, window: int, stride: int) -> Tensor:
+    missing = [max(window - size, -size % stride) for size in volume.shape]
     if not any(missing):
         return volume
     ends = [0, missing[2], 0, missing[1], 0, missing[0]]
@@ -101,9 +122,14 @@ def _pad(volume: Tensor, window: int) -> Tensor:
 
 
 def _places(
-    shape: torch.Size, window: int, overlap: float
+    shape: torch.Size, window: int, overlap: float, stride: int
 ) -> Iterator[tuple[int, int, int]]:
-    i, j, k = (window_starts(size, window, overlap) for size in shape)
+    # Windows start on whole cells.
+    side = window // stride
+    i, j, k = (
+        [stride * first for first in window_starts(n // stride, side, overlap)]
+        for n in shape
+    )
     return ((a, b, c) for a in i for b in j for c in k)
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,27 +12,11 @@ from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.config.segmentation import ClassConfig
 from scanlearn.errors import BadLabels
 from scanlearn.nets.segmentation_loss import IGNORE
-from scanlearn.randomness import numpy_generator
+from scanlearn.recipes.finetune.held_out import hold_out
 from scanlearn.recipes.finetune.label_tiles import LabelledScan, pool_labels
 
 #: Patients from which some are held out to choose the best checkpoint.
 _ENOUGH_PATIENTS = 5
-
-
-@dataclass(frozen=True)
-class TileNumbers:
-    """Endless batches of tile numbers, this process's share of each."""
-
-    first: int
-    batch: int
-    rank: int
-    world: int
-
-    def __iter__(self) -> Iterator[list[int]]:
-        begin = self.first
-        while True:
-            yield list(range(begin + self.rank, begin + self.batch, self.world))
-            begin += self.batch
 
 
 def classes_of(labels: LabelSet) -> tuple[ClassConfig, ...]:
@@ -70,18 +53,7 @@ def split_patients(
     scans: list[LabelledScan], *, share: float, seed: int
 ) -> tuple[list[LabelledScan], list[LabelledScan]]:
     """Hold out whole patients: whom a table names, else some if there are enough."""
-    out = {scan.patient for scan in scans if scan.split == "val"}
-    kept = {scan.patient for scan in scans if scan.split == "train"}
-    patients = sorted({scan.patient for scan in scans})
-    free = [patient for patient in patients if patient not in kept]
-    if not out and free and len(patients) >= _ENOUGH_PATIENTS and share > 0:
-        count = max(1, round(share * len(patients)))
-        order = numpy_generator(seed, "held out").permutation(free)
-        out = set(order[:count].tolist())
-    return (
-        [scan for scan in scans if scan.patient not in out],
-        [scan for scan in scans if scan.patient in out],
-    )
+    return hold_out(scans, share=share, seed=seed, enough=_ENOUGH_PATIENTS)
 
 
 def mean_dice(

@@ -12,48 +12,41 @@ import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from scanlearn.cohort.label_set import LabelSet
 from scanlearn.cohort.placing import carry_atlas
 from scanlearn.cohort.working import (
-    IntensityUnits,
     WorkingCohorts,
-    WorkingScan,
-    common_units,
 )
 from scanlearn.config.engine import EngineConfig, OptimiserConfig
 from scanlearn.config.run import RunConfig
 from scanlearn.config.segmentation import SegmentationConfig
-from scanlearn.engine.recipe import Batch, Recipe, StepResult, check_share
-from scanlearn.errors import BadCohort
-from scanlearn.nets.location_encoder import LocationEncoder
+from scanlearn.engine.recipe import Batch, Recipe, StepResult
 from scanlearn.nets.location_unet import LocationUNet
 from scanlearn.nets.segmentation_loss import dice_cross_entropy
 from scanlearn.nets.sliding_windows import sliding_windows
 from scanlearn.randomness import numpy_generator, torch_generator
-from scanlearn.recipes.encoder_file import EncoderCard, load_encoder_for_frames
+from scanlearn.recipes.finetune.encoder_start import starting_encoder, units_as_of
 from scanlearn.recipes.finetune.label_tiles import (
     TileSampler,
     cut_labels,
     tile_box,
 )
 from scanlearn.recipes.finetune.labelled_scans import (
-    TileNumbers,
     classes_of,
     labelled_scans,
     mean_dice,
     split_patients,
 )
+from scanlearn.recipes.finetune.network_card import shared_facts
 from scanlearn.recipes.finetune.segmenter_file import SegmenterCard, save_segmenter
+from scanlearn.recipes.finetune.tile_numbers import tile_batches
 from scanlearn.runs.events import Message
 from scanlearn.runs.folder import RunFolder
 from scanlearn.views.affine import AffineViews, apply_affine
 from scanlearn.views.intensity import IntensityViews
 from scanlearn.views.normalise import normalised, shifted
-
-#: Size of a U-Net that starts from nothing.
-_SCRATCH = {"dim": 64, "experts": 4}
 
 #: Changes that leave labels true: no mirroring, for left and right are classes.
 _TURN = AffineViews(rotate_degrees=12.0, shift_voxels=0.0, scale=0.12)
@@ -79,7 +72,9 @@ class Segmentation(Recipe):
         super().__init__()
         assert isinstance(config.recipe, SegmentationConfig)
         self.config, self.seed = config.recipe, config.engine.seed
-        encoder, self.card = _encoder(config)
+        encoder, self.card = starting_encoder(
+            config.start_from, width=self.config.width
+        )
         spacing = min(self.card.spacing_mm) if self.card else self.config.spacing_mm
         self.pretrained = ""
         if config.start_from is not None and self.card and self.card.trained:
@@ -94,7 +89,9 @@ class Segmentation(Recipe):
             self.placed = carry_atlas(self.cohorts, self.atlas, only=keys)
             self.cohorts = self.placed.cohorts
         scans = labelled_scans(labels, self.cohorts, self.classes)
-        self.units = _units([self.cohorts.scans[s.number] for s in scans], self.card)
+        self.units = units_as_of(
+            [self.cohorts.scans[s.number] for s in scans], self.card
+        )
         self.training_scans, self.held_out = split_patients(
             scans, share=self.config.validation, seed=self.seed
         )
@@ -120,24 +117,19 @@ class Segmentation(Recipe):
     ) -> Iterator[Batch]:
         """Yield ``image`` (B, 1, t, t, t), ``labels`` and ``boxes`` (B, 2, 3)."""
         self._rank = accelerator.process_index
-        check_share(self.config.batch, accelerator.num_processes, least=1)
         sampler = TileSampler(
             self.training_scans,
             tile=self.config.tile,
             foreground=self.config.foreground,
         )
         data = _Tiles(self.cohorts, sampler, seed=self.seed)
-        first = first_step * engine.accumulate * self.config.batch
-        numbers = TileNumbers(
-            first, self.config.batch, self._rank, accelerator.num_processes
-        )
-        loader = DataLoader(
+        return tile_batches(
             data,
-            batch_sampler=numbers,
-            num_workers=engine.workers,
-            pin_memory=accelerator.device.type == "cuda",
+            self.config.batch,
+            first_step=first_step,
+            engine=engine,
+            accelerator=accelerator,
         )
-        return iter(loader)
 
     def messages(self) -> list[Message]:
         """Say how the labelled scans were placed in the encoder's atlas."""
@@ -189,17 +181,9 @@ class Segmentation(Recipe):
 
     def export(self, folder: Path, *, step: int) -> None:
         """Write the segmenter with its classes."""
-        encoder, first = self.unet.encoder, self.cohorts.scans[0]
         card = SegmenterCard(
-            width=encoder.tap_channels[0],
-            dim=encoder.dim,
-            experts=encoder.experts,
-            knee=encoder.tone.knee,
+            **shared_facts(self.unet.encoder, self.cohorts.scans[0], self.units),
             tile=self.config.tile,
-            stored_spacing_mm=first.record.spacing_mm,
-            factor=first.factor,
-            units=self.units,
-            frame=first.frame.kind,
             atlas=self.atlas.to_dict() if self.atlas else None,
             classes=self.classes,
             pretrained=self.pretrained,
@@ -227,23 +211,3 @@ class _Tiles(Dataset[Batch]):
             "labels": torch.from_numpy(cut_labels(scan.labels, start, side)),
             "boxes": torch.from_numpy(box),
         }
-
-
-def _encoder(config: RunConfig) -> tuple[LocationEncoder, EncoderCard | None]:
-    if config.start_from is not None:
-        return load_encoder_for_frames(config.start_from)
-    assert isinstance(config.recipe, SegmentationConfig)
-    return LocationEncoder(width=config.recipe.width, **_SCRATCH), None
-
-
-def _units(scans: list[WorkingScan], encoder: EncoderCard | None) -> IntensityUnits:
-    """Return what the intensities of the labelled scans mean, as the encoder's do."""
-    units = common_units(scans)
-    if encoder is not None and encoder.units != units:
-        raise BadCohort(
-            f"The labelled scans' intensities are {units}, those the encoder was "
-            f"trained on {encoder.units}",
-            expected="scans of the encoder's modality",
-            next_step="Choose another pre-training, or start from scratch",
-        )
-    return units

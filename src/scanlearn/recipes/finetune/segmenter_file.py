@@ -3,58 +3,36 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from torch import nn
 
-from scanlearn.anatomy.frames import FrameKind
 from scanlearn.config.joint import TransformerConfig, TrunkConfig
 from scanlearn.config.segmentation import ClassConfig
 from scanlearn.errors import BadRun
-from scanlearn.files import write_text
-from scanlearn.nets.location_encoder import LocationEncoder
 from scanlearn.nets.location_unet import LocationUNet
 from scanlearn.nets.slice_unet import SliceUNet
-from scanlearn.recipes.encoder_file import fill, save_weights
+from scanlearn.recipes.encoder_file import fill
+from scanlearn.recipes.finetune.network_card import (
+    CARD,
+    WEIGHTS,
+    NetworkCard,
+    save_network,
+)
 from scanlearn.recipes.slice_encoder_card import build_slice_encoder
 
-WEIGHTS = "model.safetensors"
-CARD = "model.json"
 
+class SegmenterCard(NetworkCard):
+    """What a prediction must know of a segmenter: beside the network, the classes."""
 
-class SegmenterCard(BaseModel):
-    """What a prediction must know: the network, the grid it works on, the classes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: Literal[1] = 1
     task: Literal["segmentation"] = "segmentation"
     architecture: Literal["location-unet"] = "location-unet"
-    width: int
-    dim: int
-    experts: int
-    #: Of the curve its input passes (``scanlearn.nets.tone_curve``).
-    knee: float | None = None
-    tile: int
-    #: Voxel size of the cohort, and how many of its voxels make a working voxel.
-    stored_spacing_mm: tuple[float, float, float]
-    factor: int
-    units: Literal["HU", "zscore", "unit"]
-    frame: FrameKind
-    #: What locations refer to; None where each scan's own box does.
-    atlas: dict[str, Any] | None = None
     classes: tuple[ClassConfig, ...]
-    #: Name of the pre-training run it started from; empty when from scratch.
-    pretrained: str = ""
-    step: int
 
     def build(self) -> LocationUNet:
         """Make the network, untrained."""
-        encoder = LocationEncoder(
-            width=self.width, dim=self.dim, experts=self.experts, knee=self.knee
-        )
-        return LocationUNet(encoder, classes=len(self.classes) + 1)
+        return LocationUNet(self.encoder(), classes=len(self.classes) + 1)
 
 
 class SliceSegmenterCard(BaseModel):
@@ -97,8 +75,7 @@ _CARDS: TypeAdapter[AnyCard] = TypeAdapter(
 
 def save_segmenter(folder: Path, network: nn.Module, card: AnyCard) -> None:
     """Write both files into a run's ``checkpoints/``."""
-    save_weights(folder / WEIGHTS, network.state_dict())
-    write_text(folder / CARD, card.model_dump_json(indent=1))
+    save_network(folder, network, card)
 
 
 def read_segmenter_card(run: Path) -> AnyCard:

@@ -34,7 +34,6 @@ from scanlearn.randomness import numpy_generator, torch_generator
 from scanlearn.recipes.encoder_file import load_slice_encoder
 from scanlearn.recipes.finetune.label_tiles import LabelledScan
 from scanlearn.recipes.finetune.labelled_scans import (
-    TileNumbers,
     classes_of,
     labelled_scans,
     mean_dice,
@@ -42,6 +41,7 @@ from scanlearn.recipes.finetune.labelled_scans import (
 )
 from scanlearn.recipes.finetune.segmenter_file import SliceSegmenterCard, save_segmenter
 from scanlearn.recipes.finetune.slice_windows import segment_slices
+from scanlearn.recipes.finetune.tile_numbers import TileNumbers
 from scanlearn.recipes.pretrain.slice_batches import pixels_of
 from scanlearn.recipes.slice_encoder_card import SliceEncoderCard
 from scanlearn.runs.folder import RunFolder

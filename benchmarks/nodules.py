@@ -1,0 +1,165 @@
+"""How many nodules are found after a few labelled scans, on phantoms.
+
+Detectors are trained from scratch on 5 and on 20 labelled phantom scans, drawn anew for
+every seed, and judged on other patients: FROC with the hit rule of LUNA16, CPM, average
+precision. Scans without nodules are among both.
+
+Every (scans, seed) is a piece with a file of its own in ``benchmarks/results/``. Pieces
+that are there are not made again, and a training that was interrupted goes on.
+
+Example: python benchmarks/nodules.py --seeds 3
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pickle
+import platform
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from nodule_cohort import SCAN_MM, SPACING_MM, make_cohort, write_labels
+from scanlearn.app import train_run
+from scanlearn.cohort.catalogue import Cohort
+from scanlearn.cohort.spheres import SphereSet, collect_spheres
+from scanlearn.evaluate.judging import judge_scans, score
+from scanlearn.files import write_text
+from scanlearn.launching import finetuning_config, new_finetuning
+from scanlearn.metrics.froc import RATES
+from scanlearn.predict.detecting import Detector
+from scanlearn.randomness import numpy_generator
+from scanlearn.runs.events import Finished
+from scanlearn.runs.folder import RunFolder
+
+RESULTS = Path(__file__).parent / "results" / "nodules"
+PAGE = Path(__file__).parents[1] / "docs" / "detection.md"
+_BEGIN, _END = "<!-- nodules: begin -->\n", "<!-- nodules: end -->\n"
+
+#: Patients to draw labelled scans from, and those that are only tested on.
+POOL, TEST = range(1, 21), range(25, 37)
+BUDGETS = (5, 20)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--work", type=Path, default=Path("nodule_work"))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--batch", type=int, default=8)
+    asked = parser.parse_args()
+    cohort = Cohort(make_cohort(asked.work, max(TEST)))
+    for seed in range(asked.seeds):
+        for budget in BUDGETS:
+            path = RESULTS / f"{budget:02d}_scans_seed_{seed}.json"
+            if not path.exists():
+                found = _piece(asked, cohort, budget, seed)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_text(path, json.dumps(found, indent=1) + "\n")
+            _tell(path)
+    write_table(RESULTS)
+
+
+def _piece(
+    asked: argparse.Namespace, cohort: Cohort, budget: int, seed: int
+) -> dict[str, Any]:
+    run = RunFolder(_train(asked, cohort, budget, seed))
+    table = write_labels(asked.work, list(TEST), asked.work / "test.csv")
+    torch.set_num_threads(1)
+    detector, judged = Detector(run.path), []
+    for item in collect_spheres(table, cohort).items:
+        # Kept one by one: an interrupted judgement goes on too.
+        kept = asked.work / "judged" / run.name / f"{item.scan}.pickle"
+        if not kept.exists():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_bytes(pickle.dumps(judge_scans(detector, cohort, [item])[0]))
+        judged.append(pickle.loads(kept.read_bytes()))
+    found = score(judged)
+    assert found is not None
+    return {
+        "scans": budget,
+        "seed": seed,
+        "labelled_nodules": SphereSet.load(run.inputs).count,
+        "steps": asked.steps,
+        "batch": asked.batch,
+        "spacing_mm": SPACING_MM,
+        "scan_mm": SCAN_MM,
+        "rates": RATES,
+        "scores": asdict(found),
+        "torch": version("torch"),
+        "machine": platform.machine(),
+    }
+
+
+def _train(asked: argparse.Namespace, cohort: Cohort, budget: int, seed: int) -> Path:
+    path = asked.work / "runs" / f"{budget:02d}_{seed}"
+    if not (path / "config.yaml").exists():
+        order = numpy_generator(seed, "labelled").permutation(list(POOL))
+        numbers = sorted(order[:budget].tolist())
+        table = write_labels(asked.work, numbers, asked.work / f"{path.name}.csv")
+        config = finetuning_config(
+            [cohort.path],
+            task="detection",
+            preset_name="quick",
+            start_from=None,
+            changes={
+                # The same number of updates for every budget, none held out.
+                "recipe": {"validation": 0, "batch": asked.batch},
+                "engine": {
+                    "steps": asked.steps,
+                    "seed": seed,
+                    "threads": 1,
+                    "device": "cpu",
+                },
+            },
+        )
+        new_finetuning(config, collect_spheres(table, cohort), path)
+    run = RunFolder(path)
+    if run.state() != "finished":
+        *_, last = train_run(run)
+        if not isinstance(last, Finished):
+            raise SystemExit(getattr(last, "details", "stopped: start again to go on"))
+    return path
+
+
+def write_table(results: Path) -> None:
+    """Put the means over seeds between their marks in ``docs/detection.md``."""
+    pieces = [json.loads(path.read_text("utf-8")) for path in results.glob("*.json")]
+    heads = " | ".join(f"{rate:g}" for rate in RATES)
+    lines = [
+        f"| labelled scans (nodules) | seeds | {heads} | CPM (lowest to highest seed) "
+        "| AP at 0.1 |",
+        "|" + "---|" * (len(RATES) + 4),
+    ]
+    for budget in sorted({piece["scans"] for piece in pieces}):
+        mine = [piece for piece in pieces if piece["scans"] == budget]
+        found = [piece["scores"] for piece in mine]
+        cpm = [one["cpm"] for one in found]
+        rates = np.mean([one["sensitivities"] for one in found], axis=0)
+        labels = sorted(piece["labelled_nodules"] for piece in mine)
+        cells = [
+            f"{budget} ({labels[0]} to {labels[-1]})",
+            str(len(mine)),
+            *(f"{value:.2f}" for value in rates),
+            f"{np.mean(cpm):.2f} ({min(cpm):.2f} to {max(cpm):.2f})",
+            f"{np.mean([one['ap'] for one in found]):.2f}",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    before, rest = PAGE.read_text("utf-8").split(_BEGIN)
+    table = "\n".join(lines) + "\n"
+    PAGE.write_text(before + _BEGIN + table + _END + rest.split(_END)[1], "utf-8")
+
+
+def _tell(path: Path) -> None:
+    found = json.loads(path.read_text("utf-8"))["scores"]
+    rates = " ".join(f"{value:.2f}" for value in found["sensitivities"])
+    print(f"{path.stem}: CPM {found['cpm']:.3f} AP {found['ap']:.3f} at rates {rates}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""The findings of a run on labelled scans, judged one scan after another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scanlearn.cohort.catalogue import Cohort
+from scanlearn.cohort.spheres import LabelledSpheres
+from scanlearn.metrics.average_precision import average_precision
+from scanlearn.metrics.froc import RATES, Judged, cpm_interval, froc, judge
+from scanlearn.predict.detecting import Detector
+from scanlearn.scans.spheres import as_spheres, sphere_iou
+
+#: Bounds of the bins of diameter, in millimetres.
+BINS = ((0, 6), (6, 10), (10, 20), (20, np.inf))
+
+#: Overlap of the average precision that is told.
+OVERLAP = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedScan:
+    """One labelled scan.
+
+    Parameters
+    ----------
+    scan, patient
+        Keys.
+    judged
+        By the rule of LUNA16.
+    scores, overlaps
+        (n,) of the findings, (n, k) intersections over unions with the nodules.
+    """
+
+    scan: str
+    patient: str
+    judged: Judged
+    scores: NDArray[np.float64]
+    overlaps: NDArray[np.float64]
+
+
+def judge_scans(
+    detector: Detector,
+    cohort: Cohort,
+    items: Sequence[LabelledSpheres],
+    *,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[JudgedScan]:
+    """Detect in labelled scans of a cohort, on its grids, and judge."""
+    found = []
+    for number, item in enumerate(items, start=1):
+        findings = detector.detect(cohort.scan(item.scan)).findings
+        spheres = as_spheres([(*f.centre, f.diameter_mm) for f in findings])
+        scores = np.array([f.score for f in findings])
+        found.append(
+            JudgedScan(
+                item.scan,
+                item.patient,
+                judge(spheres, scores, item.spheres),
+                scores,
+                sphere_iou(spheres, item.spheres),
+            )
+        )
+        progress(number, len(items))
+    return found
+
+
+@dataclass(frozen=True)
+class Bin:
+    """How many nodules of some diameters were found.
+
+    Parameters
+    ----------
+    name
+        Such as ``"6 to 10 mm"``.
+    nodules
+        How many there are.
+    sensitivities
+        Share found at each rate of :data:`RATES`, at the thresholds of all sizes.
+    """
+
+    name: str
+    nodules: int
+    sensitivities: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class DetectionScores:
+    """The scores of some judged scans.
+
+    Parameters
+    ----------
+    scans, patients, nodules
+        How many.
+    cpm, interval
+        Competition performance metric, and where 95 % of its bootstrap over patients
+        lies; None for one patient.
+    ap
+        Average precision at an overlap of :data:`OVERLAP`.
+    sensitivities
+        At the rates of :data:`RATES`.
+    threshold
+        Lowest score with at most one false positive a scan.
+    curve
+        False positives a scan and sensitivities of the whole curve.
+    bins
+        By diameter; bins without nodules are left out.
+    """
+
+    scans: int
+    patients: int
+    nodules: int
+    cpm: float
+    interval: tuple[float, float] | None
+    ap: float
+    sensitivities: tuple[float, ...]
+    threshold: float
+    curve: dict[str, list[float]]
+    bins: tuple[Bin, ...]
+
+
+def score(scans: Sequence[JudgedScan]) -> DetectionScores | None:
+    """Return the scores of judged scans; None if they hold no nodule."""
+    curve = froc([scan.judged for scan in scans])
+    if curve is None:
+        return None
+    patients = sorted({scan.patient for scan in scans})
+    by_patient = [[s.judged for s in scans if s.patient == who] for who in patients]
+    ap = average_precision([(s.scores, s.overlaps) for s in scans], overlap=OVERLAP)
+    thresholds = [curve.threshold_at(rate) for rate in RATES]
+    return DetectionScores(
+        scans=len(scans),
+        patients=len(patients),
+        nodules=sum(len(s.judged.hits) for s in scans),
+        cpm=curve.cpm,
+        interval=cpm_interval(by_patient),
+        ap=ap or 0.0,
+        sensitivities=tuple(curve.at(rate) for rate in RATES),
+        threshold=curve.threshold_at(1.0),
+        curve={
+            "rates": curve.rates.tolist(),
+            "sensitivities": curve.sensitivities.tolist(),
+        },
+        bins=tuple(_bins([s.judged for s in scans], thresholds)),
+    )
+
+
+def _bins(scans: Sequence[Judged], thresholds: Collection[float]) -> list[Bin]:
+    hits = np.concatenate([scan.hits for scan in scans])
+    diameters = np.concatenate([scan.diameters for scan in scans])
+    found = []
+    for low, high in BINS:
+        mine = hits[(diameters >= low) & (diameters < high)]
+        if mine.size:
+            shares = tuple(float((mine >= least).mean()) for least in thresholds)
+            found.append(Bin(_name(low, high), mine.size, shares))
+    return found
+
+
+def _name(low: float, high: float) -> str:
+    if not low:
+        return f"below {high:g} mm"
+    return f"{low:g} to {high:g} mm" if np.isfinite(high) else f"{low:g} mm and more"
+
+
+def case(scan: JudgedScan, *, threshold: float) -> dict[str, Any]:
+    """Return one scan as a row: what was found above a score."""
+    return {
+        "scan": scan.scan,
+        "patient": scan.patient,
+        "nodules": len(scan.judged.hits),
+        "found": int((scan.judged.hits >= threshold).sum()),
+        "false_positives": int((scan.judged.false >= threshold).sum()),
+    }
