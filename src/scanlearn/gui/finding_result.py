@@ -66,7 +66,7 @@ class FindingResult(ResultPanel):
         layout.setContentsMargins(0, 0, 0, 0)
         for widget in (
             self.count,
-            labelled("Show from", self.least),
+            labelled("Score ≥", self.least),
             row(QLabel("Score 0"), _gradient(), QLabel("1"), stretch=1),
             self.table,
             hint(_ABOUT),

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 #: Told apart by colour-blind readers, and light where the score is high.
 COLORMAP = "plasma"
 
+#: Read on dark lung and on bright bone alike.
+_TEXT = "#E69F00"
+
 #: A ring this thick, as a share of the diameter, leaves the finding to be seen.
 _RING = 0.08
 
@@ -56,7 +59,7 @@ def findings_layer(
         "border_width": _RING,
         "text": {
             "string": "{score:.2f} · {diameter_mm:.0f} mm",
-            "color": "white",
+            "color": _TEXT,
             "size": 9,
             "anchor": "upper_left",
         },
