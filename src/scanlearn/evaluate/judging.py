@@ -107,7 +107,7 @@ class DetectionScores:
     threshold
         Lowest score with at most one false positive a scan.
     curve
-        False positives a scan and sensitivities of the whole curve.
+        False positives a scan and sensitivities of the curve, as far as the rates go.
     bins
         By diameter; bins without nodules are left out.
     """
@@ -132,6 +132,7 @@ def score(scans: Sequence[JudgedScan]) -> DetectionScores | None:
     patients = sorted({scan.patient for scan in scans})
     by_patient = [[s.judged for s in scans if s.patient == who] for who in patients]
     ap = average_precision([(s.scores, s.overlaps) for s in scans], overlap=OVERLAP)
+    useful = curve.rates <= max(RATES)
     thresholds = [curve.threshold_at(rate) for rate in RATES]
     return DetectionScores(
         scans=len(scans),
@@ -143,8 +144,8 @@ def score(scans: Sequence[JudgedScan]) -> DetectionScores | None:
         sensitivities=tuple(curve.at(rate) for rate in RATES),
         threshold=curve.threshold_at(1.0),
         curve={
-            "rates": curve.rates.tolist(),
-            "sensitivities": curve.sensitivities.tolist(),
+            "rates": curve.rates[useful].tolist(),
+            "sensitivities": curve.sensitivities[useful].tolist(),
         },
         bins=tuple(_bins([s.judged for s in scans], thresholds)),
     )
