@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import pydicom
 from pydicom.dataset import Dataset
@@ -22,6 +22,8 @@ from scanlearn.scans.dicom_tags import PHASE_TAGS, WANTED, Tags
 from scanlearn.scans.scan import Acquisition
 
 Vector = tuple[float, float, float]
+
+_Value = TypeVar("_Value")
 
 
 #: Uncompressed, little-endian: pixel bytes can be taken as they lie in the file.
@@ -112,6 +114,12 @@ class HeaderReader:
 
     def __init__(self) -> None:
         self._series: dict[tuple[str, str], SeriesInfo] = {}
+        # Equal values are one object: a hospital's folder has a million slices.
+        self._values: dict[Any, Any] = {}
+
+    def _once(self, value: _Value) -> _Value:
+        found: _Value = self._values.setdefault(value, value)
+        return found
 
     def read(self, path: Path) -> list[SliceHeader]:
         """Return the slices of a DICOM file; none where it holds no image.
@@ -169,18 +177,20 @@ class HeaderReader:
         bits = tags.whole("BitsAllocated") or 16
         slope, intercept = tags.number("RescaleSlope"), tags.number("RescaleIntercept")
         syntax = str(dataset.file_meta.get("TransferSyntaxUID", "") or "")
+        once = self._once
+        phases = (once((name, tags.text(name))) for name in PHASE_TAGS)
         return SliceHeader(
             path=path,
             series=self._series_of(dataset, tags),
             sop_uid=tags.text("SOPInstanceUID"),
-            sop_class=tags.text("SOPClassUID"),
-            syntax=syntax or _guessed_syntax(dataset),
+            sop_class=once(tags.text("SOPClassUID")),
+            syntax=once(syntax or _guessed_syntax(dataset)),
             frame=0,
             frames=max(1, int(tags.number("NumberOfFrames") or 1)),
             rows=tags.whole("Rows"),
             columns=tags.whole("Columns"),
             samples=tags.whole("SamplesPerPixel") or 1,
-            photometric=tags.text("PhotometricInterpretation"),
+            photometric=once(tags.text("PhotometricInterpretation")),
             bits_allocated=bits,
             bits_stored=tags.whole("BitsStored") or bits,
             signed=signed,
@@ -189,14 +199,16 @@ class HeaderReader:
             slope=slope or 1.0,
             intercept=0.0 if intercept is None else intercept,
             position=tags.numbers("ImagePositionPatient", 3),
-            orientation=tags.numbers("ImageOrientationPatient", 6),
-            pixel_spacing=tags.numbers("PixelSpacing", 2),
-            detector_spacing=tags.numbers("ImagerPixelSpacing", 2)
-            or tags.numbers("NominalScannedPixelSpacing", 2),
+            orientation=once(tags.numbers("ImageOrientationPatient", 6)),
+            pixel_spacing=once(tags.numbers("PixelSpacing", 2)),
+            detector_spacing=once(
+                tags.numbers("ImagerPixelSpacing", 2)
+                or tags.numbers("NominalScannedPixelSpacing", 2)
+            ),
             slice_spacing=tags.number("SpacingBetweenSlices"),
             thickness=tags.number("SliceThickness"),
-            image_type=tuple(tags.text("ImageType").upper().split("\\")),
-            phase=tuple((name, tags.text(name)) for name in PHASE_TAGS),
+            image_type=once(tuple(tags.text("ImageType").upper().split("\\"))),
+            phase=once(tuple(phases)),
             pixel_offset=offset,
             problem=problem,
         )
