@@ -73,6 +73,8 @@ def test_the_button_says_what_is_missing_and_layers_are_drawn_once(
     (tmp_path / "checkpoints" / "encoder.json").write_text("{}")
     box.choose_run(run)
     assert "Add a scan" in box.show_button.toolTip()
+    box.choose_run(RunRow(tmp_path, "pretrain", "joint", "finished"))
+    assert "need no atlas" in box.show_button.toolTip()
     write_job(tmp_path, problems=[])
     found = read_located(tmp_path, origin_at(tmp_path))
     for _ in range(2):

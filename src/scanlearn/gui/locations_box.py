@@ -65,6 +65,8 @@ class LocationsBox(QWidget):
         """Take the run whose locations are to be shown."""
         if run is None or run.kind != "pretrain":
             self.choose([], "Select a pre-training: its encoder has an atlas")
+        elif run.method == "joint":
+            self.choose([], "This run learned from slices, which need no atlas")
         elif not (run.path / "checkpoints" / "encoder.json").exists():
             self.choose([], "The run has saved nothing yet")
         else:
