@@ -137,7 +137,14 @@ def probe(train: list[Any], test: list[Any], facts: dict[str, Rows], key: str) -
     """Fit a linear classifier of scans and return its balanced accuracy."""
     model = make_pipeline(
         StandardScaler(),
-        LogisticRegressionCV(Cs=np.logspace(-4, 1, 6), max_iter=1000),
+        LogisticRegressionCV(
+            Cs=np.logspace(-4, 1, 6),
+            cv=3,
+            l1_ratios=(0.0,),
+            use_legacy_attributes=False,
+            scoring="neg_log_loss",
+            max_iter=1000,
+        ),
     )
     model.fit([v for _, v, _ in train], [facts[name][key] for name, _, _ in train])
     guess = model.predict([v for _, v, _ in test])
