@@ -244,7 +244,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("patches", type=Path)
     parser.add_argument("--out", type=Path, default=Path("emphysema_patches.json"))
-    parser.add_argument("--epochs", type=int, default=45)
+    parser.add_argument("--epochs", type=int, default=24)
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--no-scratch", action="store_true")
     asked = parser.parse_args()
