@@ -113,10 +113,10 @@ def score(y: Outcomes, scores: Floats) -> dict[str, float]:
         return {"concordance": concordance(y, scores[:, 0])}
     if y.kind == "regression":
         guess = scores[:, 0]
-        return {
-            "R2": float(metrics.r2_score(y.value, guess)),
-            "MAE": float(metrics.mean_absolute_error(y.value, guess)),
-        }
+        error = {"MAE": float(metrics.mean_absolute_error(y.value, guess))}
+        if not np.ptp(y.value) > 0:
+            return error  # a share of no variance means nothing
+        return {"R2": float(metrics.r2_score(y.value, guess))} | error
     truth, guess = y.value.astype(int), scores.argmax(axis=1)
     found = {"accuracy": float((truth == guess).mean())}
     if y.kind == "ordinal":
