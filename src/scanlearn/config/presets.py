@@ -9,10 +9,10 @@ _DRASCLR: dict[str, dict[str, Any]] = {
     # A CPU, minutes, tens of scans: patches of the same size in the body at 2 mm, half
     # the channels, and other patients of the batch as negatives, because a queue larger
     # than a small cohort holds little more than the query patient's own keys. Without
-    # the neighbours' loss, which doubles a step's time. docs/evidence.md says what it
-    # gives on phantoms with emphysema: without the knee, vessels drown what is thinner
-    # than lung; the views take noise away as a mark of the patient but leave density
-    # alone, so much noise and no gamma.
+    # the neighbours' loss, which doubles a step's time. The knee is there so that
+    # vessels do not drown what is thinner than lung; the views take noise away as a
+    # mark of the patient but leave density alone, so much noise and no gamma.
+    # docs/evidence.md says how this was chosen and what it gives on phantoms.
     "quick": {
         "recipe": {
             "spacing_mm": 2.0,
