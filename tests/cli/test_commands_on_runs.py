@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from scanlearn.cohort.catalogue import Cohort
+from scanlearn.config.presets import PRESETS
 from scanlearn.launching import new_pretraining, pretraining_config
 from scanlearn.recipes.encoder_file import load_encoder
 from scanlearn.runs.folder import RunFolder
@@ -55,7 +56,7 @@ def test_a_pretraining_of_no_minutes_is_the_baseline(scanlearn, tiny_cohort, tmp
         "recipe": "drasclr",
         "state": "finished",
         "step": 0,
-        "steps": 1500,
+        "steps": PRESETS["drasclr"]["quick"]["engine"]["steps"],
     }
     assert "finished" in scanlearn("runs", tmp_path / "runs").out
     assert "is finished" in scanlearn("resume", out).told()
