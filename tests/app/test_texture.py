@@ -129,7 +129,7 @@ def test_a_frozen_encoder_describes_places_and_travels_with_the_run(
     source = tiny_sample / "scans" / "nifti" / "PHANTOM-0002.nii.gz"
     (summary,) = predict_scans(run, source, tmp_path / "out")
     assert np.asarray(nib.load(read_prediction(summary).labels).dataobj).any()
-    with pytest.raises(BadRun, match="no trained classifier"):
+    with pytest.raises(BadRun, match="no trained model"):
         load_texture(start.path)
 
 

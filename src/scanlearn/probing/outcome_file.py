@@ -7,18 +7,14 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from scanlearn.config.outcome import OutcomeKind
-from scanlearn.errors import BadRun
-from scanlearn.files import write_text
 from scanlearn.probing.describers import describer_of
 from scanlearn.probing.describing import Describer, Features
 from scanlearn.probing.linear import LinearModel
-from scanlearn.recipes.encoder_file import load_weights, save_weights
-
-WEIGHTS = "model.safetensors"
-CARD = "model.json"
+from scanlearn.recipes.encoder_file import load_weights
+from scanlearn.recipes.model_file import WEIGHTS, read_model_card, save_model
 
 
 class OutcomeCard(BaseModel):
@@ -51,8 +47,7 @@ def save_outcome(
         for name, model in models.items()
         for part, x in model.tensors().items()
     }
-    save_weights(folder / WEIGHTS, tensors)
-    write_text(folder / CARD, card.model_dump_json(indent=1))
+    save_model(folder, tensors, card)
 
 
 def load_outcome(run: Path) -> tuple[Describer, dict[str, LinearModel], OutcomeCard]:
@@ -63,17 +58,7 @@ def load_outcome(run: Path) -> tuple[Describer, dict[str, LinearModel], OutcomeC
     BadRun
         If the run has none.
     """
-    path = run / "checkpoints" / CARD
-    try:
-        card = OutcomeCard.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise BadRun(
-            f"{run} has no trained model ({CARD} is missing)",
-            expected="a finished run of 'scanlearn finetune --task outcome'",
-            next_step="Wait for it, or resume it",
-        ) from None
-    except ValidationError as error:
-        raise BadRun(f"{path} cannot be understood: {error}") from None
+    card = read_model_card(run, TypeAdapter(OutcomeCard), task="outcome")
     parts: dict[str, dict[str, torch.Tensor]] = {}
     for name, x in load_weights(run / "checkpoints" / WEIGHTS).items():
         of, part = name.split("/")

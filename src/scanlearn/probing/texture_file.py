@@ -6,18 +6,14 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from scanlearn.config.segmentation import ClassConfig
-from scanlearn.errors import BadRun
-from scanlearn.files import write_text
 from scanlearn.probing.describers import describer_of
 from scanlearn.probing.describing import Describer, Features
 from scanlearn.probing.linear import LinearModel
-from scanlearn.recipes.encoder_file import load_weights, save_weights
-
-WEIGHTS = "model.safetensors"
-CARD = "model.json"
+from scanlearn.recipes.encoder_file import load_weights
+from scanlearn.recipes.model_file import WEIGHTS, read_model_card, save_model
 
 Spacing = tuple[float, float, float]
 
@@ -45,8 +41,7 @@ class TextureCard(BaseModel):
 def save_texture(folder: Path, model: LinearModel, card: TextureCard) -> None:
     """Write both files into a run's ``checkpoints/``."""
     tensors = {name: torch.from_numpy(x) for name, x in model.tensors().items()}
-    save_weights(folder / WEIGHTS, tensors)
-    write_text(folder / CARD, card.model_dump_json(indent=1))
+    save_model(folder, tensors, card)
 
 
 def load_texture(run: Path) -> tuple[Describer, LinearModel, TextureCard]:
@@ -57,17 +52,7 @@ def load_texture(run: Path) -> tuple[Describer, LinearModel, TextureCard]:
     BadRun
         If the run has none.
     """
-    path = run / "checkpoints" / CARD
-    try:
-        card = TextureCard.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise BadRun(
-            f"{run} has no trained classifier ({CARD} is missing)",
-            expected="a finished run of 'scanlearn finetune --task texture'",
-            next_step="Wait for it, or resume it",
-        ) from None
-    except ValidationError as error:
-        raise BadRun(f"{path} cannot be understood: {error}") from None
+    card = read_model_card(run, TypeAdapter(TextureCard), task="texture")
     weights = load_weights(run / "checkpoints" / WEIGHTS)
     model = LinearModel(**{name: x.numpy() for name, x in weights.items()})
     describer = describer_of(card.features, run, card.patch_mm, card.spacing_mm)

@@ -31,13 +31,14 @@ from scanlearn.recipes.finetune.detector_file import DetectorCard
 from scanlearn.recipes.finetune.encoder_start import starting_encoder, units_as_of
 from scanlearn.recipes.finetune.held_out import hold_out
 from scanlearn.recipes.finetune.label_tiles import tile_box
-from scanlearn.recipes.finetune.network_card import save_network, shared_facts
+from scanlearn.recipes.finetune.network_card import shared_facts
 from scanlearn.recipes.finetune.sphere_tiles import (
     SphereSampler,
     SphereScan,
     sphere_scan,
 )
 from scanlearn.recipes.finetune.tile_numbers import tile_batches
+from scanlearn.recipes.model_file import save_model
 from scanlearn.runs.events import Message
 from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.spheres import sphere_iou
@@ -233,7 +234,7 @@ class Detection(Recipe):
             smallest_mm=float(known.min()),
             largest_mm=float(known.max()),
         )
-        save_network(folder, self.network, card)
+        save_model(folder, self.network.state_dict(), card)
 
     def _split(self, labels: SphereSet) -> tuple[list[SphereScan], list[SphereScan]]:
         """Split as the table says, else by patient; a test part is left alone."""

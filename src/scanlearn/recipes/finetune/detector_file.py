@@ -5,14 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from pydantic import TypeAdapter
+
 from scanlearn.nets.location_detector import LocationDetector
 from scanlearn.recipes.encoder_file import fill
-from scanlearn.recipes.finetune.network_card import (
-    CARD,
-    WEIGHTS,
-    NetworkCard,
-    read_network_card,
-)
+from scanlearn.recipes.finetune.network_card import NetworkCard
+from scanlearn.recipes.model_file import CARD, WEIGHTS, read_model_card
 
 
 class DetectorCard(NetworkCard):
@@ -36,7 +34,7 @@ class DetectorCard(NetworkCard):
 
 def load_detector(run: Path) -> tuple[LocationDetector, DetectorCard]:
     """Load a fine-tuned detector, on the CPU, in evaluation mode."""
-    card = read_network_card(run, DetectorCard, task="detection")
+    card = read_model_card(run, TypeAdapter(DetectorCard), task="detection")
     network = card.build()
     fill(network, run, weights=WEIGHTS, card=CARD)
     return network.eval(), card

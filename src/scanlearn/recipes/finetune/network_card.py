@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-from torch import nn
+from pydantic import BaseModel, ConfigDict
 
 from scanlearn.anatomy.frames import FrameKind
 from scanlearn.cohort.working import WorkingScan
-from scanlearn.errors import BadRun
-from scanlearn.files import write_text
 from scanlearn.nets.location_encoder import LocationEncoder
-from scanlearn.recipes.encoder_file import save_weights
-
-WEIGHTS = "model.safetensors"
-CARD = "model.json"
 
 
 class NetworkCard(BaseModel):
@@ -66,30 +58,3 @@ def shared_facts(
         "units": units,
         "frame": scan.frame.kind,
     }
-
-
-def save_network(folder: Path, network: nn.Module, card: BaseModel) -> None:
-    """Write both files into a run's ``checkpoints/``."""
-    save_weights(folder / WEIGHTS, network.state_dict())
-    write_text(folder / CARD, card.model_dump_json(indent=1))
-
-
-def read_network_card(run: Path, kind: type[_Card], *, task: str) -> _Card:
-    """Read a run's ``model.json``, or say that it has no such network.
-
-    Raises
-    ------
-    BadRun
-        If it has none yet, or learned another task.
-    """
-    path = run / "checkpoints" / CARD
-    try:
-        return kind.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise BadRun(
-            f"{run} has no trained model ({CARD} is missing)",
-            expected="a fine-tuning run that has saved at least once",
-            next_step=f"Choose a run made by 'scanlearn finetune --task {task}'",
-        ) from None
-    except ValidationError as error:
-        raise BadRun(f"{path} cannot be understood: {error}") from None

@@ -5,20 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from torch import nn
 
 from scanlearn.config.joint import TransformerConfig, TrunkConfig
 from scanlearn.config.segmentation import ClassConfig
-from scanlearn.errors import BadRun
 from scanlearn.nets.location_unet import LocationUNet
 from scanlearn.nets.slice_unet import SliceUNet
 from scanlearn.recipes.encoder_file import fill
-from scanlearn.recipes.finetune.network_card import (
+from scanlearn.recipes.finetune.network_card import NetworkCard
+from scanlearn.recipes.model_file import (
     CARD,
     WEIGHTS,
-    NetworkCard,
-    save_network,
+    read_model_card,
+    save_model,
 )
 from scanlearn.recipes.slice_encoder_card import build_slice_encoder
 
@@ -75,22 +75,12 @@ _CARDS: TypeAdapter[AnyCard] = TypeAdapter(
 
 def save_segmenter(folder: Path, network: nn.Module, card: AnyCard) -> None:
     """Write both files into a run's ``checkpoints/``."""
-    save_network(folder, network, card)
+    save_model(folder, network.state_dict(), card)
 
 
 def read_segmenter_card(run: Path) -> AnyCard:
     """Read a run's ``model.json``, or say that it has no segmenter yet."""
-    path = run / "checkpoints" / CARD
-    try:
-        return _CARDS.validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise BadRun(
-            f"{run} has no trained segmenter ({CARD} is missing)",
-            expected="a fine-tuning run that has saved at least once",
-            next_step="Choose a run made by 'scanlearn finetune --task segmentation'",
-        ) from None
-    except ValidationError as error:
-        raise BadRun(f"{path} cannot be understood: {error}") from None
+    return read_model_card(run, _CARDS, task="segmentation")
 
 
 def load_segmenter(run: Path) -> tuple[LocationUNet, SegmenterCard]:
