@@ -19,7 +19,7 @@ demo: $(READY)
 	$(BIN)/scanlearn demo --out $(DEMO)
 
 test: $(READY) check
-	OMP_NUM_THREADS=1 $(XVFB) $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(XVFB) $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: $(READY)
 	$(BIN)/ruff check src tests benchmarks

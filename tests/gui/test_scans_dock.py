@@ -4,6 +4,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import nibabel as nib
+import numpy as np
 import pytest
 
 from scanlearn.gui.layers import grid_of, origin_of
@@ -130,3 +132,22 @@ def test_windows_and_views(
 def letters(viewer: Any) -> list[str]:
     edges = ("top_center", "bottom_center", "middle_left", "middle_right")
     return [viewer.canvas.overlays[f"scanlearn_{edge}"].text for edge in edges]
+
+
+def test_a_volume_of_a_4d_file_is_chosen(
+    dock: ScansDock, tmp_path: Path, qtbot: Any, click: Any
+) -> None:
+    voxels = np.arange(6 * 5 * 4 * 3, dtype=np.int16).reshape(6, 5, 4, 3)
+    nib.save(
+        nib.Nifti1Image(voxels, np.diag([-2.0, -2.0, 3.0, 1.0])), tmp_path / "a.nii"
+    )
+    dock.open_path(tmp_path / "a.nii")
+    qtbot.waitUntil(lambda: dock.list.count() == 1, timeout=10_000)
+    dock.list.select_rows([0])
+    assert dock.volume.isVisible()
+    assert dock.volume.total.text() == "of 3"
+    dock.volume.number.setValue(2)
+    click(dock.add_button)
+    qtbot.waitUntil(lambda: len(dock.viewer.layers) == 1, timeout=10_000)
+    shown = np.asarray(dock.viewer.layers[0].data)
+    assert sorted(shown.ravel()) == sorted(voxels[..., 2].ravel())

@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanlearn.config.palette import class_colour
-from scanlearn.errors import BadLabels
 from scanlearn.gui.findings import in_world, see_across_slices
 from scanlearn.gui.labels_io import Amount
 from scanlearn.gui.layers import Origin, origin_of
-from scanlearn.gui.painting import shown_scan
+from scanlearn.gui.painting import scan_to_mark
 from scanlearn.scans.geometry import world_to_patient
 
 _RING = 0.08
@@ -36,15 +35,7 @@ def new_points(viewer: Any, diameter_mm: float) -> Any:
     BadLabels
         If no scan is shown.
     """
-    image = shown_scan(viewer)
-    if image is None:
-        raise BadLabels(
-            "No scan is shown to mark findings on",
-            expected="a scan in the viewer",
-            next_step="Add one under Scans, then press 'New points layer'",
-        )
-    origin = origin_of(image)
-    assert origin is not None
+    _, origin = scan_to_mark(viewer)
     layer = viewer.add_points(
         np.empty((0, 3)),
         name=f"{origin.patient} · mine (points)",

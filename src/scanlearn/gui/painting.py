@@ -12,6 +12,7 @@ from scanlearn.errors import BadLabels
 from scanlearn.gui.layers import (
     CLASSES,
     OVERLAY,
+    Origin,
     class_colormap,
     class_features,
     grid_of,
@@ -26,6 +27,26 @@ def shown_scan(viewer: Any) -> Any | None:
     selected = viewer.layers.selection.active
     candidates = [selected, *reversed(viewer.layers)]
     return next((layer for layer in candidates if is_scan(layer)), None)
+
+
+def scan_to_mark(viewer: Any) -> tuple[Any, Origin]:
+    """Return the layer of the shown scan and where it came from.
+
+    Raises
+    ------
+    BadLabels
+        If no scan is shown.
+    """
+    image = shown_scan(viewer)
+    if image is None:
+        raise BadLabels(
+            "No scan is shown to draw on",
+            expected="a scan in the viewer",
+            next_step="Add one under Scans, then make the layer again",
+        )
+    origin = origin_of(image)
+    assert origin is not None
+    return image, origin
 
 
 def chosen_labels(viewer: Any) -> Any | None:
@@ -43,15 +64,8 @@ def new_labels(viewer: Any, classes: Mapping[int, str]) -> Any:
     BadLabels
         If no scan is shown.
     """
-    image = shown_scan(viewer)
-    if image is None:
-        raise BadLabels(
-            "No scan is shown to paint on",
-            expected="a scan in the viewer",
-            next_step="Add one under Scans, then press 'New label layer'",
-        )
-    origin, grid = origin_of(image), grid_of(image)
-    assert origin is not None
+    image, origin = scan_to_mark(viewer)
+    grid = grid_of(image)
     empty = np.zeros(grid.shape, dtype=np.uint8)
     data, settings, _ = labels_layer(empty, grid, origin, name="mine", classes=classes)
     layer = viewer.add_labels(data, **settings)
@@ -69,15 +83,8 @@ def new_points(viewer: Any, classes: Mapping[int, str]) -> Any:
     BadLabels
         If no scan is shown.
     """
-    image = shown_scan(viewer)
-    if image is None:
-        raise BadLabels(
-            "No scan is shown to mark places on",
-            expected="a scan in the viewer",
-            next_step="Add one under Scans, then press 'New points'",
-        )
-    origin, grid = origin_of(image), grid_of(image)
-    assert origin is not None
+    image, origin = scan_to_mark(viewer)
+    grid = grid_of(image)
     data, settings, _ = points_layer(grid, origin, name="mine", classes=classes)
     layer = viewer.add_points(data, **settings)
     for value in classes:

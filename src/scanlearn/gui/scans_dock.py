@@ -24,6 +24,7 @@ from scanlearn.gui.scan_list import ListedScan, ScanList, summary
 from scanlearn.gui.scan_search import ScanSearch
 from scanlearn.gui.state import count_scans, shared_state
 from scanlearn.gui.view_bar import view_bar
+from scanlearn.gui.volume_choice import VolumeChoice
 from scanlearn.gui.widgets import button, gate, hint, page, row, rule
 from scanlearn.scans.scan import ScanEntry
 
@@ -59,6 +60,7 @@ class ScansDock(QWidget):
             "Show the selected scans in napari; dragging them there does the same",
         )
         self.exclude_button = button("Exclude", self.exclude_or_include)
+        self.volume = VolumeChoice()
         self.notice = Notice()
         self.form = PrepareForm()
         self.lungs = LungPictures()
@@ -83,6 +85,7 @@ class ScansDock(QWidget):
             self.progress,
             self.summary,
             self.checks,
+            self.volume,
             row(self.add_button, self.exclude_button),
             self._bar,
             rule(),
@@ -173,7 +176,7 @@ class ScansDock(QWidget):
     def add_rows(self, rows: list[int]) -> None:
         """Read some of the listed scans and show them; of uneven ones it is asked."""
         entries = [self.list.entries[n] for n in rows if n < self.list.count()]
-        good = [entry for entry in entries if not entry.error]
+        good = [self.volume.chosen(entry) for entry in entries if not entry.error]
         for entry in good:
             if is_uneven(entry) is None:
                 self.reader.read(entry)
@@ -259,6 +262,7 @@ class ScansDock(QWidget):
         )
         chosen = self.list.chosen()
         gate(self.add_button, "" if chosen else nothing)
+        self.volume.show_entry(chosen[0] if len(chosen) == 1 else None)
         rows = [self.list.scans[n] for n in self.list.chosen_rows()]
         left_out = [scan.excluded for scan in rows if not scan.entry.error]
         include = bool(left_out) and all(left_out)

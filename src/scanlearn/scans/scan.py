@@ -31,8 +31,8 @@ class Problem:
 def choose_volume(volumes: int) -> str:
     """Return how another volume, or page, of a file with several is chosen."""
     return (
-        "Choose another with 'scanlearn convert --volume', or in a table with the "
-        f"column volume: 0 to {volumes - 1}"
+        "Choose another in the Scans dock, with 'scanlearn convert --volume', or in a "
+        f"table with the column volume: 0 to {volumes - 1}"
     )
 
 

@@ -28,7 +28,11 @@ from scanlearn.nets.location_detector import LocationDetector
 from scanlearn.randomness import numpy_generator, torch_generator
 from scanlearn.recipes.finetune.detecting import Found, cells_of, find_spheres
 from scanlearn.recipes.finetune.detector_file import DetectorCard
-from scanlearn.recipes.finetune.encoder_start import starting_encoder, units_as_of
+from scanlearn.recipes.finetune.encoder_start import (
+    rated_groups,
+    starting_encoder,
+    units_as_of,
+)
 from scanlearn.recipes.finetune.held_out import hold_out
 from scanlearn.recipes.finetune.label_tiles import tile_box
 from scanlearn.recipes.finetune.network_card import shared_facts
@@ -112,14 +116,9 @@ class Detection(Recipe):
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return the decoder, and unless it is frozen the encoder at its own rate."""
-        # A resumed optimiser knows its parameters by their order alone.
-        encoder = list(self.network.encoder.parameters())
-        inside = set(encoder)
-        head = [p for p in self.network.parameters() if p not in inside]
-        if self.is_frozen:
-            return [{"params": head}]
         rate = self.config.encoder_rate if self.pretrained else 1.0
-        return [{"params": head}, {"params": encoder, "rate": rate}]
+        head, encoder = rated_groups(self.network, self.network.encoder, rate=rate)
+        return [head] if self.is_frozen else [head, encoder]
 
     def train(self, mode: bool = True) -> Self:
         """Train; the statistics of a frozen encoder stay those of its pre-training."""

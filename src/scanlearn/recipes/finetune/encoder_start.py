@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from torch import nn
 
 from scanlearn.cohort.working import IntensityUnits, WorkingScan, common_units
 from scanlearn.errors import BadCohort
@@ -36,3 +39,16 @@ def units_as_of(
             next_step="Choose another pre-training, or start from scratch",
         )
     return units
+
+
+def rated_groups(
+    network: nn.Module, encoder: nn.Module, *, rate: float
+) -> list[dict[str, Any]]:
+    """Return the parameters of a network but its encoder's, and those at their rate.
+
+    The order stays: a resumed optimiser knows its parameters by nothing else.
+    """
+    slow = list(encoder.parameters())
+    inside = set(slow)
+    rest = [p for p in network.parameters() if p not in inside]
+    return [{"params": rest}, {"params": slow, "rate": rate}]

@@ -27,7 +27,11 @@ from scanlearn.nets.location_unet import LocationUNet
 from scanlearn.nets.segmentation_loss import dice_cross_entropy
 from scanlearn.nets.sliding_windows import sliding_windows
 from scanlearn.randomness import numpy_generator, torch_generator
-from scanlearn.recipes.finetune.encoder_start import starting_encoder, units_as_of
+from scanlearn.recipes.finetune.encoder_start import (
+    rated_groups,
+    starting_encoder,
+    units_as_of,
+)
 from scanlearn.recipes.finetune.label_tiles import (
     TileSampler,
     cut_labels,
@@ -105,12 +109,8 @@ class Segmentation(Recipe):
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return the decoder, and the encoder at its own rate."""
-        # A resumed optimiser knows its parameters by their order alone.
-        encoder = list(self.unet.encoder.parameters())
-        inside = set(encoder)
-        decoder = [p for p in self.unet.parameters() if p not in inside]
         rate = self.config.encoder_rate if self.pretrained else 1.0
-        return [{"params": decoder}, {"params": encoder, "rate": rate}]
+        return rated_groups(self.unet, self.unet.encoder, rate=rate)
 
     def batches(
         self, first_step: int, engine: EngineConfig, accelerator: Accelerator

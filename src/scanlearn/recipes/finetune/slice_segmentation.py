@@ -32,6 +32,7 @@ from scanlearn.nets.segmentation_loss import IGNORE, dice_cross_entropy
 from scanlearn.nets.slice_unet import SliceUNet
 from scanlearn.randomness import numpy_generator, torch_generator
 from scanlearn.recipes.encoder_file import load_slice_encoder
+from scanlearn.recipes.finetune.encoder_start import rated_groups
 from scanlearn.recipes.finetune.label_tiles import LabelledScan
 from scanlearn.recipes.finetune.labelled_scans import (
     classes_of,
@@ -101,12 +102,8 @@ class SliceSegmentation(Recipe):
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return the decoder, and the encoder at its own rate."""
-        # A resumed optimiser knows its parameters by their order alone.
-        encoder = list(self.unet.encoder.parameters())
-        inside = set(encoder)
-        decoder = [p for p in self.unet.parameters() if p not in inside]
         rate = self.config.encoder_rate if self.pretrained else 1.0
-        return [{"params": decoder}, {"params": encoder, "rate": rate}]
+        return rated_groups(self.unet, self.unet.encoder, rate=rate)
 
     def batches(
         self, first_step: int, engine: EngineConfig, accelerator: Accelerator
