@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from scanlearn.cohort.fit import default_atlas
+from scanlearn.config.presets import PRESETS
 from scanlearn.config.run import parse_settings
 from scanlearn.errors import BadConfig
 from scanlearn.gui.methods import METHODS
@@ -55,7 +56,8 @@ def test_presets_fill_the_settings(qtbot: Any) -> None:
     form = SettingsForm()
     qtbot.addWidget(form)
     form.show_recipe("drasclr", METHODS["drasclr"])
-    assert form.value("engine.steps") == 1500
+    quick = PRESETS["drasclr"]["quick"]["engine"]["steps"]
+    assert form.value("engine.steps") == quick
     assert form.changes() == {}
     form.presets.setCurrentIndex(form.presets.findData("standard"))
     assert form.value("engine.steps") == 60_000

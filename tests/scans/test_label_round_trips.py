@@ -43,14 +43,18 @@ def prediction(folder, labels, grid, kind):
     write_nifti(file, labels, grid)
     return Prediction(
         run="lungs",
+        task="segmentation",
         scan="scan",
         source=kind,
+        grid=grid,
+        folder=folder,
         labels=file,
-        probabilities=folder / "none.nii.gz",
+        probabilities=None,
         tables=(),
         classes=tuple(FoundClass(n, f"class {n}", 0.0) for n in (1, 2, 3)),
         lungs={},
         cautions=(),
+        facts={},
     )
 
 
