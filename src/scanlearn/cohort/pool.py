@@ -26,6 +26,16 @@ _WORTH_PROCESSES = 3
 #: How long a scheduler may take to answer.
 _PATIENCE_S = 20
 
+_SETTINGS = {
+    # A scan that kills its process is tried once more, not three times.
+    "distributed.scheduler.allowed-failures": 1,
+    # Dask's own diaries would grow for an hour, in every process.
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.log-length": 100,
+    "distributed.admin.low-level-log-length": 100,
+    "distributed.admin.system-monitor.log-length": 100,
+}
+
 
 class Outcome(Generic[Item, Result]):
     """What became of one item: a result, or the error that it raised."""
@@ -135,9 +145,7 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
     import dask
 
     distributed = _distributed()
-    # A scan that kills its process is tried once more, not three times.
-    settings = {"distributed.scheduler.allowed-failures": 1}
-    with dask.config.set(settings):
+    with dask.config.set(_SETTINGS):
         if scheduler is not None:
             try:
                 client = distributed.Client(scheduler, timeout=_PATIENCE_S)
