@@ -99,6 +99,12 @@ def test_scans_are_excluded_and_included_with_a_reason(
     qtbot.waitUntil(dock.exclude_button.isEnabled, timeout=30_000)
     click(dock.exclude_button)
     qtbot.waitUntil(lambda: len(Cohort(cohort)) == 3, timeout=30_000)
+    # What the cohort knows of the fit of atlases comes a moment after it.
+    first = [lambda n=n: dock.list.scans[n].problems[:1] for n in (0, 2)]
+    qtbot.waitUntil(
+        lambda: any(p.code == "registration" for found in first for p in found()),
+        timeout=30_000,
+    )
     dock.list.select_rows([0, 2])
     dock.checks.reason.clear()
     click(dock.exclude_button)
