@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,16 @@ class SphereSet:
     def count(self) -> int:
         """Number of findings in all scans."""
         return sum(len(item.spheres) for item in self.items)
+
+    @property
+    def patient_keys(self) -> tuple[str, ...]:
+        """Keys of the labelled patients, each once, in order."""
+        return tuple(sorted({item.patient for item in self.items}))
+
+    def of(self, patients: Collection[str]) -> SphereSet:
+        """Return the findings of some patients."""
+        items = tuple(item for item in self.items if item.patient in patients)
+        return replace(self, items=items)
 
     def save(self, folder: Path) -> None:
         """Write ``spheres.json``: keys, never names."""
