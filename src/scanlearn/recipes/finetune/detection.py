@@ -13,7 +13,6 @@ from accelerate import Accelerator
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from scanlearn.cohort.placing import carry_atlas
 from scanlearn.cohort.spheres import SphereSet
 from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.config.detection import DetectionConfig
@@ -30,7 +29,7 @@ from scanlearn.recipes.finetune.detecting import Found, cells_of, find_spheres
 from scanlearn.recipes.finetune.detector_file import DetectorCard
 from scanlearn.recipes.finetune.encoder_start import (
     rated_groups,
-    starting_encoder,
+    start_of,
     units_as_of,
 )
 from scanlearn.recipes.finetune.held_out import hold_out
@@ -80,25 +79,23 @@ class Detection(Recipe):
         super().__init__()
         assert isinstance(config.recipe, DetectionConfig)
         self.config, self.seed = config.recipe, config.engine.seed
-        encoder, card = starting_encoder(config.start_from, width=self.config.width)
-        self.pretrained = ""
-        if config.start_from is not None and card and card.trained:
-            self.pretrained = config.start_from.name
-        spacing = min(card.spacing_mm) if card else self.config.spacing_mm
-        self.cohorts = WorkingCohorts(config.cohorts, spacing)
         labels = SphereSet.load(run.inputs)
-        self.atlas = card.located() if card else None
-        self.placed = None
-        if self.atlas is not None:
-            keys = {item.scan for item in labels.items}
-            self.placed = carry_atlas(self.cohorts, self.atlas, only=keys)
-            self.cohorts = self.placed.cohorts
+        start = start_of(
+            config,
+            width=self.config.width,
+            spacing_mm=self.config.spacing_mm,
+            labelled={item.scan for item in labels.items},
+        )
+        self.pretrained = start.pretrained
+        self.cohorts, self.atlas, self.placed = start.cohorts, start.atlas, start.placed
         self.training_scans, self.held_out = self._split(labels)
         mine = [*self.training_scans, *self.held_out]
-        self.units = units_as_of([self.cohorts.scans[s.number] for s in mine], card)
-        self.network = LocationDetector(encoder, stride=self.config.stride)
+        self.units = units_as_of(
+            [self.cohorts.scans[s.number] for s in mine], start.card
+        )
+        self.network = LocationDetector(start.encoder, stride=self.config.stride)
         if self.is_frozen:
-            encoder.requires_grad_(False)
+            start.encoder.requires_grad_(False)
         self._step = self._rank = 0
 
     @property

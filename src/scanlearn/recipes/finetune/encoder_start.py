@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from scanlearn.cohort.working import IntensityUnits, WorkingScan, common_units
+from scanlearn.anatomy.landmarks import Atlas
+from scanlearn.cohort.placing import PlacedCohorts, carry_atlas
+from scanlearn.cohort.working import (
+    IntensityUnits,
+    WorkingCohorts,
+    WorkingScan,
+    common_units,
+)
+from scanlearn.config.run import RunConfig
 from scanlearn.errors import BadCohort
 from scanlearn.nets.location_encoder import LocationEncoder
 from scanlearn.recipes.encoder_file import EncoderCard, load_encoder_for_frames
@@ -17,7 +26,62 @@ from scanlearn.recipes.encoder_file import EncoderCard, load_encoder_for_frames
 _SCRATCH = {"dim": 64, "experts": 4}
 
 
-def starting_encoder(
+@dataclass(frozen=True)
+class Start:
+    """What a fine-tuning on an encoder of patches begins with.
+
+    Parameters
+    ----------
+    encoder, card
+        The network; without a card it is a fresh one.
+    pretrained
+        Name of the run it was trained in; empty from scratch and for an untrained twin.
+    cohorts
+        At the encoder's voxel size, in its atlas where it has one.
+    atlas, placed
+        That atlas, and how the labelled scans lie in it.
+    """
+
+    encoder: LocationEncoder
+    card: EncoderCard | None
+    pretrained: str
+    cohorts: WorkingCohorts
+    atlas: Atlas | None
+    placed: PlacedCohorts | None
+
+
+def start_of(
+    config: RunConfig,
+    *,
+    width: int,
+    spacing_mm: float | None,
+    labelled: Collection[str],
+) -> Start:
+    """Load the encoder of a fine-tuning and the cohorts as it sees them.
+
+    Parameters
+    ----------
+    config
+        The whole configuration.
+    width, spacing_mm
+        Of a training from scratch; an encoder's own are kept.
+    labelled
+        Keys of the labelled scans: no others are placed in the atlas.
+    """
+    encoder, card = _encoder(config.start_from, width=width)
+    spacing = min(card.spacing_mm) if card else spacing_mm
+    pretrained = ""
+    if config.start_from is not None and card and card.trained:
+        pretrained = config.start_from.name
+    cohorts = WorkingCohorts(config.cohorts, spacing)
+    atlas = card.located() if card else None
+    if atlas is None:
+        return Start(encoder, card, pretrained, cohorts, None, None)
+    placed = carry_atlas(cohorts, atlas, only=set(labelled))
+    return Start(encoder, card, pretrained, placed.cohorts, atlas, placed)
+
+
+def _encoder(
     start_from: Path | None, *, width: int
 ) -> tuple[LocationEncoder, EncoderCard | None]:
     """Return the encoder of a run with its card; without a run a fresh one."""

@@ -15,7 +15,6 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from scanlearn.cohort.label_set import LabelSet
-from scanlearn.cohort.placing import carry_atlas
 from scanlearn.cohort.working import (
     WorkingCohorts,
 )
@@ -29,7 +28,7 @@ from scanlearn.nets.sliding_windows import sliding_windows
 from scanlearn.randomness import numpy_generator, torch_generator
 from scanlearn.recipes.finetune.encoder_start import (
     rated_groups,
-    starting_encoder,
+    start_of,
     units_as_of,
 )
 from scanlearn.recipes.finetune.label_tiles import (
@@ -76,22 +75,16 @@ class Segmentation(Recipe):
         super().__init__()
         assert isinstance(config.recipe, SegmentationConfig)
         self.config, self.seed = config.recipe, config.engine.seed
-        encoder, self.card = starting_encoder(
-            config.start_from, width=self.config.width
-        )
-        spacing = min(self.card.spacing_mm) if self.card else self.config.spacing_mm
-        self.pretrained = ""
-        if config.start_from is not None and self.card and self.card.trained:
-            self.pretrained = config.start_from.name
-        self.cohorts = WorkingCohorts(config.cohorts, spacing)
         labels = LabelSet.load(run.inputs).for_training()
         self.classes = self.config.classes or classes_of(labels)
-        self.atlas = self.card.located() if self.card else None
-        self.placed = None
-        if self.atlas is not None:
-            keys = {item.scan for item in labels.items}
-            self.placed = carry_atlas(self.cohorts, self.atlas, only=keys)
-            self.cohorts = self.placed.cohorts
+        start = start_of(
+            config,
+            width=self.config.width,
+            spacing_mm=self.config.spacing_mm,
+            labelled={item.scan for item in labels.items},
+        )
+        self.card, self.pretrained = start.card, start.pretrained
+        self.cohorts, self.atlas, self.placed = start.cohorts, start.atlas, start.placed
         scans = labelled_scans(labels, self.cohorts, self.classes)
         self.units = units_as_of(
             [self.cohorts.scans[s.number] for s in scans], self.card
@@ -99,7 +92,7 @@ class Segmentation(Recipe):
         self.training_scans, self.held_out = split_patients(
             scans, share=self.config.validation, seed=self.seed
         )
-        self.unet = LocationUNet(encoder, classes=len(self.classes) + 1)
+        self.unet = LocationUNet(start.encoder, classes=len(self.classes) + 1)
         self._step = self._rank = 0
 
     @property

@@ -13,7 +13,7 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from scanlearn.cohort.label_set import LabelSet
 from scanlearn.cohort.slices import squared
@@ -26,7 +26,7 @@ from scanlearn.cohort.working import (
 from scanlearn.config.engine import EngineConfig, OptimiserConfig
 from scanlearn.config.run import RunConfig
 from scanlearn.config.segmentation import SegmentationConfig
-from scanlearn.engine.recipe import Batch, Recipe, StepResult, check_share
+from scanlearn.engine.recipe import Batch, Recipe, StepResult
 from scanlearn.errors import BadCohort
 from scanlearn.nets.segmentation_loss import IGNORE, dice_cross_entropy
 from scanlearn.nets.slice_unet import SliceUNet
@@ -42,7 +42,7 @@ from scanlearn.recipes.finetune.labelled_scans import (
 )
 from scanlearn.recipes.finetune.segmenter_file import SliceSegmenterCard, save_segmenter
 from scanlearn.recipes.finetune.slice_windows import segment_slices
-from scanlearn.recipes.finetune.tile_numbers import TileNumbers
+from scanlearn.recipes.finetune.tile_numbers import tile_batches
 from scanlearn.recipes.pretrain.slice_batches import pixels_of
 from scanlearn.recipes.slice_encoder_card import SliceEncoderCard
 from scanlearn.runs.folder import RunFolder
@@ -111,18 +111,14 @@ class SliceSegmentation(Recipe):
         """Yield ``image`` and ``labels`` (B, L, S, S), and ``hu`` (B,)."""
         self._rank = accelerator.process_index
         stacks = max(1, self.config.batch // self.config.neighbours)
-        check_share(stacks, accelerator.num_processes, least=1)
         data = _Stacks(self.cohorts, self.training_scans, self.config, self.seed)
-        first = first_step * engine.accumulate * stacks
-        loader = DataLoader(
+        return tile_batches(
             data,
-            batch_sampler=TileNumbers(
-                first, stacks, self._rank, accelerator.num_processes
-            ),
-            num_workers=engine.workers,
-            pin_memory=accelerator.device.type == "cuda",
+            stacks,
+            first_step=first_step,
+            engine=engine,
+            accelerator=accelerator,
         )
-        return iter(loader)
 
     def before_step(self, step: int, steps: int) -> None:
         """Note the step, whose views are drawn from its own stream."""
