@@ -14,7 +14,7 @@ from scanlearn.predict.embedding import Embedder
 from scanlearn.predict.embedding_file import embed
 from scanlearn.predict.encoder_scans import cohort_scans
 from scanlearn.recipes.encoder_file import load_encoder
-from scanlearn.recipes.registry import make_recipe
+from scanlearn.recipes.finetune.encoder_start import start_of
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,7 @@ def test_a_unet_does_not_start_from_it(dense_run, tiny_cohort) -> None:
         start_from=dense_run.path,
     )
     with pytest.raises(BadRun, match=r"dense encoder.*encoder.architecture=release"):
-        make_recipe(config, dense_run)
+        start_of(config, width=8, spacing_mm=None, labelled=())
 
 
 def test_the_dense_encoder_embeds_like_the_other(dense_run, tiny_cohort) -> None:
