@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,11 +8,9 @@ from hypothesis.extra import numpy as hnp
 from scipy.spatial.distance import cdist
 
 from scanlearn.evaluate.evaluation import remark_on_few, summary_of
-from scanlearn.evaluate.segmentation import (
-    compare_label_maps,
-    dice,
-    surface_distances,
-)
+from scanlearn.evaluate.segmentation import compare_label_maps
+from scanlearn.metrics.overlap import iou
+from scanlearn.metrics.surfaces import surface_distances
 from scanlearn.scans.geometry import Grid
 
 maps = hnp.arrays(np.uint8, (3, 4, 5), elements=st.sampled_from([0, 1, 2, 255]))
@@ -22,7 +18,7 @@ guesses = hnp.arrays(np.uint8, (3, 4, 5), elements=st.sampled_from([0, 1, 2]))
 
 
 @given(truth=maps, guess=guesses)
-def test_dice_counts_labelled_voxels_only(truth, guess):
+def test_overlap_counts_labelled_voxels_only(truth, guess):
     both = mine = theirs = 0
     for t, g in zip(truth.flat, guess.flat, strict=True):
         if t == 255:
@@ -30,11 +26,26 @@ def test_dice_counts_labelled_voxels_only(truth, guess):
         both += t == 1 and g == 1
         mine += g == 1
         theirs += t == 1
-    found = dice(truth, guess, 1)
+    grid = Grid(truth.shape, np.eye(4))
+    found = compare_label_maps(truth, guess, grid, names={1: "a"}, whole=False)["a"]
     if mine + theirs == 0:
-        assert math.isnan(found)
+        assert found["dice"] is None
+        assert found["iou"] == 1
     else:
-        assert found == pytest.approx(2 * both / (mine + theirs))
+        assert found["dice"] == pytest.approx(2 * both / (mine + theirs))
+        assert found["iou"] == pytest.approx(both / (mine + theirs - both))
+    assert found["voxels"] == theirs
+
+
+def test_iou_of_a_volume_is_over_all_its_slices():
+    # One slice is met in full, of the other a third of the union.
+    truth = np.array([[[1, 1], [0, 0]], [[1, 1], [0, 0]]], bool)
+    guess = np.array([[[1, 1], [0, 0]], [[0, 1], [0, 1]]], bool)
+    assert iou(truth, guess) == 3 / 5
+    assert iou(truth, ~truth) == 0
+    nothing = np.zeros_like(truth)
+    assert iou(nothing, nothing) == 1
+    assert iou(truth, nothing) == 0
 
 
 def test_classes_are_compared_by_name():

@@ -24,13 +24,13 @@ from scanlearn.cohort.labels import collect_labels
 from scanlearn.cohort.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import BadConfig
-from scanlearn.evaluate.segmentation import dice
 from scanlearn.launching import (
     finetuning_config,
     new_finetuning,
     new_pretraining,
     pretraining_config,
 )
+from scanlearn.metrics.overlap import dice
 from scanlearn.phantom.sample import write_sample
 from scanlearn.runs.events import Health, Step
 from scanlearn.runs.folder import RunFolder
@@ -203,7 +203,7 @@ def _scores(truth_file: Path, summary: Path) -> dict[str, float]:
     guess, grid = read_label_map(labels)
     truth, _ = read_label_map(truth_file, like=grid)
     names = {1: "right lung", 2: "left lung"}
-    return {name: dice(truth, guess, value) for value, name in names.items()}
+    return {name: dice(truth == value, guess == value) for value, name in names.items()}
 
 
 def _show(

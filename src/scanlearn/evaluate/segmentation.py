@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,8 @@ from scanlearn.evaluate.evaluation import (
     remark_on_few,
     summary_of,
 )
+from scanlearn.metrics.overlap import dice, iou
+from scanlearn.metrics.surfaces import surface_distances
 from scanlearn.predict.each_scan import Tell
 from scanlearn.predict.segmenting import Segmenter, SliceSegmenter, segmenter_of
 from scanlearn.runs.events import Step
@@ -30,57 +31,7 @@ from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.geometry import Grid
 
 #: Scores of a class, in the order they are printed.
-SCORES = ("dice", "surface_mm", "hd95_mm", "true_ml", "predicted_ml")
-
-
-def dice(truth: NDArray[np.generic], guess: NDArray[np.generic], value: int) -> float:
-    """Return the Dice coefficient of one class over labelled voxels.
-
-    Two empty masks give ``nan``: there is nothing to agree on.
-    """
-    known = truth != IGNORED
-    mine, theirs = (guess == value) & known, truth == value
-    total = int(mine.sum()) + int(theirs.sum())
-    return 2 * int((mine & theirs).sum()) / total if total else float("nan")
-
-
-def surface_distances(
-    truth: NDArray[np.bool_], guess: NDArray[np.bool_], grid: Grid
-) -> tuple[float, float]:
-    """Return how far two surfaces are apart, in millimetres.
-
-    Parameters
-    ----------
-    truth, guess
-        Masks on the grid.
-    grid
-        Its axes are taken for orthogonal.
-
-    Returns
-    -------
-    tuple
-        Mean distance over the voxels of both surfaces, and the 95th percentile of the
-        larger direction (Hausdorff); ``nan`` where a mask is empty.
-    """
-    if not truth.any() or not guess.any():
-        return math.nan, math.nan
-    import torch
-    from monai.metrics.hausdorff_distance import compute_hausdorff_distance
-    from monai.metrics.surface_distance import compute_average_surface_distance
-
-    box = _box_of(truth | guess)
-    one, other = (torch.from_numpy(m[box][None, None].copy()) for m in (guess, truth))
-    spacing = [float(mm) for mm in grid.spacing_mm]
-    with warnings.catch_warnings():
-        # monai 1.5 warns of an argument that it gives itself.
-        warnings.simplefilter("ignore", FutureWarning)
-        mean = compute_average_surface_distance(
-            one, other, include_background=True, symmetric=True, spacing=spacing
-        )
-        far = compute_hausdorff_distance(
-            one, other, include_background=True, percentile=95, spacing=spacing
-        )
-    return float(mean), float(far)
+SCORES = ("dice", "iou", "surface_mm", "hd95_mm", "true_ml", "predicted_ml")
 
 
 def compare_label_maps(
@@ -92,6 +43,9 @@ def compare_label_maps(
     whole: bool = True,
 ) -> dict[str, dict[str, float | None]]:
     """Return the scores of each class, by name; None where there is nothing to score.
+
+    Beside them ``voxels`` says how many were labelled with the class: none at all make
+    an IoU of 1 where none were guessed either.
 
     Parameters
     ----------
@@ -110,7 +64,8 @@ def compare_label_maps(
     found = {}
     for value, name in names.items():
         true, guessed = truth == value, guess == value
-        scores: dict[str, float] = {"dice": dice(truth, guess, value)}
+        known = guessed & (truth != IGNORED)
+        scores = {"dice": dice(true, known), "iou": iou(true, known)}
         if whole:
             scores["surface_mm"], scores["hd95_mm"] = surface_distances(
                 true, guessed, grid
@@ -118,6 +73,7 @@ def compare_label_maps(
             scores["true_ml"] = float(true.sum()) * grid.voxel_ml
             scores["predicted_ml"] = float(guessed.sum()) * grid.voxel_ml
         found[name] = {n: _number(scores.get(n, math.nan)) for n in SCORES}
+        found[name]["voxels"] = float(true.sum())
     return found
 
 
@@ -187,6 +143,7 @@ def _summaries(
         summary = summary_of(values)
         if summary is not None:
             found[score] = summary
+    found["support"] = float(sum(case["classes"][name]["voxels"] > 0 for case in cases))
     return found
 
 
@@ -226,16 +183,6 @@ def _remarks(
     remarks += [f"The run did not learn class {value}" for value in unknown]
     remarks.append("Compared on the cohort's grid")
     return remarks
-
-
-def _box_of(mask: NDArray[np.bool_]) -> tuple[slice, ...]:
-    """Return the box around a mask, a voxel wider: surfaces need their outside."""
-    found = []
-    for axis in range(mask.ndim):
-        others = tuple(a for a in range(mask.ndim) if a != axis)
-        inside = np.flatnonzero(mask.any(axis=others))
-        found.append(slice(max(0, inside[0] - 1), inside[-1] + 2))
-    return tuple(found)
 
 
 def _number(value: float) -> float | None:
