@@ -23,7 +23,7 @@ from scanlearn.engine.optimisers import make_optimiser
 from scanlearn.errors import BadCohort, BadConfig, BadRun
 from scanlearn.launching import new_pretraining, pretraining_config
 from scanlearn.recipes.encoder_file import load_encoder, load_slice_encoder
-from scanlearn.recipes.pretrain.cluster_previews import looks_at
+from scanlearn.recipes.pretrain.attention_picture import looks_at
 from scanlearn.recipes.pretrain.joint import Joint
 from scanlearn.runs.events import Health, Message
 from scanlearn.runs.folder import RunFolder
@@ -384,14 +384,16 @@ def test_previews_show_clusters_and_where_the_heads_look(
 ) -> None:
     recipe = make(mixed_cohorts)
     assert recipe.previews(tmp_path, step=0) == []
-    sizes = []
+    sizes, captions = [], []
     for step, _, _ in walk(recipe, 10):
         if step in (3, 9):
             (preview,) = recipe.previews(tmp_path, step=step + 1)
+            captions.append(preview.caption)
             with Image.open(tmp_path / preview.file) as picture:
                 sizes.append(picture.size)
-    # The attention is drawn below, once it is trained.
-    assert "attention" in preview.caption
+    # Clusters of volumes and the attention are drawn below, once they are trained.
+    for word in ("volumes", "attention"):
+        assert [word in caption for caption in captions] == [False, True]
     assert sizes[1][1] > sizes[0][1]
     assert sizes[1][0] == sizes[0][0]
     looks, slices = looks_at(recipe.encoder.eval(), recipe.data)

@@ -15,8 +15,8 @@ from scanlearn.files import written_beside
 from scanlearn.nets.clustering import UNASSIGNED
 from scanlearn.nets.slice_encoder import SliceEncoder
 from scanlearn.randomness import numpy_generator
+from scanlearn.recipes.pretrain.attention_picture import Looks, draw_looks, looks_at
 from scanlearn.recipes.pretrain.slice_batches import SliceData
-from scanlearn.views.normalise import normalised
 
 #: Clusters that are shown, the largest first, and examples of each.
 _CLUSTERS, _EXAMPLES = 6, 8
@@ -30,8 +30,11 @@ _BRIGHTEST = 1264.0
 #: Width of the picture in inches, and pixels an inch.
 _WIDTH, _DPI = 6.2, 100
 
-#: Where the heads of a layer look, and would without offsets: (heads, M) slices.
-Looks = tuple[NDArray[np.floating], NDArray[np.floating]]
+#: Between the clusters of images and those of volumes, in inches.
+_BETWEEN = 0.15
+
+#: Grey values (side, side) of one example.
+Tile = NDArray[np.uint8]
 
 
 def examples(assigned: Tensor, scans: Sequence[str], *, seed: int) -> list[list[int]]:
@@ -64,7 +67,8 @@ def examples(assigned: Tensor, scans: Sequence[str], *, seed: int) -> list[list[
 def draw_clusters(
     path: Path,
     data: SliceData,
-    assigned: Tensor,
+    images: Tensor,
+    volumes: Tensor | None,
     encoder: SliceEncoder | None,
     *,
     seed: int,
@@ -75,8 +79,8 @@ def draw_clusters(
     ----------
     path
         The PNG.
-    data, assigned
-        The images, and the cluster of each.
+    data, images, volumes
+        The samples, and the cluster of each; no volumes while none are grouped.
     encoder
         In evaluation mode, once its transformer is trained.
     seed
@@ -87,84 +91,73 @@ def draw_clusters(
     str
         What the picture shows.
     """
-    scans = [image.record.key for image in data.cohorts.images]
-    rows = [
-        [_tile(data.images([n])["images"][0, 0]) for n in row]
-        for row in examples(assigned, scans, seed=seed)
+    cohorts = data.cohorts
+    sections = [
+        [
+            [_tile(data.images([n])["images"][0, 0]) for n in row]
+            for row in examples(
+                images, [i.record.key for i in cohorts.images], seed=seed
+            )
+        ]
     ]
+    text = "Each row: images that fall into one cluster, the largest above."
+    if volumes is not None:
+        keys = [volume.record.key for volume in cohorts.volumes]
+        sections.append(
+            [
+                [_middle_tile(data, n) for n in row]
+                for row in examples(volumes, keys, seed=seed)
+            ]
+        )
+        text += " Then the same of volumes, by their middle slices."
     looks: list[Looks] = []
     slices = 0
     if encoder is not None:
         looks, slices = looks_at(encoder, data)
-    _write(path, rows, looks, slices)
-    text = "Each row: images that fall into one cluster, the largest above."
-    if looks:
         text += " Below: where each head of the attention looks in one volume."
+    _write(path, [rows for rows in sections if rows], looks, slices)
     return text
 
 
-@torch.no_grad()
-def looks_at(encoder: SliceEncoder, data: SliceData) -> tuple[list[Looks], int]:
-    """Return where the heads look in the volume of most slices, and how many it has."""
-    sizes = [len(volume.indices) for volume in data.cohorts.volumes]
-    number = max(range(len(sizes)), key=sizes.__getitem__)
-    device = encoder.project.weight.device
-    stack = data.stacks([number])
-    lengths = stack["lengths"].to(device)
-    tokens = encoder.tokens(normalised(stack["volumes"].to(device)), lengths)
-    found = encoder.transformer.looks(tokens, lengths)
-    arrays = [(where[0].cpu().numpy(), rest[0].cpu().numpy()) for where, rest in found]
-    return arrays, sizes[number]
-
-
 def _write(
-    path: Path, rows: list[list[NDArray[np.uint8]]], looks: list[Looks], slices: int
+    path: Path, sections: list[list[list[Tile]]], looks: list[Looks], slices: int
 ) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    sheet = _sheet(rows)
-    tall = _WIDTH * sheet.shape[0] / sheet.shape[1]
+    sheets = [_sheet(rows) for rows in sections]
+    talls = [_WIDTH * sheet.shape[0] / sheet.shape[1] for sheet in sheets]
+    between = _BETWEEN * (len(sheets) - 1)
     heads = sum(len(where) for where, _ in looks)
     below = 0.7 + 0.12 * heads if looks else 0.0
-    figure = Figure(figsize=(_WIDTH, tall + below), dpi=_DPI)
+    whole = sum(talls) + between + below
+    figure = Figure(figsize=(_WIDTH, whole), dpi=_DPI)
     FigureCanvasAgg(figure)
-    whole = tall + below
-    top = figure.add_axes((0, below / whole, 1, tall / whole))
-    top.imshow(sheet, cmap="gray", vmin=0, vmax=255)
-    top.set_axis_off()
+    top = whole
+    for sheet, tall in zip(sheets, talls, strict=True):
+        axes = figure.add_axes((0, (top - tall) / whole, 1, tall / whole))
+        axes.imshow(sheet, cmap="gray", vmin=0, vmax=255)
+        axes.set_axis_off()
+        top -= tall + _BETWEEN
     if looks:
         axes = figure.add_axes((0.14, 0.5 / whole, 0.82, (below - 0.6) / whole))
-        _draw_looks(axes, looks, slices)
+        draw_looks(axes, looks, slices)
     with written_beside(path) as draft:
         figure.savefig(draft, format="png")
 
 
-def _draw_looks(axes: object, looks: Sequence[Looks], slices: int) -> None:
-    """Draw a line a head: grey where it would look, blue where it does."""
-    line, ticks = 0, []
-    for layer, (where, rest) in enumerate(looks, start=1):
-        ticks.append((line + (len(where) - 1) / 2, f"layer {layer}"))
-        for own, still in zip(where, rest, strict=True):
-            y = np.full(len(own), line)
-            axes.plot([still, own], [y, y], color="0.7", linewidth=1)  # type: ignore[attr-defined]
-            axes.plot(still, y, "|", color="0.6", markersize=5)  # type: ignore[attr-defined]
-            axes.plot(own, y, "o", color="#1f77b4", markersize=3)  # type: ignore[attr-defined]
-            line += 1
-    axes.set_yticks(*zip(*ticks, strict=True))  # type: ignore[attr-defined]
-    axes.set_ylim(line - 0.3, -0.7)  # type: ignore[attr-defined]
-    axes.set_xlim(-0.5, slices - 0.5)  # type: ignore[attr-defined]
-    axes.set_xlabel("slice, from the head down", fontsize=8)  # type: ignore[attr-defined]
-    axes.tick_params(labelsize=8)  # type: ignore[attr-defined]
+def _middle_tile(data: SliceData, number: int) -> Tile:
+    stack = data.stacks([number])["volumes"][0]
+    return _tile(stack[len(stack) // 2])
 
 
-def _tile(pixels: Tensor) -> NDArray[np.uint8]:
+def _tile(pixels: Tensor) -> Tile:
     grey = (pixels / _BRIGHTEST * 255).clamp(0, 255).to(torch.uint8).cpu().numpy()
     image = Image.fromarray(grey).resize((_TILE, _TILE), Image.Resampling.BICUBIC)
     return np.asarray(image)
 
 
-def _sheet(rows: list[list[NDArray[np.uint8]]]) -> NDArray[np.uint8]:
+def _sheet(rows: list[list[Tile]]) -> Tile:
     step = _TILE + _GAP
     sheet = np.full((len(rows) * step + _GAP, _EXAMPLES * step + _GAP), 255, np.uint8)
     for i, row in enumerate(rows):

@@ -269,14 +269,15 @@ class Joint(Recipe):
         return self.meter.report(step, self.uses())
 
     def previews(self, folder: Path, *, step: int) -> list[Preview]:
-        """Draw examples of the images' clusters, and where the heads look."""
+        """Draw examples of the clusters, and where the heads look."""
         if step == 0 or not self.by_image.epoch:
             return []
-        name = f"clusters_{step:07}.png"
+        name, volumes = f"clusters_{step:07}.png", self.by_volume
         caption = draw_clusters(
             folder / name,
             self.data,
             self.by_image.assigned,
+            volumes.assigned if volumes is not None and volumes.epoch else None,
             self.encoder.eval() if self._trained_transformer(step) else None,
             seed=self.seed,
         )
