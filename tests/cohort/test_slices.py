@@ -10,9 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.slices import Image, SliceCohorts, even, slice_cohorts, squared
+from scanlearn.cohort.slices import (
+    Image,
+    SliceCohorts,
+    even,
+    slice_cohorts,
+    square_grid,
+    squared,
+)
 from scanlearn.config.joint import JointConfig
 from scanlearn.errors import BadCohort
+from scanlearn.scans.picture import picture_grid
 
 
 def test_every_sample_has_one_number_in_the_whole_training(mixed_cohorts) -> None:
@@ -75,3 +83,28 @@ def test_one_patient_is_too_few(mixed_cohorts, tmp_path) -> None:
         sidecar.unlink()
     with pytest.raises(BadCohort, match="1 patient"):
         slice_cohorts([copy], JointConfig())
+
+
+@given(
+    rows=st.integers(1, 60),
+    columns=st.integers(1, 60),
+    side=st.integers(1, 90),
+    spacing=st.tuples(st.floats(0.1, 3), st.floats(0.1, 3)),
+)
+def test_a_square_keeps_its_outer_edges_whatever_its_pixels(
+    rows, columns, side, spacing
+) -> None:
+    grid = picture_grid(rows, columns, spacing_mm=spacing)
+    square = square_grid(grid, side)
+    assert square.shape == (1, side, side)
+    longest = max(rows, columns)
+    top, left = (longest - rows) // 2, (longest - columns) // 2
+    # Edges lie half a pixel outside of the first and the last pixel's centre.
+    edges = [[0, -0.5, -0.5], [0, side - 0.5, side - 0.5]]
+    wanted = [
+        [0, -top - 0.5, -left - 0.5],
+        [0, longest - top - 0.5, longest - left - 0.5],
+    ]
+    np.testing.assert_allclose(
+        square.to_patient(edges), grid.to_patient(wanted), atol=1e-6
+    )

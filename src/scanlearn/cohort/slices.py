@@ -17,6 +17,7 @@ from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.record import ScanRecord
 from scanlearn.config.joint import JointConfig
 from scanlearn.errors import BadCohort
+from scanlearn.scans.geometry import Grid
 
 Slice = NDArray[np.float32]
 
@@ -137,3 +138,26 @@ def squared(slices: Slice, outside: float) -> Slice:
     top, left = (side - height) // 2, (side - width) // 2
     pads = ((0, 0), (top, side - height - top), (left, side - width - left))
     return np.pad(slices, pads, constant_values=np.float32(outside))
+
+
+def square_grid(grid: Grid, side: int) -> Grid:
+    """Return where the pixels lie of slices that were :func:`squared`, then resized.
+
+    Parameters
+    ----------
+    grid
+        Of the slices (n, H, W) before.
+    side
+        Rows and columns after; the square's outer edges stay where they are.
+    """
+    height, width = grid.shape[1:]
+    longest = max(height, width)
+    factor = longest / side
+    affine = grid.affine.copy()
+    affine[:3, 1:3] *= factor
+    # The square's edge stays in place, so the first pixel's centre moves.
+    edge = (factor - 1) / 2
+    rows, columns = (longest - height) // 2, (longest - width) // 2
+    first = np.array([0, edge - rows, edge - columns])
+    affine[:3, 3] = grid.to_patient(first)
+    return Grid((grid.shape[0], side, side), affine)
