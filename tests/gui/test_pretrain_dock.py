@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from qtpy.QtCore import Qt
 
 from scanlearn.cohort.fit import default_atlas
 from scanlearn.config.presets import PRESETS
@@ -114,6 +115,33 @@ def test_training_is_started_watched_and_finished(
     assert card.sentence.text() == "It learns."
     assert card.progress.text() == "Finished: 30 steps · best dice 0.50"
     assert ready.start_button.isEnabled()
+
+
+def test_one_training_can_learn_from_several_cohorts(
+    ready: PretrainDock,
+    prepared: Path,
+    tmp_path: Path,
+    places: SimpleNamespace,
+    click: Any,
+    qtbot: Any,
+) -> None:
+    assert not ready.more.isVisible()  # there is no other
+    other = Path(shutil.copytree(prepared, tmp_path / "other hospital"))
+    ready.cohorts.open(other)
+    assert ready.more.isVisible()
+    assert "2 scans" in ready.plan.numbers.text()
+    (item,) = ready.more._items()
+    assert item.text() == f"{prepared.name} · 2 scans"
+    item.setCheckState(Qt.CheckState.Checked)
+    assert "4 scans" in ready.plan.numbers.text()
+    ready.state.cohorts_changed.emit()  # another dock prepared something
+    assert ready.more.chosen == (prepared,)
+    click(ready.methods.buttons()[1])
+    click(ready.start_button)
+    with qtbot.waitSignal(started(ready, qtbot).ended, timeout=20_000):
+        pass
+    (run,) = find_runs(places.runs)
+    assert run.config().cohorts == (other, prepared)
 
 
 def test_the_joint_method_is_chosen_with_its_clustering(

@@ -194,6 +194,7 @@ class FinetuneDock(QWidget):
         self.plan.show_plan(
             asked,
             key=replace(asked, labels=None),
+            cohorts=[cohort],
             scans=self.cohorts.scans(),
             steps=self.form.value("engine.steps"),
             minutes=self.form.value("engine.minutes"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,16 +63,20 @@ class PlanBox(QFrame):
         plan: Any,
         *,
         key: Any,
+        cohorts: Sequence[Path],
         scans: int,
         steps: int,
         minutes: float | None,
         missing: str,
     ) -> None:
-        """Show the numbers of what would be started; see :class:`PaceLine`."""
+        """Show the numbers of what would be started; see :class:`PaceLine`.
+
+        The scans are those of the cohorts that it would use.
+        """
         limit = f", at most {minutes:g} min" if minutes is not None else ""
         noun = "scan" if scans == 1 else "scans"
         if (key, scans) != self._measured:
-            self._measured, self._size = (key, scans), _size(plan.cohort)
+            self._measured, self._size = (key, scans), _size(cohorts)
         self.numbers.setText(
             f"{scans:,} {noun} · {self._size} on disk\n{steps:,} steps{limit}"
         )
@@ -91,5 +96,6 @@ class PlanBox(QFrame):
         self.device.setText(f"The device could not be asked for: {failure.error}")
 
 
-def _size(cohort: Path) -> str:
-    return amount(sum(file.stat().st_size for file in (cohort / "scans").glob("*.npy")))
+def _size(cohorts: Sequence[Path]) -> str:
+    files = [file for cohort in cohorts for file in (cohort / "scans").glob("*.npy")]
+    return amount(sum(file.stat().st_size for file in files))

@@ -17,6 +17,7 @@ from scanlearn.gui.cohort_box import CohortBox
 from scanlearn.gui.cohort_fits import fits_of
 from scanlearn.gui.locations_box import LocationsBox
 from scanlearn.gui.methods import METHODS
+from scanlearn.gui.more_cohorts import MoreCohorts
 from scanlearn.gui.notice import Notice
 from scanlearn.gui.pace_line import PaceLine
 from scanlearn.gui.plan_box import PlanBox
@@ -33,6 +34,9 @@ _ABOUT = (
     "are few; compare with from scratch."
 )
 
+#: Of what stands below a choice, in screen points.
+_INDENT = 24
+
 #: Fewer patients leave nothing to tell apart.
 FEWEST_SCANS = 2
 
@@ -42,7 +46,7 @@ class Pretraining:
     """What the dock asks for; ``changes`` are laid over the preset."""
 
     path: Path
-    cohort: Path
+    cohorts: tuple[Path, ...]
     method: str
     preset: str
     changes: Mapping[str, Any]
@@ -56,6 +60,7 @@ class PretrainDock(QWidget):
         self.viewer = napari_viewer
         self.state = shared_state()
         self.cohorts = CohortBox()
+        self.more = MoreCohorts()
         self.methods = QButtonGroup(self)
         self.form = SettingsForm()
         self.fits = hint()
@@ -66,20 +71,23 @@ class PretrainDock(QWidget):
         self.notice = Notice()
         self.slot = RunSlot("pretrain")
         self._starting = False
-        self._checked: tuple[Path | None, float | None] = (None, None)
+        self._checked: tuple[tuple[Path, ...], float | None] = ((), None)
         self._misfit = ""
         self._lay_out()
-        self.cohorts.chosen.connect(self._refresh)
+        self.cohorts.chosen.connect(self._cohort_chosen)
+        self.more.changed.connect(self._refresh)
         self.cohorts.failed.connect(self.notice.show_error)
         self.form.changed.connect(self._refresh)
         self.slot.changed.connect(self._refresh)
         self.slot.changed.connect(self.plan.pace.look_again)
         self._method_chosen()
+        self._cohort_chosen()
 
     def _lay_out(self) -> None:
         layout = page(self)
         layout.addWidget(hint(_ABOUT))
         layout.addWidget(labelled("Cohort", self.cohorts))
+        layout.addWidget(self.more)
         layout.addWidget(heading("Method"))
         layout.addWidget(self._method_choice())
         for widget in (
@@ -106,7 +114,9 @@ class PretrainDock(QWidget):
             choice.setChecked(not self.methods.buttons())
             self.methods.addButton(choice)
             column.addWidget(choice)
-            column.addWidget(hint(f"      {method.about}"))
+            about = hint(method.about)
+            about.setIndent(_INDENT)
+            column.addWidget(about)
         self.methods.buttonClicked.connect(lambda _button: self._method_chosen())
         return box
 
@@ -128,15 +138,20 @@ class PretrainDock(QWidget):
         path = new_run_path(runs_folder(), f"{self.method}_{cohort.name}")
         in_background(
             self,
-            partial(start_pretraining, replace(self._asked(cohort), path=path)),
+            partial(start_pretraining, replace(self._asked(), path=path)),
             done=self._started,
             failed=self._failed,
         )
 
-    def _asked(self, cohort: Path) -> Pretraining:
+    @property
+    def _chosen(self) -> tuple[Path, ...]:
+        first = self.cohorts.cohort
+        return (first, *self.more.chosen) if first is not None else ()
+
+    def _asked(self) -> Pretraining:
         return Pretraining(
             path=Path(),
-            cohort=cohort,
+            cohorts=self._chosen,
             method=self.method,
             preset=self.form.preset,
             changes=self.form.changes(),
@@ -152,19 +167,23 @@ class PretrainDock(QWidget):
         self.notice.show_failure(failure)
         self._refresh()
 
+    def _cohort_chosen(self) -> None:
+        self.more.show_beside(self.cohorts.cohort)
+        self._refresh()
+
     def _method_chosen(self) -> None:
         self.form.show_recipe(self.method, METHODS[self.method])
 
     def _check_fit(self) -> None:
-        """See in the background whether the cohort's voxels fit the voxel size."""
+        """See in the background whether the cohorts' voxels fit the voxel size."""
         if "recipe.spacing_mm" not in self.form.fields:
             # Slices are taken as they are, whatever another method said of them.
-            self._checked = (None, None)
+            self._checked = ((), None)
             if self._misfit:
                 self._misfit = ""
                 self.notice.clear()
             return
-        wanted = (self.cohorts.cohort, self.form.value("recipe.spacing_mm"))
+        wanted = (self._chosen, self.form.value("recipe.spacing_mm"))
         if wanted == self._checked:
             return
         self._checked = wanted
@@ -177,7 +196,7 @@ class PretrainDock(QWidget):
 
     def _show_fit(
         self,
-        asked: tuple[Path | None, float | None],
+        asked: tuple[tuple[Path, ...], float | None],
         failure: Failure | None,
         fits: str = "",
     ) -> None:
@@ -202,7 +221,7 @@ class PretrainDock(QWidget):
 
     def _refresh(self) -> None:
         self._check_fit()
-        cohort, scans = self.cohorts.cohort, self.cohorts.scans()
+        cohort, scans = self.cohorts.cohort, self.cohorts.scans() + self.more.scans
         missing = self._missing(scans)
         gate(self.start_button, missing, self.missing)
         if missing == self._misfit:  # the notice tells it
@@ -217,10 +236,11 @@ class PretrainDock(QWidget):
             self.locations.choose([str(cohort), *self.form.arguments()])
         if cohort is None or "engine.steps" not in self.form.fields:
             return
-        asked = self._asked(cohort)
+        asked = self._asked()
         self.plan.show_plan(
             asked,
             key=asked,
+            cohorts=self._chosen,
             scans=scans,
             steps=self.form.value("engine.steps"),
             minutes=self.form.value("engine.minutes"),
@@ -231,7 +251,7 @@ class PretrainDock(QWidget):
         if self.cohorts.cohort is None:
             return "Prepare a cohort under Scans first, or open one"
         if scans < FEWEST_SCANS:
-            return f"The cohort holds {scans} scan; at least {FEWEST_SCANS} are needed"
+            return f"At least {FEWEST_SCANS} scans are needed; the cohort holds {scans}"
         if self._misfit:
             return self._misfit
         if self._starting:
@@ -255,17 +275,19 @@ def config_of(plan: Pretraining) -> RunConfig:
     from scanlearn.launching import pretraining_config
 
     return pretraining_config(
-        [plan.cohort],
+        list(plan.cohorts),
         method=plan.method,
         preset_name=plan.preset,
         changes=dict(plan.changes),
     )
 
 
-def check_fit(cohort: Path | None, spacing_mm: float | None, _report: Report) -> str:
-    """Look whether a training can use a cohort's scans at a voxel size; slow.
+def check_fit(
+    cohorts: tuple[Path, ...], spacing_mm: float | None, _report: Report
+) -> str:
+    """Look whether a training can use the cohorts' scans at a voxel size; slow.
 
-    Returns how well atlases lay in them so far.
+    Returns how well atlases lay in the first one's so far.
 
     Raises
     ------
@@ -274,7 +296,7 @@ def check_fit(cohort: Path | None, spacing_mm: float | None, _report: Report) ->
     """
     from scanlearn.cohort.working import WorkingCohorts
 
-    if cohort is None:
+    if not cohorts:
         return ""
-    WorkingCohorts([cohort], spacing_mm)
-    return fits_of(cohort)
+    WorkingCohorts(cohorts, spacing_mm)
+    return fits_of(cohorts[0])

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from napari.settings import get_settings
 from napari.utils.theme import Theme, get_theme
 from qtpy.QtCore import QEvent, Qt
-from qtpy.QtGui import QHelpEvent, QPaintEvent
+from qtpy.QtGui import QColor, QHelpEvent, QPaintEvent
 from qtpy.QtWidgets import (
     QComboBox,
     QFrame,
@@ -102,11 +102,12 @@ def button(text: str, clicked: Callable[[], object], tip: str = "") -> QPushButt
 def primary(text: str, clicked: Callable[[], object], tip: str = "") -> QPushButton:
     """Return the one button of a dock that goes on along the path."""
     made = button(text, clicked, tip)
-    colours = theme()
+    background = QColor(theme().current.as_hex())
+    text = "black" if background.lightnessF() > 0.7 else "white"
     made.setMinimumHeight(32)
     made.setStyleSheet(
-        f"QPushButton:enabled {{ background: {colours.current.as_hex()};"
-        " color: white; font-weight: 600 }"
+        f"QPushButton:enabled {{ background: {background.name()};"
+        f" color: {text}; font-weight: 600 }}"
     )
     return made
 
