@@ -3,37 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from qtpy.QtWidgets import QWidget
 
 from scanlearn.errors import ScanlearnError
-from scanlearn.gui.background import Failure, connect_while_alive, in_background
+from scanlearn.gui.background import Failure, connect_while_alive
 from scanlearn.gui.cohort_box import CohortBox
 from scanlearn.gui.finetuning import Finetuning, config_of, start_finetuning
 from scanlearn.gui.label_panel import LabelPanel
+from scanlearn.gui.launch_box import LaunchBox
 from scanlearn.gui.methods import TASKS
-from scanlearn.gui.notice import Notice
-from scanlearn.gui.pace_line import PaceLine
-from scanlearn.gui.plan_box import PlanBox
 from scanlearn.gui.run_list import RunRow
-from scanlearn.gui.run_slot import RunSlot
 from scanlearn.gui.settings import runs_folder
 from scanlearn.gui.settings_form import SettingsForm
 from scanlearn.gui.state import shared_state
-from scanlearn.gui.widgets import (
-    Pages,
-    combo,
-    fill,
-    gate,
-    hint,
-    labelled,
-    page,
-    primary,
-)
-from scanlearn.runs import RunFolder
+from scanlearn.gui.widgets import Pages, combo, fill, hint, labelled, page
 from scanlearn.runs.folder import new_run_path
 from scanlearn.tasks import TASKS as MANIFEST
 
@@ -54,14 +40,17 @@ class FinetuneDock(QWidget):
         self.panels: dict[str, LabelPanel] = {}
         self._pages = Pages()
         self.form = SettingsForm()
-        self.plan = PlanBox(PaceLine(config_of, start_finetuning))
-        self.start_button = primary(
-            "Fine-tune", self.start, "Train in the background on these labels"
+        self.launcher = LaunchBox(
+            "finetune",
+            "fine-tuning",
+            pressed=self.start,
+            config_of=config_of,
+            start=start_finetuning,
+            text="Fine-tune",
+            tip="Train in the background on these labels",
         )
-        self.missing = hint()
-        self.notice = Notice()
-        self.slot = RunSlot("finetune")
-        self._starting = False
+        self.plan, self.notice = self.launcher.plan, self.launcher.notice
+        self.slot, self.start_button = self.launcher.slot, self.launcher.button
         self._lay_out()
         self._show_task()
         self._connect()
@@ -73,10 +62,7 @@ class FinetuneDock(QWidget):
         layout.addWidget(self.about)
         layout.addWidget(labelled("Start from", self.starts))
         layout.addWidget(labelled("Cohort", self.cohorts))
-        for widget in (
-            *(self._pages, self.form, self.plan),
-            *(self.start_button, self.missing, self.notice, self.slot),
-        ):
+        for widget in (self._pages, self.form, self.launcher):
             layout.addWidget(widget)
         layout.addStretch(1)
 
@@ -85,8 +71,7 @@ class FinetuneDock(QWidget):
         self.state.runs.changed.connect(self._show_starts)
         self.cohorts.chosen.connect(self._refresh)
         self.cohorts.failed.connect(self.notice.show_error)
-        self.slot.changed.connect(self._refresh)
-        self.slot.changed.connect(self.plan.pace.look_again)
+        self.launcher.changed.connect(self._refresh)
         self.form.changed.connect(self._refresh)
         self.starts.currentIndexChanged.connect(self._refresh)
         layers = self.viewer.layers
@@ -115,17 +100,8 @@ class FinetuneDock(QWidget):
         """Write labels and run, and launch its worker."""
         cohort = self.cohorts.cohort
         assert cohort is not None
-        self.notice.clear()
-        self.plan.pace.cancel()
-        self._starting = True
-        self._refresh()
         path = new_run_path(runs_folder(), f"{self.task}_{cohort.name}")
-        in_background(
-            self,
-            partial(start_finetuning, replace(self._asked(cohort), path=path)),
-            done=self._started,
-            failed=self._failed,
-        )
+        self.launcher.launch(replace(self._asked(cohort), path=path))
 
     def _asked(self, cohort: Path) -> Finetuning:
         return Finetuning(
@@ -158,17 +134,7 @@ class FinetuneDock(QWidget):
         if isinstance(problem, ScanlearnError):
             self.notice.show_error(problem)
         else:
-            self._failed(problem)
-
-    def _started(self, run: RunFolder) -> None:
-        self._starting = False
-        self.slot.show_run(run)
-        self.state.select_run(run.path)
-
-    def _failed(self, failure: Failure) -> None:
-        self._starting = False
-        self.notice.show_failure(failure)
-        self._refresh()
+            self.launcher.show_failure(problem)
 
     def _show_starts(self, rows: tuple[RunRow, ...]) -> None:
         before = self.starts.currentData()
@@ -184,7 +150,7 @@ class FinetuneDock(QWidget):
     def _refresh(self) -> None:
         self.panel.refresh()
         missing, cohort = self._missing(), self.cohorts.cohort
-        gate(self.start_button, missing, self.missing)
+        self.launcher.show_missing(missing)
         # A model that is fitted at once has no steps to plan.
         planned = cohort is not None and "engine.steps" in self.form.fields
         self.plan.setVisible(planned)
@@ -206,8 +172,4 @@ class FinetuneDock(QWidget):
             return "Prepare a cohort under Scans first, or open one"
         if self.panel.missing():
             return self.panel.missing()
-        if self._starting:
-            return "Starting…"
-        if self.slot.running:
-            return "A fine-tuning runs below; stop or detach it to start another"
-        return ""
+        return self.launcher.busy

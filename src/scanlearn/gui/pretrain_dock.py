@@ -15,17 +15,14 @@ from scanlearn.errors import BadConfig
 from scanlearn.gui.background import Failure, Report, in_background
 from scanlearn.gui.cohort_box import CohortBox
 from scanlearn.gui.cohort_fits import fits_of
+from scanlearn.gui.launch_box import LaunchBox
 from scanlearn.gui.locations_box import LocationsBox
 from scanlearn.gui.methods import METHODS
 from scanlearn.gui.more_cohorts import MoreCohorts
-from scanlearn.gui.notice import Notice
-from scanlearn.gui.pace_line import PaceLine
-from scanlearn.gui.plan_box import PlanBox
-from scanlearn.gui.run_slot import RunSlot
 from scanlearn.gui.settings import runs_folder
 from scanlearn.gui.settings_form import SettingsForm
 from scanlearn.gui.state import shared_state
-from scanlearn.gui.widgets import gate, heading, hint, labelled, page, primary
+from scanlearn.gui.widgets import heading, hint, labelled, page
 from scanlearn.runs import RunFolder, launch
 from scanlearn.runs.folder import new_run_path
 
@@ -65,12 +62,17 @@ class PretrainDock(QWidget):
         self.form = SettingsForm()
         self.fits = hint()
         self.locations = LocationsBox(napari_viewer)
-        self.plan = PlanBox(PaceLine(config_of, start_pretraining))
-        self.start_button = primary("Start", self.start, "Train in the background")
-        self.missing = hint()
-        self.notice = Notice()
-        self.slot = RunSlot("pretrain")
-        self._starting = False
+        self.launcher = LaunchBox(
+            "pretrain",
+            "pre-training",
+            pressed=self.start,
+            config_of=config_of,
+            start=start_pretraining,
+            text="Start",
+            tip="Train in the background",
+        )
+        self.plan, self.notice = self.launcher.plan, self.launcher.notice
+        self.slot, self.start_button = self.launcher.slot, self.launcher.button
         self._checked: tuple[tuple[Path, ...], float | None] = ((), None)
         self._misfit = ""
         self._lay_out()
@@ -78,8 +80,7 @@ class PretrainDock(QWidget):
         self.more.changed.connect(self._refresh)
         self.cohorts.failed.connect(self.notice.show_error)
         self.form.changed.connect(self._refresh)
-        self.slot.changed.connect(self._refresh)
-        self.slot.changed.connect(self.plan.pace.look_again)
+        self.launcher.changed.connect(self._refresh)
         self._method_chosen()
         self._cohort_chosen()
 
@@ -90,16 +91,7 @@ class PretrainDock(QWidget):
         layout.addWidget(self.more)
         layout.addWidget(heading("Method"))
         layout.addWidget(self._method_choice())
-        for widget in (
-            self.form,
-            self.fits,
-            self.locations,
-            self.plan,
-            self.start_button,
-            self.missing,
-            self.notice,
-            self.slot,
-        ):
+        for widget in (self.form, self.fits, self.locations, self.launcher):
             layout.addWidget(widget)
         layout.addStretch(1)
 
@@ -131,17 +123,8 @@ class PretrainDock(QWidget):
         """Write the run and launch its worker."""
         cohort = self.cohorts.cohort
         assert cohort is not None
-        self.notice.clear()
-        self.plan.pace.cancel()
-        self._starting = True
-        self._refresh()
         path = new_run_path(runs_folder(), f"{self.method}_{cohort.name}")
-        in_background(
-            self,
-            partial(start_pretraining, replace(self._asked(), path=path)),
-            done=self._started,
-            failed=self._failed,
-        )
+        self.launcher.launch(replace(self._asked(), path=path))
 
     @property
     def _chosen(self) -> tuple[Path, ...]:
@@ -156,16 +139,6 @@ class PretrainDock(QWidget):
             preset=self.form.preset,
             changes=self.form.changes(),
         )
-
-    def _started(self, run: RunFolder) -> None:
-        self._starting = False
-        self.slot.show_run(run)
-        self.state.select_run(run.path)
-
-    def _failed(self, failure: Failure) -> None:
-        self._starting = False
-        self.notice.show_failure(failure)
-        self._refresh()
 
     def _cohort_chosen(self) -> None:
         self.more.show_beside(self.cohorts.cohort)
@@ -223,9 +196,9 @@ class PretrainDock(QWidget):
         self._check_fit()
         cohort, scans = self.cohorts.cohort, self.cohorts.scans() + self.more.scans
         missing = self._missing(scans)
-        gate(self.start_button, missing, self.missing)
+        self.launcher.show_missing(missing)
         if missing == self._misfit:  # the notice tells it
-            self.missing.setVisible(False)
+            self.launcher.missing.setVisible(False)
         self.plan.setVisible(cohort is not None)
         has_atlas = "recipe.landmarks.atlas" in self.form.fields
         self.locations.setVisible(has_atlas)
@@ -254,11 +227,7 @@ class PretrainDock(QWidget):
             return f"At least {FEWEST_SCANS} scans are needed; the cohort holds {scans}"
         if self._misfit:
             return self._misfit
-        if self._starting:
-            return "Starting…"
-        if self.slot.running:
-            return "A pre-training runs below; stop or detach it to start another"
-        return ""
+        return self.launcher.busy
 
 
 def start_pretraining(plan: Pretraining, _report: Report) -> RunFolder:
