@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from scanlearn.cohort.prepare import prepare
@@ -18,17 +19,16 @@ SPACING_MM = 2.0
 _SEED = 611
 
 
-def make_cohort(folder: Path, patients: int) -> Path:
-    """Make or complete the prepared cohort of phantoms; what is there is kept."""
+def make_cohort(folder: Path, patients: Iterable[int], *, name: str = "cohort") -> Path:
+    """Make or complete a prepared cohort of phantoms; what is there is kept."""
     (folder / "scans").mkdir(parents=True, exist_ok=True)
-    for number in range(1, patients + 1):
-        _make_scan(folder / "scans", number)
+    scans = [(str(_make_scan(folder / "scans", number)),) for number in patients]
     prepare(
-        folder / "scans",
-        folder / "cohort",
+        write_table(folder / f"{name}.csv", ("path",), scans),
+        folder / name,
         PrepareConfig(spacing_mm=SPACING_MM, workers=0),
     )
-    return folder / "cohort"
+    return folder / name
 
 
 def write_labels(folder: Path, numbers: list[int], table: Path) -> Path:
@@ -40,14 +40,15 @@ def write_labels(folder: Path, numbers: list[int], table: Path) -> Path:
     return write_table(table, NODULES, named)
 
 
-def _make_scan(folder: Path, number: int) -> None:
+def _make_scan(folder: Path, number: int) -> Path:
+    scan = folder.absolute() / f"PHANTOM-{number:04d}.nii.gz"
     known = _rows_file(folder, number)
     if known.exists():
-        return
+        return scan
     phantom = make_chest(_SEED, number, spacing_mm=SCAN_MM)
-    scan = folder / f"PHANTOM-{number:04d}.nii.gz"
     write_nifti(scan, phantom.scan.voxels, phantom.scan.grid)
     write_text(known, json.dumps(nodule_rows(scan.name, phantom)))
+    return scan
 
 
 def _rows_file(folder: Path, number: int) -> Path:

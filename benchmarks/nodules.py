@@ -1,13 +1,15 @@
 """How many nodules are found after a few labelled scans, on phantoms.
 
-Detectors are trained from scratch on 5 and on 20 labelled phantom scans, drawn anew for
-every seed, and judged on other patients: FROC with the hit rule of LUNA16, CPM, average
-precision. Scans without nodules are among both.
+Detectors are trained on 5 and on 20 labelled phantom scans, drawn anew for every seed,
+and judged on other patients: FROC with the hit rule of LUNA16, CPM, average precision.
+Scans without nodules are among both. They start from scratch, from a DrasCLR
+pre-training on the 20 scans without their labels, or from its untrained twin, which has
+its curve of intensities and its atlas and has learned nothing.
 
-Every (scans, seed) is a piece with a file of its own in ``benchmarks/results/``. Pieces
-that are there are not made again, and a training that was interrupted goes on.
+Every (arm, scans, seed) is a piece with a file of its own in ``benchmarks/results/``.
+Pieces that are there are not made again, and a training that was interrupted goes on.
 
-Example: python benchmarks/nodules.py --seeds 3
+Example: python benchmarks/nodules.py --seeds 3 --arms scratch drasclr
 """
 
 from __future__ import annotations
@@ -27,13 +29,20 @@ import torch
 from nodule_cohort import SCAN_MM, SPACING_MM, make_cohort, write_labels
 from scanlearn.app import train_run
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.spheres import SphereSet, collect_spheres
+from scanlearn.cohort.finding_set import FindingSet
+from scanlearn.cohort.findings import collect_findings
 from scanlearn.evaluate.judging import judge_scans, score
 from scanlearn.files import write_text
-from scanlearn.launching import finetuning_config, new_finetuning
+from scanlearn.launching import (
+    finetuning_config,
+    new_finetuning,
+    new_pretraining,
+    pretraining_config,
+)
 from scanlearn.metrics.froc import RATES
 from scanlearn.predict.detecting import Detector
 from scanlearn.randomness import numpy_generator
+from scanlearn.recipes.untrained import write_untrained
 from scanlearn.runs.events import Finished
 from scanlearn.runs.folder import RunFolder
 
@@ -45,6 +54,13 @@ _BEGIN, _END = "<!-- nodules: begin -->\n", "<!-- nodules: end -->\n"
 POOL, TEST = range(1, 21), range(25, 37)
 BUDGETS = (5, 20)
 
+#: Where a detector starts -> how the table calls it.
+ARMS = {
+    "scratch": "from scratch",
+    "drasclr": "DrasCLR, quick",
+    "untrained": "its untrained twin",
+}
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -52,27 +68,30 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
     asked = parser.parse_args()
-    cohort = Cohort(make_cohort(asked.work, max(TEST)))
+    asked.work = asked.work.absolute()
+    cohort = Cohort(make_cohort(asked.work, range(1, max(TEST) + 1)))
     for seed in range(asked.seeds):
-        for budget in BUDGETS:
-            path = RESULTS / f"{budget:02d}_scans_seed_{seed}.json"
-            if not path.exists():
-                found = _piece(asked, cohort, budget, seed)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_text(path, json.dumps(found, indent=1) + "\n")
-            _tell(path)
+        for arm in asked.arms:
+            for budget in BUDGETS:
+                path = RESULTS / f"{arm}_{budget:02d}_scans_seed_{seed}.json"
+                if not path.exists():
+                    found = _piece(asked, cohort, arm, budget, seed)
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    write_text(path, json.dumps(found, indent=1) + "\n")
+                _tell(path)
     write_table(RESULTS)
 
 
 def _piece(
-    asked: argparse.Namespace, cohort: Cohort, budget: int, seed: int
+    asked: argparse.Namespace, cohort: Cohort, arm: str, budget: int, seed: int
 ) -> dict[str, Any]:
-    run = RunFolder(_train(asked, cohort, budget, seed))
+    run = RunFolder(_train(asked, cohort, arm, budget, seed))
     table = write_labels(asked.work, list(TEST), asked.work / "test.csv")
     torch.set_num_threads(1)
     detector, judged = Detector(run.path), []
-    for item in collect_spheres(table, cohort).items:
+    for item in collect_findings(table, cohort).items:
         # Kept one by one: an interrupted judgement goes on too.
         kept = asked.work / "judged" / run.name / f"{item.scan}.pickle"
         if not kept.exists():
@@ -82,9 +101,10 @@ def _piece(
     found = score(judged)
     assert found is not None
     return {
+        "arm": arm,
         "scans": budget,
         "seed": seed,
-        "labelled_nodules": SphereSet.load(run.inputs).count,
+        "labelled_nodules": FindingSet.load(run.inputs).count,
         "steps": asked.steps,
         "batch": asked.batch,
         "spacing_mm": SPACING_MM,
@@ -96,8 +116,33 @@ def _piece(
     }
 
 
-def _train(asked: argparse.Namespace, cohort: Cohort, budget: int, seed: int) -> Path:
-    path = asked.work / "runs" / f"{budget:02d}_{seed}"
+def _encoder(asked: argparse.Namespace, arm: str) -> Path | None:
+    """Return the run a detector starts from: made of the pool alone, once."""
+    if arm == "scratch":
+        return None
+    path = asked.work / "runs" / "pretrained"
+    if not (path / "config.yaml").exists():
+        pool = make_cohort(asked.work, POOL, name="pool")
+        config = pretraining_config(
+            [pool],
+            method="drasclr",
+            preset_name="quick",
+            changes={"engine": {"threads": 1, "device": "cpu"}},
+        )
+        new_pretraining(config, path)
+    _finish(RunFolder(path))
+    if arm == "drasclr":
+        return path
+    twin = asked.work / "runs" / "twin"
+    if not twin.exists():
+        write_untrained(path, twin, seed=0)
+    return twin
+
+
+def _train(
+    asked: argparse.Namespace, cohort: Cohort, arm: str, budget: int, seed: int
+) -> Path:
+    path = asked.work / "runs" / f"{arm}_{budget:02d}_{seed}"
     if not (path / "config.yaml").exists():
         order = numpy_generator(seed, "labelled").permutation(list(POOL))
         numbers = sorted(order[:budget].tolist())
@@ -106,7 +151,7 @@ def _train(asked: argparse.Namespace, cohort: Cohort, budget: int, seed: int) ->
             [cohort.path],
             task="detection",
             preset_name="quick",
-            start_from=None,
+            start_from=_encoder(asked, arm),
             changes={
                 # The same number of updates for every budget, none held out.
                 "recipe": {"validation": 0, "batch": asked.batch},
@@ -118,13 +163,16 @@ def _train(asked: argparse.Namespace, cohort: Cohort, budget: int, seed: int) ->
                 },
             },
         )
-        new_finetuning(config, collect_spheres(table, cohort), path)
-    run = RunFolder(path)
+        new_finetuning(config, collect_findings(table, cohort), path)
+    _finish(RunFolder(path))
+    return path
+
+
+def _finish(run: RunFolder) -> None:
     if run.state() != "finished":
         *_, last = train_run(run)
         if not isinstance(last, Finished):
             raise SystemExit(getattr(last, "details", "stopped: start again to go on"))
-    return path
 
 
 def write_table(results: Path) -> None:
@@ -132,18 +180,23 @@ def write_table(results: Path) -> None:
     pieces = [json.loads(path.read_text("utf-8")) for path in results.glob("*.json")]
     heads = " | ".join(f"{rate:g}" for rate in RATES)
     lines = [
-        f"| labelled scans (nodules) | seeds | {heads} | CPM (lowest to highest seed) "
-        "| AP at 0.1 |",
-        "|" + "---|" * (len(RATES) + 4),
+        f"| labelled scans (nodules) | start | seeds | {heads} "
+        "| CPM (lowest to highest seed) | AP at 0.1 |",
+        "|" + "---|" * (len(RATES) + 5),
     ]
-    for budget in sorted({piece["scans"] for piece in pieces}):
-        mine = [piece for piece in pieces if piece["scans"] == budget]
+    order = [(budget, arm) for budget in BUDGETS for arm in ARMS]
+    for budget, arm in order:
+        wanted = (budget, arm)
+        mine = [one for one in pieces if (one["scans"], one["arm"]) == wanted]
+        if not mine:
+            continue
         found = [piece["scores"] for piece in mine]
         cpm = [one["cpm"] for one in found]
         rates = np.mean([one["sensitivities"] for one in found], axis=0)
         labels = sorted(piece["labelled_nodules"] for piece in mine)
         cells = [
             f"{budget} ({labels[0]} to {labels[-1]})",
+            ARMS[arm],
             str(len(mine)),
             *(f"{value:.2f}" for value in rates),
             f"{np.mean(cpm):.2f} ({min(cpm):.2f} to {max(cpm):.2f})",

@@ -71,6 +71,38 @@ def tiny_cohort(tiny_sample: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="session")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return eight pictures (120 x 96) with a bright rectangle, one with none.
+
+    ``scans/film0.png``…, ``boxes.csv`` and their ``cohort``, prepared at 64 pixels; not
+    to be changed.
+    """
+    from PIL import Image
+
+    base, rng = tmp_path_factory.mktemp("films"), np.random.default_rng(4)
+    (base / "scans").mkdir()
+    rows = ["path,x,y,width,height"]
+    for number in range(8):
+        pixels = rng.normal(90, 12, (120, 96)) + np.linspace(0, 40, 96)
+        path = f"scans/film{number}.png"
+        width, height = (int(n) for n in rng.integers(18, 30, 2))
+        x, y = int(rng.integers(4, 60)), int(rng.integers(4, 80))
+        if number == 7:
+            rows.append(f"{path},,,,")
+        else:
+            pixels[y : y + height, x : x + width] += 90
+            # From edge to edge; the middles of pixels are whole numbers.
+            rows.append(f"{path},{x - 0.5},{y - 0.5},{width},{height}")
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(base / path)
+    (base / "boxes.csv").write_text("\n".join(rows) + "\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SCANLEARN_HOME", str(base / "home"))
+        config = PrepareConfig(radiograph_size=64, workers=0)
+        prepare(base / "scans", base / "cohort", config)
+    return base
+
+
+@pytest.fixture(scope="session")
 def mixed_cohorts(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Return cohorts of CT volumes, MR volumes and radiographs, made of waves.
 

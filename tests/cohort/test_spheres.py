@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.spheres import SphereSet, collect_spheres, components
+from scanlearn.cohort.finding_set import FindingSet
+from scanlearn.cohort.findings import collect_findings
+from scanlearn.cohort.spheres import components
 from scanlearn.errors import BadLabels
 from scanlearn.scans.geometry import Grid
 
@@ -37,32 +39,32 @@ def rewritten(tiny_sample, tmp_path):
 
 
 def test_a_table_of_spheres(tiny_sample, cohort, tmp_path):
-    labels = collect_spheres(tiny_sample / "nodules.csv", cohort)
+    labels = collect_findings(tiny_sample / "nodules.csv", cohort)
     with (tiny_sample / "nodules.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["x"]]
     assert labels.count == len(rows)
     assert [item.scan for item in labels.items] == sorted(cohort.keys())
-    mine = sorted(tuple(row) for item in labels.items for row in item.spheres)
+    mine = sorted(tuple(row) for item in labels.items for row in item.objects)
     theirs = sorted(
         tuple(float(row[name]) for name in ("x", "y", "z", "diameter")) for row in rows
     )
     assert mine == theirs
     labels.save(tmp_path / "inputs")
     for source in (tmp_path, tmp_path / "inputs"):
-        again = collect_spheres(source, cohort)
+        again = collect_findings(source, cohort)
         for one, other in zip(labels.items, again.items, strict=True):
             assert (one.scan, one.patient) == (other.scan, other.patient)
-            assert np.array_equal(one.spheres, other.spheres)
+            assert np.array_equal(one.objects, other.objects)
     assert "PHANTOM" not in (tmp_path / "inputs" / "spheres.json").read_text()
 
 
 def test_masks_become_spheres_where_the_table_has_them(tiny_sample, cohort):
-    table = collect_spheres(tiny_sample / "nodules.csv", cohort)
-    masks = collect_spheres(tiny_sample / "labels" / "nodules", cohort)
-    known = {item.scan: item.spheres for item in table.items}
+    table = collect_findings(tiny_sample / "nodules.csv", cohort)
+    masks = collect_findings(tiny_sample / "labels" / "nodules", cohort)
+    known = {item.scan: item.objects for item in table.items}
     seen = 0
     for item in masks.items:
-        for x, y, z, diameter in item.spheres:
+        for x, y, z, diameter in item.objects:
             gaps = np.linalg.norm(known[item.scan][:, :3] - (x, y, z), axis=1)
             truth = known[item.scan][gaps.argmin()]
             assert gaps.min() < 4  # voxels of 6 x 4 x 4 mm
@@ -88,7 +90,7 @@ def test_splits_are_kept(rewritten, cohort):
     table = rewritten(
         lambda row: row | {"split": "val" if "2" in row["path"] else "train"}
     )
-    splits = {item.split for item in collect_spheres(table, cohort).items}
+    splits = {item.split for item in collect_findings(table, cohort).items}
     assert splits == {"train", "val"}
 
 
@@ -97,7 +99,7 @@ def test_ras_instead_of_lps_is_noticed(rewritten, cohort):
         return row | ({"z": -float(row["z"])} if row["z"] else {})
 
     with pytest.raises(BadLabels, match="outside the scan"):
-        collect_spheres(rewritten(ras), cohort)
+        collect_findings(rewritten(ras), cohort)
 
 
 def test_no_finding_at_all(rewritten, cohort):
@@ -105,15 +107,15 @@ def test_no_finding_at_all(rewritten, cohort):
         return row | dict.fromkeys(("x", "y", "z", "diameter"), "")
 
     with pytest.raises(BadLabels, match="no finding in any of its 4 scans"):
-        collect_spheres(rewritten(emptied), cohort)
+        collect_findings(rewritten(emptied), cohort)
 
 
 def test_what_is_no_label(tiny_sample, cohort, tmp_path, rewritten):
     with pytest.raises(BadLabels, match="does not exist"):
-        collect_spheres(tmp_path / "none.csv", cohort)
+        collect_findings(tmp_path / "none.csv", cohort)
     (tmp_path / "spheres.json").write_text("[]")
     with pytest.raises(BadLabels, match="cannot be read"):
-        SphereSet.load(tmp_path)
+        FindingSet.load(tmp_path)
     other = rewritten(lambda row: row | {"path": "nodules.csv"})
     with pytest.raises(BadLabels, match="names a scan"):
-        collect_spheres(other, cohort)
+        collect_findings(other, cohort)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scanlearn.cohort.spheres import SphereSet
+from scanlearn.cohort.finding_set import FindingSet
 from scanlearn.gui.finding_result import FindingResult
 from scanlearn.gui.findings import finding_layers
 from scanlearn.gui.finetune_dock import FinetuneDock
@@ -70,11 +70,11 @@ def test_marked_points_become_spheres_of_the_run(
         pass
     (run,) = find_runs(places.runs)
     assert run.config().recipe.name == "detection"
-    items = SphereSet.load(run.inputs).items
-    (marked,) = [item for item in items if len(item.spheres)]
+    items = FindingSet.load(run.inputs).items
+    (marked,) = [item for item in items if len(item.objects)]
     assert len(items) == 2
     expected = [*grid_of(first).to_patient(voxel), 22]
-    np.testing.assert_allclose(marked.spheres, [expected], atol=1e-6)
+    np.testing.assert_allclose(marked.objects, [expected], atol=1e-6)
 
 
 def test_empty_layers_alone_are_not_enough(

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scanlearn.metrics.froc import RATES, Judged, cpm_interval, froc, judge
+from scanlearn.metrics.froc import (
+    RATES,
+    Judged,
+    cpm_interval,
+    froc,
+    judge,
+    judge_boxes,
+)
+from scanlearn.scans.boxes import as_boxes
 from scanlearn.scans.spheres import as_spheres
 
 
@@ -18,6 +26,25 @@ def test_a_hit_lies_within_the_radius_and_counts_once():
     assert seen.hits.tolist() == [0.8, -np.inf, -np.inf]
     assert seen.false.tolist() == [0.9, 0.3]
     assert seen.diameters.tolist() == [10, 6, 4]
+
+
+@given(
+    st.lists(st.tuples(*[st.integers(0, 9)] * 2, *[st.integers(1, 6)] * 2), max_size=5),
+    st.lists(st.tuples(*[st.integers(0, 9)] * 2, *[st.integers(1, 6)] * 2), max_size=4),
+)
+@settings(max_examples=60, deadline=None)
+def test_boxes_are_judged_as_one_by_one(found, truth):
+    scores = np.linspace(0.9, 0.1, len(found))
+    best, wrong = [-np.inf] * len(truth), []
+    for (x, y, width, height), score in zip(found, scores, strict=True):
+        u, v = x + width / 2, y + height / 2
+        inside = [a < u < a + wide and b < v < b + high for a, b, wide, high in truth]
+        for number, is_hit in enumerate(inside):
+            best[number] = max(best[number], score) if is_hit else best[number]
+        wrong += [] if any(inside) else [score]
+    seen = judge_boxes(as_boxes(found), scores, as_boxes(truth))
+    assert seen.hits.tolist() == best
+    assert seen.false.tolist() == wrong
 
 
 def test_scans_without_nodules_give_false_positives_only():

@@ -101,6 +101,19 @@ def test_decoding_perfect_maps_returns_the_object(centre, diameter):
     assert float(sizes[0, 0]) == pytest.approx(diameter, rel=1e-3)
 
 
+@given(st.tuples(*[st.floats(4.0, 40.0)] * 2), st.tuples(*[st.floats(3.0, 60.0)] * 2))
+@settings(max_examples=40, deadline=None)
+def test_decoding_perfect_maps_of_an_image_returns_the_box(middle, sizes):
+    cells = Cells(4, (4.0, 4.0))
+    targets = centre_targets(torch.tensor([[[*middle, *sizes]]]), (12, 12), cells)
+    scores, centres, found = decode(
+        targets.heat[0], targets.offsets[0], targets.sizes[0], cells, least=0.999
+    )
+    assert scores.tolist() == [1.0]
+    np.testing.assert_allclose(centres[0], middle, atol=1e-3)
+    np.testing.assert_allclose(found[0], sizes, rtol=1e-3)
+
+
 def test_heat_loss_equals_the_formula_cell_by_cell():
     generator = torch.Generator().manual_seed(3)
     logits = torch.randn(2, *SHAPE, generator=generator) * 3

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from scanlearn.nets.resnet import ResNet
+from scanlearn.nets.slice_detector import SliceDetector
 from scanlearn.nets.slice_encoder import SliceEncoder
 from scanlearn.nets.slice_transformer import SliceTransformer
 from scanlearn.nets.slice_unet import SliceUNet
@@ -43,3 +44,19 @@ def test_slices_know_of_each_other_by_context_alone() -> None:
             change = (net(other) - net(x)).abs().amax(dim=(0, 1, 3, 4))
         assert change[3] > 1e-3
         assert bool((change[:3] > 0).all()) == context
+
+
+@pytest.mark.parametrize("architecture", ["small", "resnet18"])
+@pytest.mark.parametrize("stride", [2, 4])
+def test_a_detector_maps_cells_of_its_stride(architecture, stride) -> None:
+    detector = SliceDetector(unet(architecture).encoder, stride=stride)
+    maps = detector(torch.randn(2, 1, 64, 96))
+    assert maps.shape == (2, 5, 64 // stride, 96 // stride)
+    maps.square().mean().backward()
+    parts = (detector.unet.stages, detector.head, detector.encoder.trunk)
+    for part in parts:
+        assert all(p.grad is not None for p in part.parameters())
+    # At the start nearly all is background.
+    with torch.no_grad():
+        heat = detector.eval()(torch.zeros(1, 1, 64, 64))[0, 0].sigmoid()
+    assert float(heat.mean()) < 0.1

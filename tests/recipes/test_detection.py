@@ -13,8 +13,9 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState, GradientState
 
 from scanlearn.cohort.catalogue import Cohort
+from scanlearn.cohort.finding_set import FindingSet
+from scanlearn.cohort.findings import collect_findings
 from scanlearn.cohort.prepare import prepare
-from scanlearn.cohort.spheres import SphereSet, collect_spheres
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import BadLabels, BadRun
 from scanlearn.launching import finetuning_config, new_finetuning
@@ -101,7 +102,7 @@ def make(balls, tmp_path):
                 "engine": {"seed": 3},
             },
         )
-        found = labels or collect_spheres(
+        found = labels or collect_findings(
             balls / "nodules.csv", Cohort(balls / "cohort")
         )
         run = new_finetuning(
@@ -173,7 +174,7 @@ def test_it_learns_to_find_balls_and_is_exported(make, accelerator, tmp_path):
 
 def test_splits_of_the_table_are_honoured(balls, make):
     cohort = Cohort(balls / "cohort")
-    labels = collect_spheres(balls / "nodules.csv", cohort)
+    labels = collect_findings(balls / "nodules.csv", cohort)
     parts = dict(
         zip(
             [i.scan for i in labels.items],
@@ -181,10 +182,11 @@ def test_splits_of_the_table_are_honoured(balls, make):
             strict=True,
         )
     )
-    marked = SphereSet(
+    marked = FindingSet(
+        "spheres",
         tuple(
-            type(i)(i.scan, i.patient, i.spheres, parts[i.scan]) for i in labels.items
-        )
+            type(i)(i.scan, i.patient, i.objects, parts[i.scan]) for i in labels.items
+        ),
     )
     recipe = make(marked)
     keys = [scan.key for scan in recipe.cohorts.scans]
@@ -193,10 +195,10 @@ def test_splits_of_the_table_are_honoured(balls, make):
 
 
 def test_nothing_to_learn_from_is_refused(balls, make):
-    labels = collect_spheres(balls / "nodules.csv", Cohort(balls / "cohort"))
-    empty = [i for i in labels.items if not len(i.spheres)]
+    labels = collect_findings(balls / "nodules.csv", Cohort(balls / "cohort"))
+    empty = [i for i in labels.items if not len(i.objects)]
     with pytest.raises(BadLabels, match="None of the 1 scans"):
-        make(SphereSet(tuple(empty)))
+        make(FindingSet("spheres", tuple(empty)))
 
 
 def test_a_frozen_encoder_does_not_move(make, accelerator):

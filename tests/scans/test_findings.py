@@ -10,7 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scanlearn.errors import BadLabels
-from scanlearn.scans.findings import Finding, read_findings, write_findings
+from scanlearn.scans.findings import (
+    BoxFinding,
+    Finding,
+    read_box_findings,
+    read_findings,
+    write_findings,
+)
 from scanlearn.scans.results import read_results, write_results
 
 millimetres = st.floats(-2000, 2000)
@@ -29,6 +35,24 @@ def test_findings_come_back_to_the_last_digit(tmp_path, found):
     path = tmp_path / "a_findings.csv"
     write_findings(path, found)
     assert read_findings(path) == found
+
+
+boxes = st.builds(
+    BoxFinding,
+    st.floats(0, 1),
+    st.tuples(*[st.floats(-50, 5000)] * 2, *[st.floats(1e-3, 5000)] * 2),
+    st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=20),
+)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(boxes, max_size=5))
+def test_boxes_come_back_to_the_last_digit(tmp_path, found):
+    path = tmp_path / "a_findings.csv"
+    write_findings(path, found, BoxFinding)
+    assert read_box_findings(path) == found
+    header = path.read_text().splitlines()[0]
+    assert header.startswith("score,x_px,y_px,width_px,height_px,class,")
 
 
 def test_another_library_reads_the_table(tmp_path):

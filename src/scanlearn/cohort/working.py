@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -138,7 +138,21 @@ def _mm(scan: WorkingScan) -> str:
     return " x ".join(f"{mm:g}" for mm in scan.grid.spacing_mm) + " mm"
 
 
-def common_units(scans: Iterable[WorkingScan]) -> IntensityUnits:
+class HasUnits(Protocol):
+    """A scan whose intensities mean something."""
+
+    @property
+    def key(self) -> str:
+        """The scan's key."""
+        ...
+
+    @property
+    def units(self) -> IntensityUnits:
+        """What stored intensities mean."""
+        ...
+
+
+def common_units(scans: Iterable[HasUnits]) -> IntensityUnits:
     """Return what the intensities of some scans mean, the same for all of them.
 
     Raises

@@ -6,10 +6,15 @@ from pydantic import Field
 
 from scanlearn.config.base import Frozen
 from scanlearn.config.engine import OptimiserConfig
+from scanlearn.config.joint import TrunkConfig
 
 
 class DetectionConfig(Frozen):
-    """Centres and diameters on the pre-trained encoder, from a few labelled scans."""
+    """Spheres in volumes, boxes on radiographs, from a few labelled scans.
+
+    Which of the two follows from the cohort. ``width``, ``tile`` and ``within_lungs``
+    are of volumes; ``trunk``, ``side`` and ``crop`` of radiographs.
+    """
 
     name: Literal["detection"] = "detection"
     spacing_mm: float | None = Field(
@@ -23,16 +28,34 @@ class DetectionConfig(Frozen):
     width: int = Field(
         default=8, ge=1, description="Channels of the first layer, when from scratch"
     )
+    trunk: TrunkConfig = Field(
+        default=TrunkConfig(architecture="small", width=16),
+        description="The network of radiographs, when from scratch",
+    )
     stride: Literal[2, 4] = Field(
-        default=2, description="Voxels between the places where a centre may be"
+        default=2,
+        description="Voxels or pixels between the places where a centre may be",
     )
     tile: int = Field(default=32, ge=32, multiple_of=16, description="Tile in voxels")
-    batch: int = Field(default=16, ge=2, description="Tiles a step")
+    side: int = Field(
+        default=256,
+        ge=64,
+        multiple_of=32,
+        description="Pixels of a radiograph, its whole field of view a square",
+    )
+    crop: int = Field(
+        default=128,
+        ge=64,
+        multiple_of=32,
+        description="Pixels of the part of a radiograph that a step sees",
+    )
+    batch: int = Field(default=16, ge=2, description="Tiles or crops a step")
     around_findings: float = Field(
         default=0.5,
         ge=0,
         le=1,
-        description="Share of tiles with a labelled finding; the others lie in lung",
+        description="Share of tiles with a labelled finding; the others lie in lung, "
+        "or anywhere on a radiograph",
     )
     hardest: int | None = Field(
         default=128,

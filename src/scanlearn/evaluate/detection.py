@@ -5,13 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.spheres import SphereSet, collect_spheres
-from scanlearn.errors import BadLabels
+from scanlearn.cohort.finding_set import FindingSet
+from scanlearn.cohort.findings import collect_findings
+from scanlearn.errors import BadLabels, BadRun
 from scanlearn.evaluate.evaluation import Evaluation, Summary, remark_on_few
-from scanlearn.evaluate.judging import DetectionScores, case, judge_scans, score
+from scanlearn.evaluate.judging import (
+    DetectionScores,
+    case,
+    judge_radiographs,
+    judge_scans,
+    score,
+)
 from scanlearn.metrics.froc import RATES
+from scanlearn.predict.box_detecting import BoxDetector
 from scanlearn.predict.detecting import Detector
 from scanlearn.predict.each_scan import Tell
+from scanlearn.recipes.finetune.detector_file import (
+    SliceDetectorCard,
+    read_detector_card,
+)
 from scanlearn.runs.events import Step
 from scanlearn.runs.folder import RunFolder
 
@@ -22,21 +34,24 @@ _FEW_NODULES = 20
 def evaluate_detection(
     run: RunFolder, labels: Path, cohort: Cohort, tell: Tell
 ) -> Evaluation:
-    """Detect in the labelled scans of a cohort, on its grids, and judge by LUNA16.
+    """Detect in the labelled scans of a cohort, on its grids, and judge.
 
+    Spheres are judged by the rule of LUNA16, boxes by the same rule in two dimensions.
     Patients that the run was trained on are left out as soon as there is another. A
     split of the labels is honoured: where there is a test part, it alone counts.
 
     Raises
     ------
     BadLabels
-        If none of the scans that count has a nodule.
+        If none of the scans that count has a finding.
+    BadRun
+        If the run learned spheres and the scans are radiographs, or the reverse.
     """
-    truth = collect_spheres(labels, cohort)
+    truth = collect_findings(labels, cohort)
     tests = [item for item in truth.items if item.split == "test"]
     seen = {
         item.patient
-        for item in SphereSet.load(run.inputs).items
+        for item in FindingSet.load(run.inputs).items
         if item.split != "test"
     }
     wanted = tests or list(truth.items)
@@ -47,31 +62,44 @@ def evaluate_detection(
     elif len(fresh) < len(wanted):
         left = len(wanted) - len(fresh)
         remarks.append(f"{left} scans of patients it was trained on are left out")
-    detector = Detector(run.path)
-    judged = judge_scans(
-        detector,
-        cohort,
-        fresh or wanted,
-        progress=lambda n, total: tell(Step(step=n, values={"total": float(total)})),
-    )
-    scores = score(judged)
+    card = read_detector_card(run.path)
+    name, flat = card.finding, isinstance(card, SliceDetectorCard)
+    if flat != (truth.kind == "boxes"):
+        raise BadRun(
+            f"{run.name} looks at {'radiographs' if flat else 'volumes'}, "
+            f"{cohort.path.name} holds others",
+            expected="labelled scans of the kind that the run was trained on",
+            next_step="Choose another cohort with --on, or another run",
+        )
+
+    def progress(done: int, total: int) -> None:
+        tell(Step(step=done, values={"total": float(total)}))
+
+    items = fresh or wanted
+    if flat:
+        boxes = BoxDetector(run.path)
+        judged = judge_radiographs(boxes, cohort, items, progress=progress)
+    else:
+        judged = judge_scans(Detector(run.path), cohort, items, progress=progress)
+    scores = score(judged, by_diameter=not flat)
     if scores is None:
         raise BadLabels(
             f"None of the {len(judged)} scans to judge by has a labelled finding",
             expected="at least one",
             next_step="Give labels of other patients",
         )
-    name = detector.card.finding
+    patients = [one.patient for one in judged]
+    means: dict[str, Summary | float] = {"cpm": _cpm(scores), "ap": scores.ap}
     return Evaluation(
         task="detection",
         run=run.name,
-        mean={"cpm": _cpm(scores), "ap": scores.ap},
+        mean=means | ({"ap at 0.5": scores.ap_half} if flat else {}),
         classes=_rows(name, scores),
         cases=[
             case(one, threshold=scores.threshold) | {"trained_on": not fresh}
             for one in judged
         ],
-        remarks=[*remarks, *_remarks(name, scores, [one.patient for one in judged])],
+        remarks=[*remarks, *_remarks(name, scores, patients, flat=flat)],
         more={
             "rates": list(RATES),
             "sensitivities": list(scores.sensitivities),
@@ -98,10 +126,13 @@ def _rows(name: str, scores: DetectionScores) -> dict[str, dict[str, Summary | f
     }
 
 
-def _remarks(name: str, scores: DetectionScores, patients: list[str]) -> list[str]:
+def _remarks(
+    name: str, scores: DetectionScores, patients: list[str], *, flat: bool
+) -> list[str]:
+    where = "box" if flat else "radius (LUNA16)"
     said = [
         f"Sensitivities at false positives a scan; a finding counts when its centre "
-        f"lies within the {name}'s radius (LUNA16)"
+        f"lies within the {name}'s {where}"
     ]
     if scores.nodules < _FEW_NODULES:
         said.append(

@@ -10,10 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.spheres import LabelledSpheres
+from scanlearn.cohort.finding_set import LabelledFindings
 from scanlearn.metrics.average_precision import average_precision
-from scanlearn.metrics.froc import RATES, Judged, cpm_interval, froc, judge
+from scanlearn.metrics.froc import (
+    RATES,
+    Judged,
+    cpm_interval,
+    froc,
+    judge,
+    judge_boxes,
+)
+from scanlearn.predict.box_detecting import BoxDetector
 from scanlearn.predict.detecting import Detector
+from scanlearn.scans.boxes import box_iou
 from scanlearn.scans.spheres import as_spheres, sphere_iou
 
 #: Bounds of the bins of diameter, in millimetres.
@@ -47,7 +56,7 @@ class JudgedScan:
 def judge_scans(
     detector: Detector,
     cohort: Cohort,
-    items: Sequence[LabelledSpheres],
+    items: Sequence[LabelledFindings],
     *,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[JudgedScan]:
@@ -61,9 +70,33 @@ def judge_scans(
             JudgedScan(
                 item.scan,
                 item.patient,
-                judge(spheres, scores, item.spheres),
+                judge(spheres, scores, item.objects),
                 scores,
-                sphere_iou(spheres, item.spheres),
+                sphere_iou(spheres, item.objects),
+            )
+        )
+        progress(number, len(items))
+    return found
+
+
+def judge_radiographs(
+    detector: BoxDetector,
+    cohort: Cohort,
+    items: Sequence[LabelledFindings],
+    *,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[JudgedScan]:
+    """Detect on labelled radiographs of a cohort, and judge."""
+    found = []
+    for number, item in enumerate(items, start=1):
+        seen = detector.find(cohort.scan(item.scan))
+        found.append(
+            JudgedScan(
+                item.scan,
+                item.patient,
+                judge_boxes(seen.boxes, seen.scores, item.objects),
+                seen.scores,
+                box_iou(seen.boxes, item.objects),
             )
         )
         progress(number, len(items))
@@ -100,8 +133,8 @@ class DetectionScores:
     cpm, interval
         Competition performance metric, and where 95 % of its bootstrap over patients
         lies; None for one patient.
-    ap
-        Average precision at an overlap of :data:`OVERLAP`.
+    ap, ap_half
+        Average precision at an overlap of :data:`OVERLAP`, and of a half.
     sensitivities
         At the rates of :data:`RATES`.
     threshold
@@ -109,7 +142,8 @@ class DetectionScores:
     curve
         False positives a scan and sensitivities of the curve, as far as the rates go.
     bins
-        By diameter; bins without nodules are left out.
+        By diameter; bins without nodules are left out, and all of them for boxes, whose
+        millimetres a picture does not know.
     """
 
     scans: int
@@ -118,20 +152,26 @@ class DetectionScores:
     cpm: float
     interval: tuple[float, float] | None
     ap: float
+    ap_half: float
     sensitivities: tuple[float, ...]
     threshold: float
     curve: dict[str, list[float]]
     bins: tuple[Bin, ...]
 
 
-def score(scans: Sequence[JudgedScan]) -> DetectionScores | None:
+def score(
+    scans: Sequence[JudgedScan], *, by_diameter: bool = True
+) -> DetectionScores | None:
     """Return the scores of judged scans; None if they hold no nodule."""
     curve = froc([scan.judged for scan in scans])
     if curve is None:
         return None
     patients = sorted({scan.patient for scan in scans})
     by_patient = [[s.judged for s in scans if s.patient == who] for who in patients]
-    ap = average_precision([(s.scores, s.overlaps) for s in scans], overlap=OVERLAP)
+    scored = [(s.scores, s.overlaps) for s in scans]
+    ap, ap_half = (
+        average_precision(scored, overlap=overlap) or 0.0 for overlap in (OVERLAP, 0.5)
+    )
     useful = curve.rates <= max(RATES)
     thresholds = [curve.threshold_at(rate) for rate in RATES]
     return DetectionScores(
@@ -140,14 +180,15 @@ def score(scans: Sequence[JudgedScan]) -> DetectionScores | None:
         nodules=sum(len(s.judged.hits) for s in scans),
         cpm=curve.cpm,
         interval=cpm_interval(by_patient),
-        ap=ap or 0.0,
+        ap=ap,
+        ap_half=ap_half,
         sensitivities=tuple(curve.at(rate) for rate in RATES),
         threshold=curve.threshold_at(1.0),
         curve={
             "rates": curve.rates[useful].tolist(),
             "sensitivities": curve.sensitivities[useful].tolist(),
         },
-        bins=tuple(_bins([s.judged for s in scans], thresholds)),
+        bins=tuple(_bins([s.judged for s in scans], thresholds) if by_diameter else ()),
     )
 
 

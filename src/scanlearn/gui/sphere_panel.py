@@ -50,7 +50,7 @@ class MarkedLabels:
 
     def source(self, cohort: Cohort, draft: Path) -> Path:
         """Write marked layers as a run keeps them."""
-        from scanlearn.cohort.spheres import LabelledSpheres, SphereSet
+        from scanlearn.cohort.finding_set import FindingSet, LabelledFindings
 
         if not self.marked:
             assert self.table is not None
@@ -59,8 +59,8 @@ class MarkedLabels:
         for one in self.marked:
             key = scan_key_of(one.origin, one.name, cohort)
             patient = cohort.record(key).patient
-            items.append(LabelledSpheres(key, patient, one.spheres))
-        SphereSet(tuple(items)).save(draft)
+            items.append(LabelledFindings(key, patient, one.spheres))
+        FindingSet("spheres", tuple(items)).save(draft)
         return draft
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanlearn.randomness import numpy_generator
+from scanlearn.scans.boxes import Boxes, box_centres
 from scanlearn.scans.spheres import Spheres, distances
 
 #: False positives a scan at which the sensitivities of the CPM are taken.
@@ -32,7 +33,7 @@ class Judged:
     false
         (m,) scores of findings that hit nothing.
     diameters
-        (k,) of the nodules, in millimetres.
+        (k,) of the nodules, in millimetres; of boxes the square root of the area.
     """
 
     hits: NDArray[np.float64]
@@ -46,11 +47,30 @@ def judge(found: Spheres, scores: NDArray[np.floating], truth: Spheres) -> Judge
     A finding hits a nodule when its centre lies within the nodule's radius. Of several
     hits of one nodule the best counts; the others are neither right nor wrong.
     """
-    within = distances(found, truth) < truth[:, 3] / 2
+    within: NDArray[np.bool_] = distances(found, truth) < truth[:, 3] / 2
+    return _judged(within, scores, truth[:, 3])
+
+
+def judge_boxes(found: Boxes, scores: NDArray[np.floating], truth: Boxes) -> Judged:
+    """Judge the findings of a radiograph.
+
+    A finding hits a box when its middle lies within the box; else as :func:`judge`.
+    """
+    away = np.abs(box_centres(found)[:, None] - box_centres(truth)[None])
+    within = np.asarray((away < truth[None, :, 2:] / 2).all(axis=2))
+    return _judged(within, scores, truth[:, 2:].prod(axis=1) ** 0.5)
+
+
+def _judged(
+    within: NDArray[np.bool_],
+    scores: NDArray[np.floating],
+    sizes: NDArray[np.float64],
+) -> Judged:
+    """Judge findings by which of them lie within which truths (n, k)."""
     known = scores.astype(np.float64)
     each = np.where(within, known[:, None], -np.inf)
     hits = each.max(axis=0, initial=-np.inf)
-    return Judged(hits, known[~within.any(axis=1)], truth[:, 3].copy())
+    return Judged(hits, known[~within.any(axis=1)], sizes.copy())
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from math import log
-
 import torch
 from torch import Tensor, nn
 
-from scanlearn.nets.centre_map import PRIOR
+from scanlearn.nets.centre_head import centre_head
 from scanlearn.nets.location_encoder import LocationEncoder
 from scanlearn.nets.location_unet import LocationUNet
 
@@ -30,21 +28,7 @@ class LocationDetector(nn.Module):
         super().__init__()
         self.stride = stride
         self.unet = LocationUNet(encoder, classes=_HIDDEN, stride=stride)
-        self.head = nn.Sequential(
-            nn.BatchNorm3d(_HIDDEN),
-            nn.ELU(inplace=True),
-            nn.Conv3d(_HIDDEN, _HIDDEN, kernel_size=3, padding=1, bias=False),
-            nn.BatchNorm3d(_HIDDEN),
-            nn.ELU(inplace=True),
-            nn.Conv3d(_HIDDEN, 5, kernel_size=1),
-        )
-        last = self.head[-1]
-        assert isinstance(last, nn.Conv3d)
-        assert last.bias is not None
-        # Without this the first steps only teach that nearly all is background
-        # (Lin et al., Focal loss, ICCV 2017, section 3.3).
-        nn.init.zeros_(last.bias)
-        nn.init.constant_(last.bias[:1], log(PRIOR / (1 - PRIOR)))
+        self.head = centre_head(_HIDDEN, axes=3, sizes=1)
 
     @property
     def encoder(self) -> LocationEncoder:

@@ -69,6 +69,8 @@ class ResNet(nn.Module):
             dims.append(cin)
         #: Channels of the four stages.
         self.dims = tuple(dims)
+        #: Pixels between the places of each map of :meth:`features`.
+        self.strides = tuple(stride * 2**number for number in range(5))
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(

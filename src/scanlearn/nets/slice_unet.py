@@ -26,9 +26,13 @@ class SliceUNet(nn.Module):
     context
         Whether the coarsest map of a slice is told what the transformer makes of it
         among its neighbours.
+    stride
+        Pixels between the places that are scored: decoding ends there.
     """
 
-    def __init__(self, encoder: SliceEncoder, *, classes: int, context: bool) -> None:
+    def __init__(
+        self, encoder: SliceEncoder, *, classes: int, context: bool, stride: int = 1
+    ) -> None:
         super().__init__()
         self.encoder, self.has_context = encoder, context
         width = encoder.trunk.conv1.out_channels
@@ -36,13 +40,15 @@ class SliceUNet(nn.Module):
         self.context = nn.Linear(encoder.project.out_features, channels)
         self.stages = nn.ModuleList()
         outs = [4 * width, 2 * width, width, max(8, width // 2), max(8, width // 4)]
-        for skip, out in zip([*reversed(skips), 0], outs, strict=True):
-            self.stages.append(_Stage(channels + skip, out))
-            channels = out
+        at = [*reversed(encoder.trunk.strides[:-1]), 1]
+        for skip, out, step in zip([*reversed(skips), 0], outs, at, strict=True):
+            if step >= stride:
+                self.stages.append(_Stage(channels + skip, out))
+                channels = out
         self.head = nn.Conv2d(channels, classes, 3, padding=1)
 
     def forward(self, stacks: Tensor) -> Tensor:
-        """Score stacks (B, L, H, W) of neighbouring slices: (B, classes, L, H, W)."""
+        """Score stacks (B, L, H, W) of neighbouring slices: (B, classes, L, *cells)."""
         batch, length = stacks.shape[:2]
         x = self.encoder.tone(stacks.flatten(0, 1)[:, None])
         maps = self.encoder.trunk.features(
@@ -52,9 +58,8 @@ class SliceUNet(nn.Module):
         if self.has_context:
             y = y + self._context(maps[1:], batch, length)[:, :, None, None].to(y.dtype)
         sizes = [skip.shape[2:] for skip in reversed(skips)] + [stacks.shape[2:]]
-        for stage, size, skip in zip(
-            self.stages, sizes, [*reversed(skips), None], strict=True
-        ):
+        steps = zip(self.stages, sizes, [*reversed(skips), None], strict=False)
+        for stage, size, skip in steps:
             y = F.interpolate(y, size=size, mode="nearest")
             y = stage(y if skip is None else torch.cat([y, skip], dim=1))
         scores: Tensor = self.head(y).unflatten(0, (batch, length))

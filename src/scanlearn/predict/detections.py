@@ -6,11 +6,16 @@ from functools import partial
 from pathlib import Path
 
 from scanlearn.errors import BadScan
+from scanlearn.predict.box_detecting import BoxDetector, DetectedRadiograph
 from scanlearn.predict.detecting import DetectedScan, Detector
 from scanlearn.predict.each_scan import Request, Tell, each_scan
 from scanlearn.predict.result_files import Saving, kind_of_source, write_summary
+from scanlearn.recipes.finetune.detector_file import (
+    SliceDetectorCard,
+    read_detector_card,
+)
 from scanlearn.runs.folder import RunFolder
-from scanlearn.scans.findings import write_findings
+from scanlearn.scans.findings import BoxFinding, write_findings
 from scanlearn.scans.scan import Scan, ScanEntry
 
 #: Ending of the table of findings.
@@ -31,6 +36,11 @@ def predict_detections(run: RunFolder, request: Request, tell: Tell) -> list[Pat
             "a table of findings",
             expected="no extra formats",
             next_step="Leave them out",
+        )
+    if isinstance(read_detector_card(run.path), SliceDetectorCard):
+        boxes = BoxDetector(run.path)
+        return each_scan(
+            run, request, boxes.detect, partial(save_boxes, detector=boxes), tell
         )
     detector = Detector(run.path)
     detect = partial(detector.detect, overlap=request.overlap)
@@ -60,8 +70,34 @@ def save_detection(
         grid=result.grid,
         tables=[table],
         facts={
+            "shape": "sphere",
             "finding": card.finding,
             "findings": len(result.findings),
             "trained_on_mm": [round(card.smallest_mm, 1), round(card.largest_mm, 1)],
+        },
+    )
+
+
+def save_boxes(
+    result: DetectedRadiograph,
+    scan: Scan,
+    entry: ScanEntry | None,
+    to: Saving,
+    *,
+    detector: BoxDetector,
+) -> Path:
+    """Write ``NAME_findings.csv``, in pixels of the file, and a summary."""
+    table = to.path(FINDINGS)
+    write_findings(table, result.findings, BoxFinding)
+    return write_summary(
+        to,
+        task="detection",
+        source=kind_of_source(entry),
+        grid=result.grid,
+        tables=[table],
+        facts={
+            "shape": "box",
+            "finding": detector.card.finding,
+            "findings": len(result.findings),
         },
     )

@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from scanlearn.scans.suppression import greedily
+
 Spheres = NDArray[np.float64]
 
 
@@ -46,13 +48,6 @@ def keep_best(spheres: Spheres, scores: NDArray[np.floating]) -> NDArray[np.int_
     Greedy non-maximum suppression in millimetres: a finding goes when it lies closer to
     a better one that stays than the larger of their radii.
     """
-    order = np.argsort(-scores, kind="stable")
     radii = spheres[:, 3] / 2
     near = distances(spheres, spheres) < np.maximum(radii[:, None], radii)
-    left = np.ones(len(spheres), dtype=bool)
-    kept = []
-    for index in order:
-        if left[index]:
-            kept.append(index)
-            left &= ~near[index]
-    return np.array(kept, dtype=int)
+    return greedily(near, scores)

@@ -25,7 +25,7 @@ Lungs = tuple[NDArray[np.uint8], Grid]
 _OUTSIDE_MM = 5.0
 
 #: More findings than this in one scan are of no use to anybody.
-_MOST = 200
+MOST = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +108,7 @@ def find_spheres(
     if lungs is not None:
         near = near_lungs(spheres, lungs)
         kept = kept[near[kept]]
-    return Found(spheres[kept[:_MOST]], values[kept[:_MOST]])
+    return Found(spheres[kept[:MOST]], values[kept[:MOST]])
 
 
 def near_lungs(spheres: Spheres, lungs: Lungs) -> NDArray[np.bool_]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
 
 import numpy as np
 import torch
@@ -13,26 +12,22 @@ from accelerate import Accelerator
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from scanlearn.cohort.spheres import SphereSet
+from scanlearn.cohort.finding_set import FindingSet
 from scanlearn.cohort.working import WorkingCohorts
-from scanlearn.config.detection import DetectionConfig
-from scanlearn.config.engine import EngineConfig, OptimiserConfig
+from scanlearn.config.engine import EngineConfig
 from scanlearn.config.run import RunConfig
-from scanlearn.engine.recipe import Batch, Recipe, StepResult
-from scanlearn.errors import BadLabels
-from scanlearn.metrics.average_precision import OVERLAPS, average_precision
-from scanlearn.metrics.froc import froc, judge
-from scanlearn.nets.centre_map import centre_loss, centre_targets
+from scanlearn.engine.recipe import Batch, StepResult
+from scanlearn.metrics.froc import judge
 from scanlearn.nets.location_detector import LocationDetector
 from scanlearn.randomness import numpy_generator, torch_generator
+from scanlearn.recipes.finetune.centre_recipe import (
+    CentreRecipe,
+    split_findings,
+    validated,
+)
 from scanlearn.recipes.finetune.detecting import Found, cells_of, find_spheres
 from scanlearn.recipes.finetune.detector_file import DetectorCard
-from scanlearn.recipes.finetune.encoder_start import (
-    rated_groups,
-    start_of,
-    units_as_of,
-)
-from scanlearn.recipes.finetune.held_out import hold_out
+from scanlearn.recipes.finetune.encoder_start import start_of, units_as_of
 from scanlearn.recipes.finetune.label_tiles import tile_box
 from scanlearn.recipes.finetune.network_card import shared_facts
 from scanlearn.recipes.finetune.sphere_tiles import (
@@ -50,19 +45,13 @@ from scanlearn.views.intensity import IntensityViews
 from scanlearn.views.normalise import normalised, shifted
 from scanlearn.views.sphere_views import random_views
 
-#: Patients from which some are held out: fewer have too few findings to choose by.
-_ENOUGH_PATIENTS = 10
-
-#: Below this many labelled findings a pre-trained encoder stays as it is.
-_FEW_FINDINGS = 10
-
 _TURN = AffineViews(rotate_degrees=20.0, shift_voxels=0.0, scale=0.2)
 _INTENSITY = IntensityViews(
     noise=30.0, noise_probability=0.5, gamma=(0.7, 1.4), gamma_probability=0.3
 )
 
 
-class Detection(Recipe):
+class Detection(CentreRecipe):
     """Round findings such as nodules, from a table of centres and diameters.
 
     Parameters
@@ -73,13 +62,9 @@ class Detection(Recipe):
         Where the labels taken at launch are.
     """
 
-    score = "ap"
-
     def __init__(self, config: RunConfig, run: RunFolder) -> None:
-        super().__init__()
-        assert isinstance(config.recipe, DetectionConfig)
-        self.config, self.seed = config.recipe, config.engine.seed
-        labels = SphereSet.load(run.inputs)
+        super().__init__(config)
+        labels = FindingSet.load(run.inputs)
         start = start_of(
             config,
             width=self.config.width,
@@ -89,40 +74,13 @@ class Detection(Recipe):
         self.pretrained = start.pretrained
         self.cohorts, self.atlas, self.placed = start.cohorts, start.atlas, start.placed
         self.training_scans, self.held_out = self._split(labels)
+        self.labelled = sum(len(scan.spheres) for scan in self.training_scans)
         mine = [*self.training_scans, *self.held_out]
         self.units = units_as_of(
             [self.cohorts.scans[s.number] for s in mine], start.card
         )
         self.network = LocationDetector(start.encoder, stride=self.config.stride)
-        if self.is_frozen:
-            start.encoder.requires_grad_(False)
-        self._step = self._rank = 0
-
-    @property
-    def is_frozen(self) -> bool:
-        """Whether the encoder stays as it is."""
-        if self.config.encoder == "auto":
-            few = sum(len(scan.spheres) for scan in self.training_scans) < _FEW_FINDINGS
-            return few and bool(self.pretrained)
-        return self.config.encoder == "frozen"
-
-    @property
-    def optimiser(self) -> OptimiserConfig:
-        """The optimiser's settings."""
-        return self.config.optimiser
-
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        """Return the decoder, and unless it is frozen the encoder at its own rate."""
-        rate = self.config.encoder_rate if self.pretrained else 1.0
-        head, encoder = rated_groups(self.network, self.network.encoder, rate=rate)
-        return [head] if self.is_frozen else [head, encoder]
-
-    def train(self, mode: bool = True) -> Self:
-        """Train; the statistics of a frozen encoder stay those of its pre-training."""
-        super().train(mode)
-        if self.is_frozen:
-            self.network.encoder.eval()
-        return self
+        self.freeze(start.encoder)
 
     def batches(
         self, first_step: int, engine: EngineConfig, accelerator: Accelerator
@@ -149,20 +107,12 @@ class Detection(Recipe):
     def messages(self) -> list[Message]:
         """Say what there is to learn from, and how scans were placed in the atlas."""
         train = self.training_scans
-        found = sum(len(scan.spheres) for scan in train)
-        without = sum(not len(scan.spheres) for scan in train)
-        text = (
-            f"{found} labelled {self.config.finding}s in {len(train)} scans of "
-            f"{len({scan.patient for scan in train})} patients, {without} without any; "
-            f"{len(self.held_out)} scans held out."
+        text = self.learned_from(
+            [len(scan.spheres) for scan in train],
+            {scan.patient for scan in train},
+            held_out=len(self.held_out),
         )
-        if self.is_frozen:
-            text += " With so few the encoder stays as it was pre-trained."
         return [Message(text=text), *(self.placed.messages() if self.placed else [])]
-
-    def before_step(self, step: int, steps: int) -> None:
-        """Note the step, whose views are drawn from its own stream."""
-        self._step = step
 
     def forward(self, batch: Batch) -> StepResult:
         """Return the losses of heat, offsets and diameters of some tiles."""
@@ -177,12 +127,7 @@ class Detection(Recipe):
             image = _INTENSITY.apply(image, _INTENSITY.sample(len(image), generator))
         maps: Tensor = self.network(normalised(image), boxes)
         cells = cells_of(self.cohorts.scans[0].grid, self.config.stride)
-        targets = centre_targets(objects, tuple(maps.shape[2:]), cells)
-        losses = centre_loss(maps, targets, hardest=self.config.hardest)
-        return StepResult(
-            loss=torch.stack(list(losses.values())).sum(),
-            values={name: loss.detach() for name, loss in losses.items()},
-        )
+        return self.losses(maps, objects, cells)
 
     def validate(self) -> dict[str, float]:
         """Return average precision (over overlaps) and CPM on the held-out scans."""
@@ -191,11 +136,7 @@ class Detection(Recipe):
             found = self._detect(scan)
             judged.append(judge(found.spheres, found.scores, scan.spheres))
             scored.append((found.scores, sphere_iou(found.spheres, scan.spheres)))
-        curve = froc(judged)
-        if curve is None:
-            return {}
-        aps = [average_precision(scored, overlap=overlap) for overlap in OVERLAPS]
-        return {"ap": float(np.mean([ap or 0.0 for ap in aps])), "cpm": curve.cpm}
+        return validated(judged, scored)
 
     def _detect(self, scan: SphereScan) -> Found:
         working = self.cohorts.scans[scan.number]
@@ -232,33 +173,14 @@ class Detection(Recipe):
         )
         save_model(folder, self.network.state_dict(), card)
 
-    def _split(self, labels: SphereSet) -> tuple[list[SphereScan], list[SphereScan]]:
-        """Split as the table says, else by patient; a test part is left alone."""
+    def _split(self, labels: FindingSet) -> tuple[list[SphereScan], list[SphereScan]]:
         numbers = {scan.key: n for n, scan in enumerate(self.cohorts.scans)}
-        missing = [item.scan for item in labels.items if item.scan not in numbers]
-        if missing:
-            raise BadLabels(
-                f"The labelled scan {missing[0]} is not in the cohort, is excluded, or "
-                "the encoder's atlas does not fit it",
-                next_step="Look at the scan; include it again, or launch the training "
-                "without it",
-            )
-        items = [item for item in labels.items if item.split != "test"]
-        free, fixed = hold_out(
-            items,
-            share=self.config.validation,
-            seed=self.seed,
-            enough=_ENOUGH_PATIENTS,
+        parts = split_findings(
+            labels, numbers, share=self.config.validation, seed=self.seed
         )
-        if not any(len(item.spheres) for item in free):
-            raise BadLabels(
-                f"None of the {len(free)} scans to train on has a labelled finding",
-                expected="at least one finding outside the held-out and test scans",
-                next_step="Label more scans, or set validation=0",
-            )
         train, held_out = (
             [sphere_scan(self.cohorts, numbers[item.scan], item) for item in part]
-            for part in (free, fixed)
+            for part in parts
         )
         return train, held_out
 

@@ -17,17 +17,11 @@ from torch.utils.data import Dataset
 
 from scanlearn.cohort.label_set import LabelSet
 from scanlearn.cohort.slices import squared
-from scanlearn.cohort.working import (
-    IntensityUnits,
-    WorkingCohorts,
-    WorkingScan,
-    common_units,
-)
+from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.config.engine import EngineConfig, OptimiserConfig
 from scanlearn.config.run import RunConfig
 from scanlearn.config.segmentation import SegmentationConfig
 from scanlearn.engine.recipe import Batch, Recipe, StepResult
-from scanlearn.errors import BadCohort
 from scanlearn.nets.segmentation_loss import IGNORE, dice_cross_entropy
 from scanlearn.nets.slice_unet import SliceUNet
 from scanlearn.randomness import numpy_generator, torch_generator
@@ -41,10 +35,10 @@ from scanlearn.recipes.finetune.labelled_scans import (
     split_patients,
 )
 from scanlearn.recipes.finetune.segmenter_file import SliceSegmenterCard, save_segmenter
+from scanlearn.recipes.finetune.slice_start import units_known
 from scanlearn.recipes.finetune.slice_windows import segment_slices
 from scanlearn.recipes.finetune.tile_numbers import tile_batches
 from scanlearn.recipes.pretrain.slice_batches import pixels_of
-from scanlearn.recipes.slice_encoder_card import SliceEncoderCard
 from scanlearn.runs.folder import RunFolder
 from scanlearn.views.crop_views import CropViews
 from scanlearn.views.normalise import normalised, shifted
@@ -74,7 +68,8 @@ class SliceSegmentation(Recipe):
         labels = LabelSet.load(run.inputs).for_training()
         self.classes = self.config.classes or classes_of(labels)
         scans = labelled_scans(labels, self.cohorts, self.classes)
-        self.units = _units([self.cohorts.scans[s.number] for s in scans], self.card)
+        mine = [self.cohorts.scans[scan.number] for scan in scans]
+        self.units = units_known(mine, self.card)
         self.training_scans, self.held_out = split_patients(
             scans, share=self.config.validation, seed=self.seed
         )
@@ -226,17 +221,3 @@ class _Stacks(Dataset[Batch]):
         if len(values) and rng.random() < self.config.foreground:
             return np.flatnonzero((flat == rng.choice(values)).any(axis=1))
         return known
-
-
-def _units(scans: list[WorkingScan], encoder: SliceEncoderCard) -> IntensityUnits:
-    """Return what the intensities of the labelled scans mean, which it must know."""
-    units = common_units(scans)
-    if units not in encoder.units:
-        known = " or ".join(encoder.units)
-        raise BadCohort(
-            f"The labelled scans' intensities are {units}, those the encoder was "
-            f"trained on {known}",
-            expected="labelled scans of a kind that the pre-training saw",
-            next_step="Label such scans, or start from another run",
-        )
-    return units

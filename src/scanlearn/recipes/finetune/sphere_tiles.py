@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scanlearn.cohort.spheres import LabelledSpheres
+from scanlearn.cohort.finding_set import LabelledFindings
 from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.scans.spheres import Spheres
 
@@ -42,12 +42,12 @@ class SphereScan:
 
 
 def sphere_scan(
-    cohorts: WorkingCohorts, number: int, item: LabelledSpheres
+    cohorts: WorkingCohorts, number: int, item: LabelledFindings
 ) -> SphereScan:
     """Place a scan's labels on its working grid."""
     scan = cohorts.scans[number]
-    centres = scan.grid.to_index(item.spheres[:, :3])
-    objects = np.column_stack([centres, item.spheres[:, 3]])
+    centres = scan.grid.to_index(item.objects[:, :3])
+    objects = np.column_stack([centres, item.objects[:, 3]])
     lungs = cohorts.cohorts[scan.cohort].lungs(scan.key)
     if lungs is None or not lungs[0].any():
         background = np.argwhere(np.ones(scan.grid.shape, dtype=bool))
@@ -57,7 +57,7 @@ def sphere_scan(
     return SphereScan(
         number,
         item.patient,
-        item.spheres,
+        item.objects,
         objects.astype(np.float32),
         background.astype(np.int16),
     )

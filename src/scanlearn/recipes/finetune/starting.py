@@ -1,10 +1,13 @@
-"""Which network segments: that of the encoder a fine-tuning starts from."""
+"""Which network learns a task: by the encoder it starts from, or by its labels."""
 
 from __future__ import annotations
 
+from scanlearn.cohort.finding_set import kind_in
 from scanlearn.config.run import RunConfig
 from scanlearn.engine.recipe import Recipe
 from scanlearn.recipes.encoder_file import read_card
+from scanlearn.recipes.finetune.box_detection import BoxDetection
+from scanlearn.recipes.finetune.detection import Detection
 from scanlearn.recipes.finetune.segmentation import Segmentation
 from scanlearn.recipes.finetune.slice_segmentation import SliceSegmentation
 from scanlearn.recipes.slice_encoder_card import SliceEncoderCard
@@ -17,3 +20,10 @@ def segmentation(config: RunConfig, run: RunFolder) -> Recipe:
     if start is not None and isinstance(read_card(start), SliceEncoderCard):
         return SliceSegmentation(config, run)
     return Segmentation(config, run)
+
+
+def detection(config: RunConfig, run: RunFolder) -> Recipe:
+    """Make the recipe: boxes on radiographs, else spheres in volumes."""
+    if kind_in(run.inputs) == "boxes":
+        return BoxDetection(config, run)
+    return Detection(config, run)
