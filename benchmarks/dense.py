@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from scanlearn.engine.devices import choose_device
 from scanlearn.nets.dense_encoder import STRIDE, DenseEncoder, LocationMap
 from scanlearn.nets.location_encoder import LocationEncoder
 
@@ -152,8 +153,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, default=300)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--sample", type=int, default=32)
+    parser.add_argument("--sample", type=int, default=64)
     options = parser.parse_args()
+    choose_device("cpu")  # memory is kept as in the product, for all variants
     torch.set_num_threads(1)
     with torch.inference_mode():
         result = {

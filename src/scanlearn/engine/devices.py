@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 
 import psutil
 import torch
@@ -10,6 +12,10 @@ from accelerate import Accelerator
 
 from scanlearn.config.engine import EngineConfig
 from scanlearn.errors import BadConfig
+
+#: Options of glibc's ``mallopt``: what is freed at the top of the heap stays up to the
+#: first, larger arrays than the second are asked of the system one by one.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 
 
 def make_accelerator(config: EngineConfig) -> Accelerator:
@@ -28,20 +34,40 @@ def make_accelerator(config: EngineConfig) -> Accelerator:
 
 
 def choose_device(wanted: str) -> str:
-    """Return the device to use, or say that the wanted one is absent."""
+    """Return the device to use, or say that the wanted one is absent.
+
+    For a CPU it also sees to it that the arrays of a step are kept for the next.
+    """
     present = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
         "cpu": True,
     }
+    device = wanted
     if wanted == "auto":
-        return next(device for device in present if present[device])
-    if not present[wanted]:
+        device = next(device for device in present if present[device])
+    if device == "cpu":
+        _keep_freed_memory()
+    if not present[device]:
         raise BadConfig(
             f"engine.device is '{wanted}', but this machine has none",
             next_step="Use engine.device=auto or cpu",
         )
-    return wanted
+    return device
+
+
+def _keep_freed_memory() -> None:
+    """Let arrays up to 256 MB stay with the process when they are freed (glibc).
+
+    By default most go back to the system at once and the next ones are made of new,
+    empty pages: a sixth of the time of DrasCLR's step in fp32.
+    """
+    if sys.platform != "linux":
+        return
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(_TRIM_THRESHOLD, 2**30)
+        libc.mallopt(_MMAP_THRESHOLD, 2**28)
 
 
 def choose_precision(wanted: str, device: str) -> str:

@@ -13,6 +13,7 @@ from scanlearn.nets.fast_conv import (
     TINY,
     columns,
     conv_one_channel,
+    conv_one_channel_each,
     is_tiny,
 )
 
@@ -105,13 +106,13 @@ class ConditionalConv3d(nn.Module):
         if is_tiny(x):
             return self._tiny(x, locations, weight, bias)
         groups, kernels = len(locations), self._mixed(locations, weight)
-        alone = x.shape[1] == 1 and _is_mixed(x)  # bf16 is slow in groups of one
-        if groups <= _LOOP_AT_MOST or alone:
-            # With many locations slices gain nothing, for the next layer is grouped.
-            slices = x.shape[1] == self.stride == 1 and groups <= _LOOP_AT_MOST
-            conv = conv_one_channel if slices and x.device.type == "cpu" else self._conv
+        sliced = x.shape[1] == self.stride == 1 and x.device.type == "cpu"
+        if groups <= _LOOP_AT_MOST:
+            conv = conv_one_channel if sliced else self._conv
             parts = zip(x.chunk(groups), kernels, strict=True)
             return _joined([conv(part, kernel, bias) for part, kernel in parts])
+        if sliced:
+            return conv_one_channel_each(x, kernels, bias)
         per_chunk = _GROUP * (len(x) // groups)
         chunks = zip(
             torch.split(x, per_chunk), torch.split(kernels, _GROUP), strict=True

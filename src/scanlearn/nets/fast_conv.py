@@ -39,6 +39,39 @@ def conv_one_channel(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return by_sample.transpose(1, 2)
 
 
+def conv_one_channel_each(x: Tensor, kernels: Tensor, bias: Tensor) -> Tensor:
+    """Convolve maps of one channel with a kernel for every few of them.
+
+    Slices go in pairs, with the four that they see as channels. On a CPU three times as
+    fast as ``conv3d`` in groups, which the next layer likes just as well.
+
+    Parameters
+    ----------
+    x
+        (G * B, 1, D, H, W): B samples of the first kernel, then of the next.
+    kernels, bias
+        (G, C, 1, 3, 3, 3) and (C,).
+
+    Returns
+    -------
+    Tensor
+        (G * B, C, D, H, W).
+    """
+    groups, depth = len(kernels), x.shape[2]
+    padded = F.pad(x[:, 0], (0, 0, 0, 0, 1, 1 + depth % 2))
+    seen = padded.unfold(1, 4, 2).movedim(-1, 2)  # (G * B, pairs, 4, H, W)
+    flat = kernels[:, :, 0]
+    upper, lower = (F.pad(flat, (0, 0, 0, 0, k, 1 - k)) for k in range(2))
+    pairs = torch.stack([upper, lower], dim=2).flatten(1, 2)  # (G, C * 2, 4, 3, 3)
+    twice = bias.repeat_interleave(2)
+    parts = []
+    for part, kernel in zip(seen.chunk(groups), pairs, strict=True):
+        out = F.conv2d(part.flatten(0, 1), kernel, twice, padding=1)
+        by_pair = out.unflatten(1, (-1, 2)).unflatten(0, part.shape[:2])
+        parts.append(by_pair.transpose(1, 2))  # (B, C, pairs, 2, H, W)
+    return torch.cat(parts).flatten(2, 3)[:, :, :depth]
+
+
 def is_tiny(x: Tensor) -> bool:
     """Whether the maps (N, C, D, H, W) are small enough for a matrix product."""
     return max(x.shape[2:]) <= TINY
