@@ -66,6 +66,23 @@ def test_a_stride_ends_the_decoder_sooner(stride) -> None:
     assert found.shape == (1, 3, 16 // stride, 32 // stride, 16 // stride)
 
 
+def test_scores_of_every_second_voxel_are_interpolated_to_all() -> None:
+    torch.manual_seed(0)
+    encoder = LocationEncoder(width=2, dim=4, experts=2)
+    coarse = LocationUNet(encoder, classes=3, stride=2).eval()
+    full = LocationUNet(encoder, classes=3, stride=2, full=True).eval()
+    full.load_state_dict(coarse.state_dict())
+    x, where = torch.randn(1, 1, 16, 32, 16), boxes(1)
+    with torch.no_grad():
+        few, all_of_them = coarse(x, where), full(x, where)
+    assert all_of_them.shape == (1, 3, 16, 32, 16)
+    # Along an axis, voxels 1 and 2 lie a quarter and three quarters between the
+    # middles of cells 0 and 1; the others of those cells' neighbours do not matter.
+    pair = few[..., :1, :1, :2].flatten(3)
+    quarter = 0.75 * pair[..., 0] + 0.25 * pair[..., 1]
+    torch.testing.assert_close(all_of_them[..., 0, 0, 1], quarter[..., 0])
+
+
 def test_coordinates_run_between_the_corners_along_their_own_axes() -> None:
     corners = torch.tensor([[[-1.0, 10.0, 100.0], [1.0, 14.0, 108.0]]])
     maps = coordinate_maps(corners, torch.Size((4, 2, 2)))

@@ -102,9 +102,27 @@ def test_foreground_tiles_hold_their_class_in_the_middle(scans):
     rng = np.random.default_rng(2)
     for _ in range(200):
         index, start = sampler.sample(rng)
-        # Chosen voxels lie up to a quarter of the tile from its middle.
-        middle = cut_labels(scans[index].labels, start + 4, 9)
+        # Chosen voxels lie up to a quarter of the tile from its middle, but where the
+        # border of the scan keeps the tile inside.
+        shape = np.array(scans[index].labels.shape)
+        low = np.where(start == 0, 0, start + 4)
+        high = np.where(start == shape - 16, shape, start + 13)
+        box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+        middle = scans[index].labels[box]
         assert ((middle > 0) & (middle != IGNORE)).any()
+
+
+@given(
+    shape=st.tuples(*[st.integers(3, 30)] * 3),
+    seed=st.integers(0, 1000),
+)
+def test_tiles_lie_inside_their_scan_or_begin_with_it(shape, seed):
+    labels = np.zeros(shape, np.uint8)
+    labels[-1, 0, -1] = 1
+    sampler = TileSampler([LabelledScan(0, "P-0", labels)], tile=8, foreground=0.5)
+    _, start = sampler.sample(np.random.default_rng(seed))
+    assert (start >= 0).all()
+    assert (start + 8 <= np.maximum(shape, 8)).all()
 
 
 def test_the_share_of_foreground_tiles_is_kept():

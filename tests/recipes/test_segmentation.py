@@ -337,3 +337,32 @@ def test_what_is_exported_is_what_was_trained(make, tmp_path):
     assert card.classes == recipe.classes
     assert card.stored_spacing_mm == (4.0, 4.0, 4.0)
     assert (card.factor, card.units, card.tile) == (1, "HU", 32)
+
+
+def test_a_scan_smaller_than_a_tile_repeats_its_border_as_a_prediction_does(
+    make, accelerator
+):
+    recipe = make(tile=64)
+    (batch,) = batches(recipe, accelerator, 1)
+    for image, labels in zip(batch["image"][:, 0], batch["labels"], strict=True):
+        known = labels != IGNORE
+        size = [int(known.any(dim=(1, 2)).sum()), *[0, 0]]
+        size[1] = int(known.any(dim=0).any(dim=1).sum())
+        size[2] = int(known.any(dim=0).any(dim=0).sum())
+        # The tile begins with the scan, of which all is labelled.
+        assert known[: size[0], : size[1], : size[2]].all()
+        assert max(size) < 64
+        inner = image[: size[0], : size[1], : size[2]]
+        ends = [(0, 64 - n) for n in size]
+        assert np.array_equal(image, np.pad(inner.numpy(), ends, mode="edge"))
+
+
+def test_every_second_voxel_decoded_is_exported_as_it_was_trained(make, tmp_path):
+    recipe = make(stride=2)
+    folder = next(tmp_path.glob("run*"))
+    recipe.export(folder / "checkpoints", step=1)
+    network, card = load_segmenter(folder)
+    assert card.stride == 2
+    weights = recipe.unet.state_dict()
+    assert all(torch.equal(x, weights[n]) for n, x in network.state_dict().items())
+    assert set(recipe.validate()) == {"dice", "dice bone", "dice fat"}

@@ -50,6 +50,22 @@ def test_a_segmenter_comes_back_as_it_was(saved, card, tmp_path):
     assert names == {"model.json", "model.safetensors"}
 
 
+def test_a_stride_travels_with_the_segmenter_and_old_ones_have_none(tmp_path, card):
+    card = card.model_copy(update={"stride": 2})
+    (tmp_path / "checkpoints").mkdir()
+    save_segmenter(tmp_path / "checkpoints", card.build(), card)
+    network, _ = load_segmenter(tmp_path)
+    with torch.no_grad():
+        scores = network(torch.zeros(1, 1, 32, 32, 32), torch.zeros(1, 2, 3))
+    assert scores.shape == (1, 2, 32, 32, 32)
+    path = tmp_path / "checkpoints" / "model.json"
+    old = json.loads(path.read_text())
+    del old["stride"]
+    path.write_text(json.dumps(old))
+    with pytest.raises(BadRun, match="another network"):
+        load_segmenter(tmp_path)
+
+
 def test_a_knee_travels_with_the_segmenter_and_old_ones_have_none(tmp_path, card):
     card = card.model_copy(update={"knee": -0.25})
     (tmp_path / "checkpoints").mkdir()

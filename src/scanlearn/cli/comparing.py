@@ -52,7 +52,7 @@ def compare(
         int, typer.Option(min=1, help="Trainings of each kind at each budget.")
     ] = 5,
     seed: Annotated[int, typer.Option(min=0, help="Of the draws of patients.")] = 0,
-    preset: Annotated[Literal["quick", "standard"], typer.Option()] = "standard",
+    preset: Annotated[Literal["quick", "mr", "standard"], typer.Option()] = "standard",
     config: Annotated[
         Path | None,
         typer.Option("--config", help="YAML with settings of the trainings."),

@@ -117,7 +117,7 @@ def finetune(
     from_scratch: Annotated[
         bool, typer.Option("--from-scratch", help="Without pre-training.")
     ] = False,
-    preset: Annotated[Literal["quick", "standard"], typer.Option()] = "standard",
+    preset: Annotated[Literal["quick", "mr", "standard"], typer.Option()] = "standard",
     config: File = None,
     settings: Settings = [],  # noqa: B006 - typer wants a list
     out: Out = None,

@@ -133,6 +133,24 @@ _SEGMENTATION: dict[str, dict[str, Any]] = {
             "clip_norm": 1.0,
         },
     },
+    # A CPU, minutes: MR of one structure, at the cohort's own voxels. A few wide layers
+    # below full resolution do more in the same time than narrow ones at it.
+    # docs/segmentation_evidence.md says what this gives.
+    "mr": {
+        "recipe": {
+            "width": 8,
+            "stride": 2,
+            "batch": 4,
+            "side": 64,
+            "optimiser": {"learning_rate": 1e-2, "weight_decay": 1e-4, "warmup": 0.05},
+        },
+        "engine": {
+            "steps": 300,
+            "save_every": 50,
+            "validate_every": 50,
+            "clip_norm": 1.0,
+        },
+    },
     "standard": {
         "engine": {
             "steps": 4000,

@@ -59,6 +59,7 @@ TASKS = {
 #: What each preset is for.
 PRESETS_ABOUT = {
     "quick": "minutes on a laptop: to try things out",
+    "mr": "minutes on a laptop: MR of one structure, at the cohort's voxel size",
     "standard": "one GPU, some hours: the usual choice",
     "paper": "the published numbers: days on a large GPU",
 }

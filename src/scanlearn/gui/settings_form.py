@@ -26,6 +26,9 @@ _LABELS = {
     "volume_batch": "Volumes a step",
 }
 
+#: Presets whose name is not a word.
+_PRESETS = {"mr": "MR"}
+
 #: What nought means in settings that may be left out.
 _NOT_GIVEN = {"minutes": "no limit", "spacing_mm": "the cohort's"}
 
@@ -64,7 +67,9 @@ class SettingsForm(QWidget):
     def show_recipe(self, name: str, recipe: Recipe) -> None:
         """Offer the presets and settings of a recipe."""
         self._name, self._recipe = name, recipe
-        items: list[tuple[str, object]] = [(n.capitalize(), n) for n in PRESETS[name]]
+        items: list[tuple[str, object]] = [
+            (_PRESETS.get(n, n.capitalize()), n) for n in PRESETS[name]
+        ]
         fill(self.presets, items, self.presets.currentData())
         self._build(recipe)
         self._preset_chosen()

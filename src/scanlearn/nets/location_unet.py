@@ -26,14 +26,22 @@ class LocationUNet(nn.Module):
     classes
         Channels of the result.
     stride
-        Voxels between two places of the result: 1, 2, 4 or 8.
+        Voxels between two decoded places: 1, 2, 4 or 8.
+    full
+        Whether the scores are interpolated to every voxel where the stride is not 1.
     """
 
     def __init__(
-        self, encoder: LocationEncoder, *, classes: int, stride: int = 1
+        self,
+        encoder: LocationEncoder,
+        *,
+        classes: int,
+        stride: int = 1,
+        full: bool = False,
     ) -> None:
         super().__init__()
         self.encoder = encoder
+        self._enlarge = stride if full else 1
         *skips, channels = encoder.tap_channels
         self.stages = nn.ModuleList()
         for index, skip in enumerate(reversed(skips[int(log2(stride)) :])):
@@ -56,7 +64,7 @@ class LocationUNet(nn.Module):
         Returns
         -------
         Tensor
-            (B, classes, D, H, W) logits, every size over the stride.
+            (B, classes, D, H, W) logits; if not full, every size over the stride.
         """
         # Full-resolution maps of few channels: three times as fast in this layout.
         x = x.contiguous(memory_format=torch.channels_last_3d)
@@ -69,7 +77,11 @@ class LocationUNet(nn.Module):
                 parts.append(coordinate_maps(boxes, skip.shape[2:]).to(x.dtype))
             x = stage(torch.cat(parts, dim=1))
         logits: Tensor = self.head(x)
-        return logits
+        if self._enlarge == 1:
+            return logits
+        return F.interpolate(
+            logits, scale_factor=self._enlarge, mode="trilinear", align_corners=False
+        )
 
 
 def coordinate_maps(boxes: Tensor, shape: torch.Size) -> Tensor:

@@ -97,7 +97,11 @@ class TileSampler:
                 self._places.setdefault(int(value), []).append((index, where))
 
     def sample(self, rng: np.random.Generator) -> tuple[int, NDArray[np.int_]]:
-        """Return which scan, and the first index of a tile in it."""
+        """Return which scan, and the first index of a tile in it.
+
+        A tile lies inside its scan, as the windows of a prediction do, but for scans
+        that are smaller: batch statistics must not follow what is beyond a border.
+        """
         values = [value for value in self._places if value > 0]
         around_class = bool(values) and rng.random() < self.foreground
         places = self._places[int(rng.choice(values))] if around_class else self._any
@@ -106,7 +110,8 @@ class TileSampler:
         voxel = np.array(np.unravel_index(int(rng.choice(where)), shape))
         # Anywhere in the middle half of the tile, so that borders are learned too.
         jitter = rng.integers(-self.tile // 4, self.tile // 4 + 1, size=3)
-        return index, voxel + jitter - self.tile // 2
+        last = np.maximum(np.array(shape) - self.tile, 0)
+        return index, np.clip(voxel + jitter - self.tile // 2, 0, last)
 
 
 def cut_labels(

@@ -22,7 +22,6 @@ from scanlearn.config.engine import EngineConfig, OptimiserConfig
 from scanlearn.config.run import RunConfig
 from scanlearn.config.segmentation import SegmentationConfig
 from scanlearn.engine.recipe import Batch, Recipe, StepResult
-from scanlearn.nets.location_unet import LocationUNet
 from scanlearn.nets.segmentation_loss import dice_cross_entropy
 from scanlearn.nets.sliding_windows import sliding_windows
 from scanlearn.randomness import numpy_generator, torch_generator
@@ -43,7 +42,11 @@ from scanlearn.recipes.finetune.labelled_scans import (
     split_patients,
 )
 from scanlearn.recipes.finetune.network_card import shared_facts
-from scanlearn.recipes.finetune.segmenter_file import SegmenterCard, save_segmenter
+from scanlearn.recipes.finetune.segmenter_file import (
+    SegmenterCard,
+    save_segmenter,
+    segmenting_unet,
+)
 from scanlearn.recipes.finetune.tile_numbers import tile_batches
 from scanlearn.runs.events import Message
 from scanlearn.runs.folder import RunFolder
@@ -92,7 +95,9 @@ class Segmentation(Recipe):
         self.training_scans, self.held_out = split_patients(
             scans, share=self.config.validation, seed=self.seed
         )
-        self.unet = LocationUNet(start.encoder, classes=len(self.classes) + 1)
+        self.unet = segmenting_unet(
+            start.encoder, classes=len(self.classes), stride=self.config.stride
+        )
         self._step = self._rank = 0
 
     @property
@@ -179,6 +184,7 @@ class Segmentation(Recipe):
             tile=self.config.tile,
             atlas=self.atlas.to_dict() if self.atlas else None,
             classes=self.classes,
+            stride=self.config.stride,
             pretrained=self.pretrained,
             step=step,
         )
@@ -196,8 +202,12 @@ class _Tiles(Dataset[Batch]):
     def __getitem__(self, number: int) -> Batch:
         index, start = self.sampler.sample(numpy_generator(self.seed, "tile", number))
         scan, side = self.sampler.scans[index], self.sampler.tile
-        image = torch.from_numpy(self.cohorts.read(scan.number, start, (side,) * 3))
         working = self.cohorts.scans[scan.number]
+        # A smaller scan repeats its border at the end, as in a prediction.
+        size = np.minimum(side, working.grid.shape)
+        voxels = self.cohorts.read(scan.number, start, size)
+        voxels = np.pad(voxels, [(0, side - n) for n in size], mode="edge")
+        image = torch.from_numpy(voxels)
         box = tile_box(working.grid, working.frame, start, side)
         return {
             "image": shifted(image, working.units)[None],

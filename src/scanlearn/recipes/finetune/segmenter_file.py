@@ -10,6 +10,7 @@ from torch import nn
 
 from scanlearn.config.joint import TransformerConfig, TrunkConfig
 from scanlearn.config.segmentation import ClassConfig
+from scanlearn.nets.location_encoder import LocationEncoder
 from scanlearn.nets.location_unet import LocationUNet
 from scanlearn.nets.slice_unet import SliceUNet
 from scanlearn.recipes.encoder_file import fill
@@ -29,10 +30,21 @@ class SegmenterCard(NetworkCard):
     task: Literal["segmentation"] = "segmentation"
     architecture: Literal["location-unet"] = "location-unet"
     classes: tuple[ClassConfig, ...]
+    #: Voxels between two decoded places.
+    stride: int = 1
 
     def build(self) -> LocationUNet:
         """Make the network, untrained."""
-        return LocationUNet(self.encoder(), classes=len(self.classes) + 1)
+        return segmenting_unet(
+            self.encoder(), classes=len(self.classes), stride=self.stride
+        )
+
+
+def segmenting_unet(
+    encoder: LocationEncoder, *, classes: int, stride: int
+) -> LocationUNet:
+    """Make the network of so many classes beside the background."""
+    return LocationUNet(encoder, classes=classes + 1, stride=stride, full=True)
 
 
 class SliceSegmenterCard(BaseModel):
