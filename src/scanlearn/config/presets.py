@@ -140,7 +140,7 @@ _SEGMENTATION: dict[str, dict[str, Any]] = {
         "recipe": {
             "width": 8,
             "stride": 2,
-            "batch": 4,
+            "batch": 8,
             "side": 64,
             "optimiser": {"learning_rate": 1e-2, "weight_decay": 1e-4, "warmup": 0.05},
         },
