@@ -13,6 +13,7 @@ from pkgutil import resolve_name
 from typing import Any
 
 from scanlearn.config.base import Frozen
+from scanlearn.config.classification import ClassificationConfig
 from scanlearn.config.detection import DetectionConfig
 from scanlearn.config.outcome import OutcomeConfig
 from scanlearn.config.run import RunConfig
@@ -126,6 +127,21 @@ TASKS: dict[str, Task] = {
         panel="scanlearn.gui.places_panel:PlacesPanel",
         overlay="scanlearn.gui.texture_result:texture_layers",
         result="scanlearn.gui.texture_result:TextureResult",
+    ),
+    "classification": Task(
+        title="Classification of radiographs",
+        about="what single images show, normal or abnormal, or several findings",
+        short="class.",
+        config=ClassificationConfig,
+        settings=(*("recipe.method", "engine.steps", "engine.minutes", "engine.seed"),),
+        labels="scanlearn.cohort.image_labels:collect_image_labels",
+        recipe="scanlearn.probing.image_training:classification_recipe",
+        predict="scanlearn.predict.classifications:predict_classifications",
+        evaluate="scanlearn.evaluate.classification:evaluate_classification",
+        panel="scanlearn.gui.image_labels_panel:ImageLabelsPanel",
+        overlay="scanlearn.gui.activation:activation_layers",
+        result="scanlearn.gui.classification_result:ClassificationResult",
+        doubt="scanlearn.predict.classifications:doubt_of_classifications",
     ),
     "outcome": Task(
         title="Outcome of patients",

@@ -11,6 +11,9 @@ CLASS_COLOURS = (
     "#D55E00",
 )
 
+#: What speaks for a class at a place of an image, and what against it.
+FOR, AGAINST = "#D55E00", "#0072B2"
+
 
 def class_colour(value: int) -> str:
     """Return the colour of a class by its value in the label map (from 1)."""

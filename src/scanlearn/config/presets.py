@@ -191,6 +191,17 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "quick": {"engine": {"steps": 80, "save_every": 40, "validate_every": 20}},
         "standard": {"engine": {"steps": 200, "save_every": 50, "validate_every": 20}},
     },
+    # Frozen features have no steps; these are of method=full. The trunk is that of a
+    # training from scratch.
+    "classification": {
+        "quick": {
+            "recipe": {"trunk": {"architecture": "small", "width": 16}},
+            "engine": {"steps": 300, "save_every": 50, "validate_every": 50},
+        },
+        "standard": {
+            "engine": {"steps": 3000, "save_every": 200, "validate_every": 200},
+        },
+    },
     # Nothing is trained step by step: both are the same.
     "outcome": {"quick": {}, "standard": {}},
 }

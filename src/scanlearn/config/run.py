@@ -7,6 +7,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from scanlearn.config.base import Frozen
+from scanlearn.config.classification import ClassificationConfig
 from scanlearn.config.detection import DetectionConfig
 from scanlearn.config.drasclr import DrasclrConfig
 from scanlearn.config.engine import EngineConfig
@@ -22,6 +23,7 @@ RecipeConfig = Annotated[
     | SegmentationConfig
     | DetectionConfig
     | TextureConfig
+    | ClassificationConfig
     | OutcomeConfig,
     Field(discriminator="name"),
 ]
@@ -64,7 +66,10 @@ def explain(error: ValidationError) -> str:
     """Say in one sentence what pydantic found wrong first."""
     first = error.errors(include_url=False)[0]
     # The tag of the recipe's union is no part of the key that a user writes.
-    tags = {"drasclr", "joint", "segmentation", "detection", "texture", "outcome"}
+    tags = {
+        *("drasclr", "joint", "segmentation", "detection", "texture"),
+        *("classification", "outcome"),
+    }
     key = ".".join(str(part) for part in first["loc"] if part not in tags)
     found = f" (found {first['input']!r})" if first["type"] != "missing" else ""
     message = first["msg"].removeprefix("Value error, ")

@@ -148,6 +148,7 @@ class FinetuneDock(QWidget):
         self._refresh()
 
     def _refresh(self) -> None:
+        self.panel.show_cohort(self.cohorts.cohort)
         self.panel.refresh()
         missing, cohort = self._missing(), self.cohorts.cohort
         self.launcher.show_missing(missing)

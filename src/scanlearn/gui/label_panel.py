@@ -50,6 +50,9 @@ class LabelPanel(QWidget):
     def new_layer(self) -> None:
         """Add an empty layer to draw on, where the task has one."""
 
+    def show_cohort(self, cohort: Path | None) -> None:
+        """Note the chosen cohort, where labels are gathered scan by scan."""
+
     def refresh(self) -> None:
         """Look again at the viewer's layers."""
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scanlearn.config.palette import class_colour
+from scanlearn.config.palette import AGAINST, FOR, class_colour
 from scanlearn.scans.geometry import Grid, napari_affine, world_to_patient
 from scanlearn.scans.read import OnUneven
 from scanlearn.scans.scan import Scan
@@ -142,6 +142,30 @@ def probability_layer(
             "blending": "translucent",
             "opacity": 0.7,
             "visible": False,
+            **placed(grid, origin, {OVERLAY: True}),
+        },
+        "image",
+    )
+
+
+def activation_layer(
+    activation: NDArray[Any], grid: Grid, origin: Origin, *, name: str
+) -> LayerData:
+    """Return what speaks for a class and against it, clear where nothing does."""
+    from napari.utils import Colormap
+
+    colours = [AGAINST, AGAINST + "00", FOR + "00", FOR]
+    reach = float(np.abs(activation).max()) or 1.0
+    return (
+        activation,
+        {
+            "name": f"{origin.patient} · activation: {name}",
+            "contrast_limits": (-reach, reach),
+            "colormap": Colormap(
+                colours, controls=[0.0, 0.48, 0.52, 1.0], name="against and for"
+            ),
+            "blending": "translucent",
+            "opacity": 0.7,
             **placed(grid, origin, {OVERLAY: True}),
         },
         "image",

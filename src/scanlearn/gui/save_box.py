@@ -17,10 +17,13 @@ from scanlearn.predict.summary import SUMMARY, Format, Prediction
 from scanlearn.runs.events import Finished
 
 _FORMATS: dict[Format, tuple[str, str]] = {
-    "nifti": ("NIfTI", "Labels and probabilities in the scan's own grid"),
+    "nifti": ("NIfTI", "Labels, probabilities and other maps in the scan's own grid"),
     "dicom-seg": ("DICOM-SEG", "A segmentation that refers to the scan's slices"),
-    "tables": ("CSV tables", "Volumes of the classes; densities of a chest CT"),
-    "figures": ("PNG figures", "A few slices in three planes, with legend and scale"),
+    "tables": (
+        "CSV tables",
+        "Volumes, densities, probabilities: whatever the task counts",
+    ),
+    "figures": ("PNG figures", "A few slices, or the image and its map, with a legend"),
 }
 
 _NONE_CHOSEN = "Tick a format first"

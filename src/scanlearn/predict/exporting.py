@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from scanlearn.errors import BadScan
 from scanlearn.files import written_beside
+from scanlearn.predict.activation_figure import write_activation_figure
 from scanlearn.predict.figures import write_figures
 from scanlearn.predict.summary import (
     Format,
@@ -59,8 +60,9 @@ def export_prediction(
     out
         Where to; files of the same names are replaced.
     formats
-        Which files: the label map and probabilities (``nifti``), a segmentation of the
-        source series (``dicom-seg``), ``tables``, pictures (``figures``).
+        Which files: the label map and probabilities or other maps (``nifti``), a
+        segmentation of the source series (``dicom-seg``), ``tables``, pictures
+        (``figures``).
     progress
         Given the formats done and wanted.
 
@@ -114,6 +116,8 @@ def _dicom_seg(prediction: Prediction, entry: ScanEntry, out: Path) -> list[Path
 
 def _figures(prediction: Prediction, entry: ScanEntry, out: Path) -> list[Path]:
     scan = read_scan(entry, on_uneven="resample")
+    if prediction.maps:
+        return write_activation_figure(out, prediction, scan)
     assert prediction.labels is not None
     labels, _ = read_label_map(prediction.labels, like=scan.grid)
     return write_figures(

@@ -54,6 +54,8 @@ class Prediction:
         Where the files are.
     labels, probabilities
         NIfTI files, where the task makes any.
+    maps
+        NIfTI files of what is neither, such as class-activation maps.
     tables
         CSV files.
     classes
@@ -74,6 +76,7 @@ class Prediction:
     folder: Path
     labels: Path | None
     probabilities: Path | None
+    maps: tuple[Path, ...]
     tables: tuple[Path, ...]
     classes: tuple[FoundClass, ...]
     lungs: dict[str, float]
@@ -82,13 +85,15 @@ class Prediction:
 
     @property
     def niftis(self) -> tuple[Path, ...]:
-        """The label map, and the probabilities where they were kept."""
-        files = (self.labels, self.probabilities)
+        """The label map, the probabilities where they were kept, and other maps."""
+        files = (self.labels, self.probabilities, *self.maps)
         return tuple(f for f in files if f is not None and f.exists())
 
     def why_not(self, wanted: Format) -> str:
         """Say why the result cannot be saved in a format; empty where it can."""
-        if wanted != "tables" and self.labels is None:
+        if wanted == "dicom-seg" and self.maps:
+            return "This result outlines nothing: it has no label map"
+        if wanted != "tables" and self.labels is None and not self.maps:
             return "This result is a table: it has no label map"
         return why_no_dicom_seg(self.source) if wanted == "dicom-seg" else ""
 
@@ -143,6 +148,7 @@ def _prediction(file: Path, about: dict[str, Any]) -> Prediction:
         folder=file.parent,
         labels=_file(file.parent, about.get("labels")),
         probabilities=_file(file.parent, about.get("probabilities")),
+        maps=tuple(file.parent / name for name in about.get("maps", [])),
         tables=tuple(file.parent / name for name in about["tables"]),
         classes=classes,
         lungs={str(k): float(v) for k, v in about.get("lungs", {}).items()},

@@ -42,6 +42,11 @@ class LinearModel:
         grown = np.exp(scores - scores.max(axis=1, keepdims=True))
         return np.asarray(grown / grown.sum(axis=1, keepdims=True))
 
+    def plain(self) -> tuple[Floats, Floats]:
+        """Return the weight (K, D) and bias (K,) for features as they are."""
+        weight = self.weight / self.scale
+        return weight, np.asarray(self.bias - weight @ self.mean)
+
     def tensors(self) -> dict[str, NDArray[np.float32]]:
         """Return its arrays as they are saved."""
         named = vars(self).items()

@@ -197,11 +197,11 @@ class TextureTraining(Recipe):
             x = self._encoded(self.train_rows).cpu().numpy()
         y = self.classes[self.train_rows]
         model = fit_logistic(x, y, penalty=self.config.penalty)
-        weight = model.weight / model.scale
+        weight, bias = model.plain()
         layer = nn.Linear(x.shape[1], classes)
         with torch.no_grad():
             layer.weight.copy_(torch.from_numpy(weight))
-            layer.bias.copy_(torch.from_numpy(model.bias - weight @ model.mean))
+            layer.bias.copy_(torch.from_numpy(bias))
         return layer
 
     def _encoded(self, rows: NDArray[np.int_]) -> Tensor:
