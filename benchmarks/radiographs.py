@@ -18,6 +18,7 @@ import csv
 import json
 import shutil
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -51,7 +52,7 @@ from scanlearn.recipes.encoder_file import load_slice_encoder
 from scanlearn.recipes.finetune.classifier_file import load_classifier
 from scanlearn.recipes.finetune.labelled_images import LabelledImages
 from scanlearn.recipes.untrained import write_untrained
-from scanlearn.runs.events import Crashed, Finished
+from scanlearn.runs.events import Crashed, Finished, Stopped
 from scanlearn.runs.folder import RunFolder
 
 CLASSES = ("normal", "abnormal")
@@ -86,8 +87,8 @@ class Study:
 
 
 STUDIES = {
-    "pneumonia": Study("pneumonia", 28, 32, 1, 400, 64, 300, 32),
-    "tuberculosis": Study("tuberculosis", 128, 64, 5, 150, 40, 80, 16),
+    "pneumonia": Study("pneumonia", 28, 32, 1, 250, 64, 200, 32),
+    "tuberculosis": Study("tuberculosis", 128, 64, 5, 120, 32, 60, 16),
 }
 
 
@@ -188,10 +189,12 @@ def pretrained(cohort: Path, out: Path, study: Study, *, seed: int) -> Path:
 
 
 def train(run: Any) -> None:
-    """Train a run to its end."""
+    """Train a run to its end; ended before, it is gone on with the next time."""
     for event in train_run(run):
         if isinstance(event, Crashed):
             raise ScanlearnError(event.error)
+        if isinstance(event, Stopped):
+            sys.exit(event.reason)
 
 
 @torch.inference_mode()

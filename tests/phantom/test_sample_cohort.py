@@ -81,6 +81,13 @@ def test_radiographs_come_with_boxes_and_classes(tmp_path):
     assert (folder / "scans/dicom/PHANTOM-0001.dcm").is_file()
     assert (folder / "scans/png/PHANTOM-0002.png").is_file()
     assert [row["label"] for row in table(folder / "classes.csv")][1] == "abnormal"
+    boxed = {row["path"] for row in table(folder / "boxes.csv") if row["x"]}
+    for row, found in zip(
+        table(folder / "classes.csv"), table(folder / "findings.csv"), strict=True
+    ):
+        assert (row["label"] == "normal") == (found["label"] == "normal")
+        assert (row["path"] in boxed) == ("nodule" in found["label"].split(";"))
+    assert boxed
     assert set(table(folder / "boxes.csv")[0]) == {
         *("path", "patient", "x", "y", "width", "height")
     }

@@ -27,7 +27,7 @@ from scanlearn.metrics.class_scores import (
 from scanlearn.predict.classifying import Classifier
 from scanlearn.predict.each_scan import Tell
 from scanlearn.recipes.finetune.classifier_file import ClassifierCard
-from scanlearn.recipes.finetune.labelled_images import targets_of
+from scanlearn.recipes.finetune.labelled_images import LabelledImages, targets_of
 from scanlearn.runs.events import Step
 from scanlearn.runs.folder import RunFolder
 
@@ -101,18 +101,23 @@ def _check_classes(found: ImageLabels, card: ClassifierCard) -> None:
 def _classified(
     classifier: Classifier, cohort: Cohort, items: Sequence[ImageLabel], tell: Tell
 ) -> NDArray[np.float64]:
-    rows = []
-    for number, item in enumerate(items, start=1):
-        record = cohort.record(item.scan)
-        if record.intensity.units != classifier.card.units:
+    for item in items:
+        units = cohort.record(item.scan).intensity.units
+        if units != classifier.card.units:
             raise BadLabels(
-                f"The intensities of {item.scan} are {record.intensity.units}",
+                f"The intensities of {item.scan} are {units}",
                 expected=f"{classifier.card.units}, as of the training images",
                 next_step="Evaluate on images of the same kind",
             )
-        rows.append(classifier.stored(cohort.voxels(item.scan), record.intensity))
-        tell(Step(step=number, values={"total": float(len(items))}))
-    return np.array(rows)
+    card = classifier.card
+    truth = targets_of(items, card.classes)
+    images = LabelledImages(cohort, tuple(items), truth, card.side)
+    parts = []
+    for rows in images.batches():
+        x = images.stack(rows, classifier.device)
+        parts.append(classifier.probabilities(x))
+        tell(Step(step=rows[-1] + 1, values={"total": float(len(items))}))
+    return np.concatenate(parts)
 
 
 def _scores(

@@ -133,6 +133,7 @@ def _write_radiographs(
 ) -> None:
     boxes: list[Row] = []
     classes: list[Row] = []
+    findings: list[Row] = []
     for number in range(1, scans + 1):
         image = make_radiograph(seed, number)
         if number % 2:
@@ -143,7 +144,9 @@ def _write_radiographs(
         name = path.relative_to(folder).as_posix()
         boxes += tables.box_rows(name, image)
         classes.append((name, image.name, image.label))
+        findings.append((name, image.name, ";".join(image.findings) or "normal"))
         if progress:
             progress(number, scans)
     tables.write_table(folder / "boxes.csv", tables.BOXES, boxes)
     tables.write_table(folder / "classes.csv", tables.CLASSES, classes)
+    tables.write_table(folder / "findings.csv", tables.CLASSES, findings)

@@ -89,13 +89,16 @@ class Classifier:
         )
 
     @torch.inference_mode()
+    def probabilities(self, x: torch.Tensor) -> NDArray[np.float64]:
+        """Return (n, K) of images (n, 1, side, side) as the network takes them."""
+        logits = self.network(x.to(self.device))
+        return self.card.probabilities(logits.double().cpu().numpy())
+
     def stored(
         self, voxels: NDArray[np.generic], intensity: Intensity
     ) -> NDArray[np.float64]:
         """Return the probabilities (K,) of an image (1, H, W) of a cohort."""
-        logits = self.network(self._pixels(voxels, intensity))
-        found = self.card.probabilities(logits.double().cpu().numpy())
-        return np.asarray(found[0])
+        return np.asarray(self.probabilities(self._pixels(voxels, intensity))[0])
 
     def _pixels(
         self, stored: NDArray[np.generic], intensity: Intensity
