@@ -110,7 +110,7 @@ def test_what_it_was_not_trained_on_is_refused(
     detector, tiny_cohort, tiny_sample, tmp_path
 ):
     scan = tiny_sample / "scans" / "nifti" / "PHANTOM-0002.nii.gz"
-    with pytest.raises(BadScan, match="is a volume"):
+    with pytest.raises(BadScan, match="This is a volume"):
         predict_scans(detector, scan, tmp_path)
     with pytest.raises(BadRun, match="looks at radiographs"):
         evaluate_detection(

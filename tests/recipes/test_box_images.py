@@ -12,8 +12,8 @@ from scanlearn.recipes.finetune.box_images import (
     BoxSampler,
     boxes_of,
     objects_of,
-    square_image,
 )
+from scanlearn.recipes.image_pixels import image_pixels
 from scanlearn.scans.boxes import as_boxes, to_plane
 from scanlearn.scans.picture import picture_grid
 
@@ -41,7 +41,7 @@ def test_objects_are_where_their_pixels_are(shape):
     ((row, column, height, width),) = objects_of(
         to_plane(as_boxes([(19.5, 29.5, 24, 20)]), grid), grid, 64
     )
-    mass = square_image(stored, UNIT, 64)[0].numpy()
+    mass = image_pixels(stored, UNIT, side=64)[0].numpy()
     rows, columns = np.indices(mass.shape)
     assert (mass * rows).sum() / mass.sum() == pytest.approx(row, abs=0.05)
     assert (mass * columns).sum() / mass.sum() == pytest.approx(column, abs=0.05)

@@ -131,47 +131,12 @@ def even(size: int, most: int) -> tuple[int, ...]:
     return tuple(int((n + 0.5) * size / count) for n in range(count))
 
 
-@dataclass(frozen=True)
-class Square:
-    """Where the pixels of an image go when :func:`squared` and resampled to a side.
-
-    Parameters
-    ----------
-    height, width
-        Of the image.
-    side
-        Pixels of the resampled square.
-    """
-
-    height: int
-    width: int
-    side: int
-
-    @property
-    def scale(self) -> float:
-        """Pixels of the square for one of the image."""
-        return self.side / max(self.height, self.width)
-
-    @property
-    def before(self) -> tuple[int, int]:
-        """Rows and columns that are put before the image's own."""
-        side = max(self.height, self.width)
-        return (side - self.height) // 2, (side - self.width) // 2
-
-    def to_square(self, places: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Map image indices (..., 2), row and column, to those of the square."""
-        return np.asarray((places + self.before + 0.5) * self.scale - 0.5)
-
-    def to_image(self, places: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Map indices of the square to those of the image."""
-        return np.asarray((places + 0.5) / self.scale - 0.5 - self.before)
-
-
 def squared(slices: Slice, outside: float) -> Slice:
     """Fill slices (n, H, W) up to squares (n, S, S), the image in the middle."""
     height, width = slices.shape[1:]
     side = max(height, width)
-    top, left = Square(height, width, side).before
+    side = max(height, width)
+    top, left = (side - height) // 2, (side - width) // 2
     pads = ((0, 0), (top, side - height - top), (left, side - width - left))
     return np.pad(slices, pads, constant_values=np.float32(outside))
 

@@ -5,24 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from scanlearn.cohort.intensity import normalised as as_stored
-from scanlearn.cohort.prepare_one import stored_units
-from scanlearn.cohort.ready_scan import ready_scan
-from scanlearn.config.prepare import PrepareConfig
 from scanlearn.engine.devices import choose_device, mixed_precision
-from scanlearn.errors import BadScan
 from scanlearn.nets.slice_detector import SliceDetector
 from scanlearn.nets.sliding_windows import Progress
-from scanlearn.predict.ready_volume import wrong_units
+from scanlearn.predict.ready_image import ready_image
 from scanlearn.recipes.finetune.box_detecting import FoundBoxes, find_boxes
-from scanlearn.recipes.finetune.box_images import square_image
 from scanlearn.recipes.finetune.detector_file import (
     SliceDetectorCard,
     load_slice_detector,
 )
+from scanlearn.recipes.image_pixels import image_pixels
 from scanlearn.scans.boxes import to_pixels
 from scanlearn.scans.findings import BoxFinding
 from scanlearn.scans.geometry import Grid
@@ -69,18 +63,9 @@ class BoxDetector:
         BadScan
             If it is a volume, or its intensities are of another kind.
         """
-        card, units = self.card, stored_units(scan)
-        if not scan.is_radiograph:
-            raise BadScan(
-                "The scan is a volume, the model was trained on radiographs",
-                expected="one projection image",
-                next_step="Choose a radiograph, or a model of volumes",
-            )
-        if units != card.units:
-            raise wrong_units(units, card.units)
-        ready = ready_scan(scan, PrepareConfig(radiograph_size=card.radiograph_size))
-        stored, intensity = as_stored(ready.voxels, units)
-        square = square_image(stored.astype(np.float32), intensity, card.side)
+        card = self.card
+        ready = ready_image(scan, units=card.units, size=card.radiograph_size)
+        square = image_pixels(ready.stored, ready.intensity, side=card.side)
         with mixed_precision(self.device):
             return find_boxes(self.network, square, ready.grid, least=card.least_score)
 

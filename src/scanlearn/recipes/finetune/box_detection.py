@@ -24,7 +24,6 @@ from scanlearn.recipes.finetune.box_images import (
     BoxImage,
     BoxSampler,
     box_image,
-    square_image,
 )
 from scanlearn.recipes.finetune.centre_recipe import (
     CentreRecipe,
@@ -34,6 +33,7 @@ from scanlearn.recipes.finetune.centre_recipe import (
 from scanlearn.recipes.finetune.detector_file import SliceDetectorCard
 from scanlearn.recipes.finetune.slice_start import slice_start
 from scanlearn.recipes.finetune.tile_numbers import tile_batches
+from scanlearn.recipes.image_pixels import image_pixels
 from scanlearn.recipes.model_file import save_model
 from scanlearn.runs.events import Message
 from scanlearn.runs.folder import RunFolder
@@ -133,11 +133,9 @@ class BoxDetection(CentreRecipe):
         """Return average precision (over overlaps) and CPM on held-out radiographs."""
         judged, scored = [], []
         for image in self.held_out:
-            pixels = square_image(
-                self.cohorts.read(self.cohorts.images[image.number]),
-                image.record.intensity,
-                self.config.side,
-            )
+            stored = self.cohorts.read(self.cohorts.images[image.number])
+            intensity = image.record.intensity
+            pixels = image_pixels(stored, intensity, side=self.config.side)
             found = find_boxes(
                 self.network, pixels, image.record.grid, least=self.config.least_score
             )
@@ -196,7 +194,7 @@ class _Crops(Dataset[Batch]):
         index, start = self.sampler.sample(rng)
         image = self.sampler.images[index]
         stored = self.cohorts.read(self.cohorts.images[image.number])
-        square = square_image(stored, image.record.intensity, self.sampler.side)
+        square = image_pixels(stored, image.record.intensity, side=self.sampler.side)
         top, left = start.tolist()
         size = self.sampler.crop
         return {

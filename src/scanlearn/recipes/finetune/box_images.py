@@ -5,18 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from scanlearn.cohort.finding_set import LabelledFindings
-from scanlearn.cohort.record import Intensity, ScanRecord
-from scanlearn.cohort.slices import Slice, SliceCohorts, Square, squared
+from scanlearn.cohort.record import ScanRecord
+from scanlearn.cohort.slices import SliceCohorts, square_grid
 from scanlearn.cohort.working import IntensityUnits
-from scanlearn.recipes.pretrain.slice_batches import pixels_of
 from scanlearn.scans.boxes import Boxes, box_centres, to_pixels, to_plane
 from scanlearn.scans.geometry import Grid
-from scanlearn.views.normalise import shifted
 
 #: A box's middle lies at most this share of a crop from the crop's middle.
 _OFF_CENTRE = 0.35
@@ -86,27 +82,15 @@ def objects_of(boxes: Boxes, grid: Grid, side: int) -> NDArray[np.float64]:
     ndarray
         (n, 4) row, column, height, width.
     """
-    pixels, square = to_pixels(boxes, grid), _square(grid, side)
-    middles = square.to_square(box_centres(pixels)[:, ::-1])
-    return np.hstack([middles, pixels[:, :1:-1] * square.scale])
+    pixels = to_pixels(boxes, square_grid(grid, side))
+    return np.hstack([box_centres(pixels)[:, ::-1], pixels[:, :1:-1]])
 
 
 def boxes_of(objects: NDArray[np.floating], grid: Grid, side: int) -> Boxes:
     """Map middles and sizes on a square to boxes; undoes :func:`objects_of`."""
-    square = _square(grid, side)
-    sizes = objects[:, :1:-1] / square.scale
-    middles = square.to_image(objects[:, :2])[:, ::-1]
-    return to_plane(np.hstack([middles - sizes / 2, sizes]), grid)
-
-
-def _square(grid: Grid, side: int) -> Square:
-    return Square(grid.shape[1], grid.shape[2], side)
-
-
-def square_image(stored: Slice, intensity: Intensity, side: int) -> Tensor:
-    """Return stored pixels (1, H, W) as a square (1, side, side) in [0, 1264]."""
-    pixels = torch.from_numpy(squared(stored, intensity.outside))
-    return pixels_of(shifted(pixels, intensity.units), side)
+    sizes = objects[:, :1:-1]
+    corners = objects[:, 1::-1] - sizes / 2
+    return to_plane(np.hstack([corners, sizes]), square_grid(grid, side))
 
 
 class BoxSampler:
