@@ -99,7 +99,8 @@ TASKS: dict[str, Task] = {
     ),
     "detection": Task(
         title="Detection",
-        about="find nodules from points with a diameter; scans without are welcome",
+        about="find nodules from points with a diameter, or abnormal regions of "
+        "radiographs from boxes; scans without are welcome",
         short="det.",
         config=DetectionConfig,
         settings=(
@@ -110,7 +111,7 @@ TASKS: dict[str, Task] = {
         recipe="scanlearn.recipes.finetune.starting:detection",
         predict="scanlearn.predict.detections:predict_detections",
         evaluate="scanlearn.evaluate.detection:evaluate_detection",
-        panel="scanlearn.gui.sphere_panel:SpherePanel",
+        panel="scanlearn.gui.finding_panel:FindingPanel",
         overlay="scanlearn.gui.findings:finding_layers",
         result="scanlearn.gui.finding_result:FindingResult",
     ),

@@ -44,23 +44,23 @@ def test_marked_points_become_spheres_of_the_run(
     click: Any,
     qtbot: Any,
 ) -> None:
-    assert dock.panel.new_button.toolTip() == "Add a scan to the viewer first"
+    assert dock.panel.shown.new_button.toolTip() == "Add a scan to the viewer first"
     first, second = (show(dock.viewer, entry) for entry in find_scans(scans_folder))
     dock.viewer.layers.selection.active = first
-    dock.panel.diameter.setValue(14)
-    click(dock.panel.new_button)
+    dock.panel.shown.diameter.setValue(14)
+    click(dock.panel.shown.new_button)
     points = dock.viewer.layers[-1]
     assert points.mode == "add"
     assert points.units == first.units
     voxel = np.array([12, 20, 30])
     points.add(first.data_to_world(voxel))
-    dock.panel.diameter.setValue(22)  # of the point just added, which is selected
+    dock.panel.shown.diameter.setValue(22)  # of the point just added, which is selected
     assert points.size.tolist() == [22]
-    click(dock.panel.use_button)
+    click(dock.panel.shown.use_button)
     dock.viewer.layers.selection.active = second
-    click(dock.panel.new_button)
-    click(dock.panel.use_button)
-    texts = [dock.panel.labels.item(row).text() for row in range(2)]
+    click(dock.panel.shown.new_button)
+    click(dock.panel.shown.use_button)
+    texts = [dock.panel.shown.labels.item(row).text() for row in range(2)]
     assert "1 point, 22 mm" in texts[0]
     assert "none in this scan" in texts[1]
 
@@ -81,12 +81,12 @@ def test_empty_layers_alone_are_not_enough(
     dock: FinetuneDock, scans_folder: Path, click: Any
 ) -> None:
     show(dock.viewer, find_scans(scans_folder)[0])
-    assert "Press 'New points layer'" in dock.panel.use_button.toolTip()
-    click(dock.panel.new_button)
-    click(dock.panel.use_button)
+    assert "Press 'New points layer'" in dock.panel.shown.use_button.toolTip()
+    click(dock.panel.shown.new_button)
+    click(dock.panel.shown.use_button)
     assert "Mark at least one" in dock.start_button.toolTip()
-    dock.panel.labels.add(scans_folder.parent / "nodules.csv")
-    assert "nodules.csv · table" in dock.panel.labels.item(1).text()
+    dock.panel.shown.labels.add(scans_folder.parent / "nodules.csv")
+    assert "nodules.csv · table" in dock.panel.shown.labels.item(1).text()
     assert dock.start_button.isEnabled()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from qtpy.QtCore import Qt
@@ -18,23 +18,33 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from scanlearn.gui.findings import COLORMAP, findings_of, see_across_slices
+from scanlearn.gui.findings import (
+    has_boxes,
+    middle_of,
+    read_any,
+    see_across_slices,
+    show_only,
+)
 from scanlearn.gui.result_panel import ResultPanel
+from scanlearn.gui.score_colours import COLORMAP
 from scanlearn.gui.widgets import hint, labelled, row
 from scanlearn.predict.summary import Prediction
-
-if TYPE_CHECKING:
-    from scanlearn.scans.findings import Finding
+from scanlearn.scans.findings import BoxFinding, Finding
 
 #: Findings from this score on are shown first; all others are a click away.
 _SHOWN_FROM = 0.3
 
-_COLUMNS = ("#", "Score", "mm", "x", "y", "z")
+_COLUMNS = {
+    "sphere": ("#", "Score", "mm", "x", "y", "z"),
+    "box": ("#", "Score", "x", "y", "width", "height"),
+}
 
-_ABOUT = (
-    "Rings are as large as the findings. Click a line to go there; x, y, z are patient "
-    "millimetres (LPS)."
-)
+_ABOUT = {
+    "sphere": "Rings are as large as the findings. Click a line to go there; x, y, z "
+    "are patient millimetres (LPS).",
+    "box": "Click a line to go there; x and y of the corner at the top left, width and "
+    "height are pixels of the file.",
+}
 
 
 class FindingResult(ResultPanel):
@@ -47,8 +57,8 @@ class FindingResult(ResultPanel):
         self.least.setRange(0.0, 1.0)
         self.least.setSingleStep(0.05)
         self.least.setToolTip("Findings with a lower score are hidden")
-        self.table = QTableWidget(0, len(_COLUMNS))
-        self.table.setHorizontalHeaderLabels(_COLUMNS)
+        self.about = hint()
+        self.table = QTableWidget(0, len(_COLUMNS["sphere"]))
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -69,10 +79,10 @@ class FindingResult(ResultPanel):
             labelled("Score ≥", self.least),
             row(QLabel("Score 0"), _gradient(), QLabel("1"), stretch=1),
             self.table,
-            hint(_ABOUT),
+            self.about,
         ):
             layout.addWidget(widget)
-        self.findings: list[Finding] = []
+        self.findings: list[Finding | BoxFinding] = []
         self._layer: Any = None
         self._name = "finding"
         self.least.valueChanged.connect(self._filter)
@@ -80,8 +90,12 @@ class FindingResult(ResultPanel):
 
     def show_prediction(self, prediction: Prediction, layers: list[Any]) -> None:
         """Fill the table; the layer of the findings follows the lowest score."""
-        self.findings = findings_of(prediction)
+        shape = "box" if has_boxes(prediction) else "sphere"
+        self.findings = read_any(prediction)
+        self.about.setText(_ABOUT[shape])
+        self.table.setHorizontalHeaderLabels(_COLUMNS[shape])
         self._layer = layers[0] if layers else None
+        self._grid = prediction.grid
         self._name = str(prediction.facts.get("finding", "finding"))
         self.table.clearContents()
         self.table.setRowCount(len(self.findings))
@@ -95,16 +109,16 @@ class FindingResult(ResultPanel):
         self.least.setValue(_SHOWN_FROM)
         self._filter()
         if self.findings:
-            largest = max(one.diameter_mm for one in self.findings)
-            see_across_slices(self.viewer, largest / 2)
+            widths = [getattr(one, "diameter_mm", 0.0) for one in self.findings]
+            see_across_slices(self.viewer, max(widths) / 2)
             self.table.selectRow(0)
 
     def _filter(self, _value: float = 0.0) -> None:
         shown = [one.score >= self.least.value() for one in self.findings]
         for line, visible in enumerate(shown):
             self.table.setRowHidden(line, not visible)
-        if self._layer is not None and len(self._layer.data) == len(shown):
-            self._layer.shown = np.array(shown, dtype=bool)
+        if self._layer is not None:
+            show_only(self._layer, self.findings, shown)
         self.count.setText(_counted(self._name, shown))
 
     def _go(self) -> None:
@@ -112,14 +126,17 @@ class FindingResult(ResultPanel):
         lines = {item.row() for item in self.table.selectedItems()}
         if len(lines) == 1:
             # The world's axes are the patient's, read backwards.
-            x, y, z = self.findings[lines.pop()].centre
+            x, y, z = middle_of(self.findings[lines.pop()], self._grid)
             self.viewer.dims.set_point((0, 1, 2), (z, y, x))
             self.viewer.scene.camera.center = (z, y, x)
 
 
-def _cells(number: int, one: Finding) -> tuple[str, ...]:
+def _cells(number: int, one: Finding | BoxFinding) -> tuple[str, ...]:
+    score = (str(number), f"{one.score:.2f}")
+    if isinstance(one, BoxFinding):
+        return (*score, *(f"{px:.0f}" for px in one.box))
     places = (f"{mm:.0f}" for mm in one.centre)
-    return (str(number), f"{one.score:.2f}", f"{one.diameter_mm:.1f}", *places)
+    return (*score, f"{one.diameter_mm:.1f}", *places)
 
 
 def _counted(name: str, shown: Sequence[bool]) -> str:

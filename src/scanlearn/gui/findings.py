@@ -1,6 +1,7 @@
-"""Findings as napari points: where they are, as large as they are, coloured by score.
+"""Findings as napari layers: points in volumes, rectangles on radiographs.
 
-Points lie in napari's world, which is millimetres, so that their sizes are too.
+Where they are, as large as they are, coloured by score. Points lie in napari's world,
+which is millimetres, so that their sizes are too.
 """
 
 from __future__ import annotations
@@ -10,19 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scanlearn.gui.box_layers import box_layer, show_rectangles
 from scanlearn.gui.layers import AXIS_LABELS, ORIGIN, LayerData, Origin
 from scanlearn.gui.run_list import undated
+from scanlearn.gui.score_colours import COLORMAP, TEXT
 from scanlearn.predict.summary import Prediction
 from scanlearn.scans.geometry import Grid, world_to_patient
 
 if TYPE_CHECKING:
-    from scanlearn.scans.findings import Finding
-
-#: Told apart by colour-blind readers, and light where the score is high.
-COLORMAP = "plasma"
-
-#: Read on dark lung and on bright bone alike.
-_TEXT = "#E69F00"
+    from scanlearn.scans.findings import BoxFinding, Finding
 
 #: A ring this thick, as a share of the diameter, leaves the finding to be seen.
 _RING = 0.08
@@ -33,15 +30,72 @@ def finding_layers(
 ) -> list[LayerData]:
     """Return the findings of a prediction as a layer over its scan."""
     name = undated(prediction.run)
+    if has_boxes(prediction):
+        return [box_layer(boxes_of(prediction), origin, name=name)]
     return [findings_layer(findings_of(prediction), origin, name=name)]
 
 
+def has_boxes(prediction: Prediction) -> bool:
+    """Whether the findings of a prediction are boxes on a radiograph."""
+    return prediction.facts.get("shape") == "box"
+
+
 def findings_of(prediction: Prediction) -> list[Finding]:
-    """Read the findings of a prediction, best first."""
+    """Read the findings in a volume, best first."""
     from scanlearn.scans.findings import read_findings
 
     table = prediction.table("findings.csv")
     return [] if table is None else read_findings(table)
+
+
+def boxes_of(prediction: Prediction) -> list[BoxFinding]:
+    """Read the findings on a radiograph, best first."""
+    from scanlearn.scans.findings import read_box_findings
+
+    table = prediction.table("findings.csv")
+    return [] if table is None else read_box_findings(table)
+
+
+def read_any(prediction: Prediction) -> list[Finding | BoxFinding]:
+    """Read the findings of a prediction of either kind, best first."""
+    if has_boxes(prediction):
+        return [*boxes_of(prediction)]
+    return [*findings_of(prediction)]
+
+
+def show_only(
+    layer: Any, findings: Sequence[Finding | BoxFinding], shown: Sequence[bool]
+) -> None:
+    """Let a layer show some of its findings."""
+    if type(layer).__name__ == "Points":
+        if len(layer.data) == len(shown):
+            layer.shown = np.array(shown, dtype=bool)
+        return
+    from scanlearn.scans.findings import BoxFinding
+
+    # Shapes cannot be hidden one by one: only those that are shown are in the layer.
+    pairs = zip(findings, shown, strict=True)
+    kept = [one for one, is_shown in pairs if is_shown and isinstance(one, BoxFinding)]
+    show_rectangles(layer, kept)
+
+
+def middle_of(finding: Finding | BoxFinding, grid: Grid) -> tuple[float, ...]:
+    """Return where the middle of a finding is, LPS millimetres.
+
+    Parameters
+    ----------
+    finding
+        A sphere, or a box in pixels of the file.
+    grid
+        Of the file.
+    """
+    from scanlearn.scans.findings import Finding
+
+    if isinstance(finding, Finding):
+        return finding.centre
+    x, y, width, height = finding.box
+    point = grid.to_patient([0, y + height / 2, x + width / 2])
+    return tuple(point.tolist())
 
 
 def findings_layer(
@@ -59,7 +113,7 @@ def findings_layer(
         "border_width": _RING,
         "text": {
             "string": "{score:.2f} · {diameter_mm:.0f} mm",
-            "color": _TEXT,
+            "color": TEXT,
             "size": 9,
             "anchor": "upper_left",
         },

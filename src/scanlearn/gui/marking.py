@@ -20,10 +20,10 @@ _RING = 0.08
 
 @dataclass(frozen=True, eq=False)
 class Marked:
-    """A snapshot of a Points layer: spheres (n, 4) in LPS millimetres."""
+    """A snapshot of a layer: spheres or boxes (n, 4) as a cohort's labels have them."""
 
     name: str
-    spheres: NDArray[np.float64]
+    objects: NDArray[np.float64]
     origin: Origin
 
 
@@ -75,10 +75,10 @@ def snapshot_points(layer: Any) -> Marked:
 
 def amount_marked(marked: Marked) -> Amount:
     """Say how many points there are."""
-    n = len(marked.spheres)
+    n = len(marked.objects)
     if not n:
         return Amount("none in this scan", "looked at: nothing to find in it", ())
-    low, high = marked.spheres[:, 3].min(), marked.spheres[:, 3].max()
+    low, high = marked.objects[:, 3].min(), marked.objects[:, 3].max()
     sizes = f"{low:.0f} mm" if low == high else f"{low:.0f} to {high:.0f} mm"
     short = f"{n} point{'s' * (n != 1)}, {sizes}"
     return Amount(short, f"{short} in diameter", ())

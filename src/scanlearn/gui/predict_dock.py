@@ -46,7 +46,7 @@ from scanlearn.tasks import TASKS
 
 _READY = ("finished", "stopped")
 
-_ABOUT = "Lay what a fine-tuned model finds over a scan, with the volume of each class."
+_ABOUT = "Lay what a fine-tuned model finds over a scan, and tell it in a table."
 
 Result = tuple[Prediction, list[LayerData]]
 

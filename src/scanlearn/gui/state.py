@@ -49,6 +49,16 @@ def shared_state() -> DockState:
     return DockState()
 
 
+def are_radiographs(cohort: Path) -> bool:
+    """Whether all scans of a cohort that trainings use are single images."""
+    try:
+        with (cohort / "catalogue.csv").open(newline="", encoding="utf-8") as stream:
+            used = [row for row in csv.DictReader(stream) if not row["excluded"]]
+            return bool(used) and all(row["shape"].startswith("1x") for row in used)
+    except (OSError, KeyError):  # still being prepared
+        return False
+
+
 def count_scans(cohort: Path) -> int:
     """Count the scans of a cohort that trainings use."""
     try:
