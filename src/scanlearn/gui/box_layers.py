@@ -80,6 +80,7 @@ def on_pixels(origin: Origin) -> dict[str, Any]:
         "ndim": 3,
         "shape_type": "rectangle",
         "face_color": "transparent",
+        "opacity": 1.0,
         "edge_width": max(1.0, max(origin.grid.shape) * _EDGE),
         **placed(origin.grid, origin),
     }
