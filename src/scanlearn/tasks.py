@@ -48,6 +48,9 @@ class Task:
     evaluate
         ``evaluate(run, labels, cohort, tell)`` scores a run against labels: a
         :class:`scanlearn.evaluate.evaluation.Evaluation`.
+    worth
+        What a start from a pre-training gave where it was measured, said where a start
+        is chosen; empty where nothing was.
     doubt
         ``doubt(run, cohort, keys, tell)`` says of each scan how little sure the run
         is, from 0 to 1; empty where a task cannot say.
@@ -74,6 +77,7 @@ class Task:
     overlay: str
     result: str
     doubt: str = ""
+    worth: str = ""
 
     def part(self, name: str) -> Any:
         """Import a part, such as ``part("recipe")``."""
@@ -96,6 +100,8 @@ TASKS: dict[str, Task] = {
         overlay="scanlearn.gui.prediction:label_layers",
         result="scanlearn.gui.class_result:ClassResult",
         doubt="scanlearn.predict.segmentations:doubt_of_segmentations",
+        worth="Measured on MR of the hippocampus, five scans labelled: pre-training "
+        "ended no better than scratch. Compare, in Runs, tells for your scans.",
     ),
     "detection": Task(
         title="Detection",

@@ -16,6 +16,7 @@ from scanlearn.gui.opening import read_entry
 from scanlearn.runs.events import Saved
 from scanlearn.runs.folder import EventLog, find_runs
 from scanlearn.scans.find import find_scans
+from scanlearn.tasks import TASKS as MANIFEST
 
 pytestmark = pytest.mark.viewer
 
@@ -143,6 +144,17 @@ def test_a_finished_pre_training_is_the_start(
     qtbot.waitUntil(lambda: dock.starts.count() == 2, timeout=10_000)
     assert dock.starts.currentData() == run.path
     assert dock.starts.currentText() == "drasclr_phantoms"
+
+
+def test_what_a_pre_training_gave_is_said_where_the_start_is_chosen(
+    dock: FinetuneDock,
+) -> None:
+    for number in range(dock.tasks.count()):
+        dock.tasks.setCurrentIndex(number)
+        worth = MANIFEST[dock.task].worth
+        assert dock.worth.text() == worth
+        assert dock.worth.isHidden() == (not worth)
+    assert any(task.worth for task in MANIFEST.values())
 
 
 def test_points_of_two_classes_start_a_texture_run(

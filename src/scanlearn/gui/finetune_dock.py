@@ -36,6 +36,7 @@ class FinetuneDock(QWidget):
         fill(self.tasks, items, None)
         self.about = hint()
         self.starts = combo("Whose encoder the model starts from")
+        self.worth = hint()
         self.cohorts = CohortBox()
         self.panels: dict[str, LabelPanel] = {}
         self._pages = Pages()
@@ -61,6 +62,7 @@ class FinetuneDock(QWidget):
         layout.addWidget(labelled("Task", self.tasks))
         layout.addWidget(self.about)
         layout.addWidget(labelled("Start from", self.starts))
+        layout.addWidget(self.worth)
         layout.addWidget(labelled("Cohort", self.cohorts))
         for widget in (self._pages, self.form, self.launcher):
             layout.addWidget(widget)
@@ -123,6 +125,8 @@ class FinetuneDock(QWidget):
             self.panels[self.task] = panel
         self._pages.turn_to(self.panel)
         self.about.setText(TASKS[self.task].about.capitalize())
+        self.worth.setText(MANIFEST[self.task].worth)
+        self.worth.setVisible(bool(MANIFEST[self.task].worth))
         self.form.show_recipe(self.task, TASKS[self.task])
         self._refresh()
 
