@@ -257,7 +257,13 @@ def trained(
 
 
 def pieces(
-    study: Study, data: Path, work: Path, seeds: int, done: set[tuple[Any, ...]]
+    study: Study,
+    data: Path,
+    work: Path,
+    *,
+    arms: Sequence[str],
+    seeds: int,
+    done: set[tuple[Any, ...]],
 ) -> Iterator[dict[str, Any]]:
     """Yield one row an arm, budget, seed and fold: scores of the fold's images."""
     images, labels, fold = read_images(data, study.name)
@@ -290,7 +296,7 @@ def pieces(
             features["untrained"] = frozen_features(twin, everything)
             for share in BUDGETS:
                 few = train_rows[drawn(labels[train_rows], share, seed=seed)]
-                for arm in ARMS:
+                for arm in arms:
                     if (study.name, arm, share, seed, number) in done:
                         continue
                     begun = time.process_time()
@@ -378,6 +384,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--studies", nargs="+", default=list(STUDIES))
+    parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=ARMS)
     parser.add_argument("--seeds", type=int, default=5)
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -387,7 +394,14 @@ def main() -> None:
         rows = json.loads(given.out.read_text())["rows"]
     done = {(r["study"], r["arm"], r["share"], r["seed"], r["fold"]) for r in rows}
     for name in given.studies:
-        for row in pieces(STUDIES[name], given.data, given.work, given.seeds, done):
+        for row in pieces(
+            STUDIES[name],
+            given.data,
+            given.work,
+            arms=given.arms,
+            seeds=given.seeds,
+            done=done,
+        ):
             rows.append(row)
             document = {"summary": report(rows), "rows": rows}
             write_text(given.out, json.dumps(document, indent=1))

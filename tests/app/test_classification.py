@@ -31,7 +31,12 @@ from scanlearn.predict.exporting import export_prediction
 from scanlearn.predict.predicting import predict_scans
 from scanlearn.predict.suggesting import suggest
 from scanlearn.predict.summary import read_prediction
-from scanlearn.recipes.finetune.classifier_file import read_classifier_card
+from scanlearn.probing.image_training import ImageTraining
+from scanlearn.recipes.finetune.classifier_file import (
+    load_classifier,
+    read_classifier_card,
+)
+from scanlearn.recipes.finetune.labelled_images import open_classification
 from scanlearn.runs.events import Epoch, Finished
 from scanlearn.scans.find import find_scans
 from scanlearn.scans.picture import picture_grid
@@ -170,6 +175,20 @@ def test_new_patients_are_scored_with_intervals(films, scratch) -> None:
         if case["label"] == ["abnormal"]
     ]
     assert row["sensitivity"].mean == np.mean(by_hand)
+
+
+def test_from_scratch_batch_norm_describes_the_training_images(scratch) -> None:
+    """By hand for the first one; else short trainings lean to one class."""
+    opened = open_classification(scratch.config(), scratch)
+    examples = ImageTraining(scratch.config(), opened).examples
+    assert 20 < len(examples) <= 32
+    network, _ = load_classifier(scratch.path)
+    x = examples.stack(range(len(examples)), torch.device("cpu"))
+    with torch.no_grad():
+        seen = network.trunk.conv1(x).movedim(1, 0).flatten(1)
+    norm = network.trunk.bn1
+    torch.testing.assert_close(norm.running_mean, seen.mean(1), atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(norm.running_var, seen.var(1), atol=1e-4, rtol=1e-3)
 
 
 @pytest.mark.parametrize("which", ["scratch", "frozen"])

@@ -78,7 +78,7 @@ class ClassificationResult(ResultPanel):
         head.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         rows = min(len(names), _ROWS)
         height = sum(self.table.rowHeight(n) for n in range(rows))
-        self.table.setFixedHeight(height + head.sizeHint().height() + 4)
+        self.table.setFixedHeight(height + head.sizeHint().height() + 12)
         self._name_map(told[0])
         self.trust.setText(_trust(facts))
 

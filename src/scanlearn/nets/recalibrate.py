@@ -28,7 +28,8 @@ def recalibrate_batch_norm(
     forward
         How a batch is sent through; the module itself by default.
     """
-    norms = [m for m in module.modules() if isinstance(m, nn.BatchNorm3d)]
+    kinds = (nn.BatchNorm2d, nn.BatchNorm3d)
+    norms = [m for m in module.modules() if isinstance(m, kinds)]
     before = [norm.momentum for norm in norms]
     was_training = module.training
     for norm in norms:

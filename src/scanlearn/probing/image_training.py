@@ -26,6 +26,7 @@ from scanlearn.config.run import RunConfig
 from scanlearn.engine.fitting import Fit
 from scanlearn.engine.recipe import Batch, Recipe, StepResult
 from scanlearn.metrics.class_scores import mean_scores, scores_of_classes
+from scanlearn.nets.recalibrate import recalibrate_batch_norm
 from scanlearn.probing.image_fit import ImageFit
 from scanlearn.probing.image_head import fit_head, set_head
 from scanlearn.randomness import numpy_generator, torch_generator
@@ -45,6 +46,9 @@ from scanlearn.views.normalise import normalised
 
 #: Patients from which some are held out to choose the best checkpoint.
 _ENOUGH_PATIENTS = 10
+
+#: Images that batch norm is settled on, at most.
+_SETTLING = 256
 
 #: A rare finding weighs at most so many times as much as its absence.
 _MOST_WEIGHT = 50.0
@@ -168,6 +172,7 @@ class ImageTraining(Recipe):
         """Return AUC and average precision on held-out patients."""
         if not len(self.held_out):
             return {}
+        self._settle()
         device = self.weights.device
         parts = [
             self.network(self.held_out.stack(rows, device))
@@ -184,8 +189,28 @@ class ImageTraining(Recipe):
 
     def export(self, folder: Path, *, step: int) -> None:
         """Write the network with its layer."""
+        self._settle()
         card = self.card.model_copy(update={"step": step})
         save_classifier(folder, self.network, card)
+
+    def _settle(self) -> None:
+        """Let batch norm describe the images as they are, not the last views.
+
+        A short training's running averages still hold where they began, and all
+        probabilities would lean to one side.
+        """
+        if self.card.pretrained:
+            return
+        order = numpy_generator(self.seed, "settle").permutation(len(self.examples))
+        some, device = order[:_SETTLING], self.weights.device
+        size = self.config.batch
+        parts = [some[n : n + size].tolist() for n in range(0, len(some), size)]
+        recalibrate_batch_norm(
+            self.network.trunk,
+            # One image alone may leave one value a channel, which has no variance.
+            ((self.examples.stack(rows, device),) for rows in parts if len(rows) > 1),
+            self.network.features,
+        )
 
     def _probe(self) -> None:
         """Begin with the logistic regression on frozen features."""
