@@ -54,6 +54,8 @@ class Task:
     doubt
         ``doubt(run, cohort, keys, tell)`` says of each scan how little sure the run
         is, from 0 to 1; empty where a task cannot say.
+    views
+        Whether ``predict`` can look at a scan in several ways and average.
     panel
         ``Panel(viewer)``: what the Fine-tune dock shows to gather labels, a
         :class:`scanlearn.gui.label_panel.LabelPanel`.
@@ -78,6 +80,7 @@ class Task:
     result: str
     doubt: str = ""
     worth: str = ""
+    views: bool = False
 
     def part(self, name: str) -> Any:
         """Import a part, such as ``part("recipe")``."""
@@ -102,6 +105,7 @@ TASKS: dict[str, Task] = {
         doubt="scanlearn.predict.segmentations:doubt_of_segmentations",
         worth="Measured on MR of the hippocampus, five scans labelled: pre-training "
         "ended no better than scratch. Compare, in Runs, tells for your scans.",
+        views=True,
     ),
     "detection": Task(
         title="Detection",

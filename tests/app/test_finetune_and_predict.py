@@ -9,6 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
+from scipy.stats import entropy
 
 from scanlearn.app import train_run
 from scanlearn.cohort.catalogue import Cohort
@@ -19,6 +20,7 @@ from scanlearn.launching import finetuning_config, new_finetuning
 from scanlearn.nets.segmentation_loss import IGNORE
 from scanlearn.predict.predicting import predict_scans
 from scanlearn.predict.segmenting import Segmenter
+from scanlearn.predict.summary import read_prediction
 from scanlearn.recipes.encoder_file import read_card
 from scanlearn.recipes.finetune.segmenter_file import load_segmenter
 from scanlearn.runs.events import Crashed, Finished, Message, Step
@@ -89,8 +91,8 @@ def test_every_scan_gets_its_files(predicted):
         f"{name}_prediction.json" for name in names
     ]
     suffixes = (
-        *("labels.nii.gz", "probabilities.nii.gz", "volumes.csv"),
-        *("densitometry.csv", "prediction.json"),
+        *("labels.nii.gz", "probabilities.nii.gz", "uncertainty.nii.gz"),
+        *("volumes.csv", "densitometry.csv", "prediction.json"),
     )
     files = {f"{n}_{s}" for n in names for s in suffixes}
     assert {path.name for path in out.iterdir()} == files
@@ -146,6 +148,22 @@ def test_volumes_are_those_of_the_label_map(predicted):
             assert one["name"] == row["class"]
         assert document["disclaimer"] == "Not for clinical use"
         assert document["run"] == "lungs"
+
+
+def test_several_views_say_how_sure_volumes_are(segmenter, tiny_sample, tmp_path):
+    scan = tiny_sample / "scans" / "nifti" / "PHANTOM-0002.nii.gz"
+    (summary,) = predict_scans(segmenter, scan, tmp_path, views=3)
+    found = read_prediction(summary)
+    assert all(one.sd_ml > 0 for one in found.classes)
+    assert " ± " in found.classes[0].volume_text
+    with (tmp_path / "PHANTOM-0002_volumes.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["sd_ml"]) for row in rows] == [c.sd_ml for c in found.classes]
+    unsure = np.asarray(nib.load(found.uncertainty).dataobj)
+    shares = np.asarray(nib.load(found.probabilities).dataobj)
+    expected = entropy(shares, axis=-1) / np.log(3)
+    # Both were rounded to steps of 1/255; entropy is steep where a class is rare.
+    assert np.abs(unsure - expected).max() < 0.02
 
 
 def test_a_dicom_series_gets_a_segmentation_and_figures(

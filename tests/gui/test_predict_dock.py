@@ -54,12 +54,15 @@ def test_a_result_lies_over_the_scan_and_is_saved(
         lambda: dock.prediction is not None or dock.notice.isVisible(), timeout=30_000
     )
     assert not dock.notice.isVisible(), dock.notice.text.text()
-    probability, labels = dock.viewer.layers[-2:]
+    probability, uncertainty, labels = dock.viewer.layers[-3:]
     assert labels.name.endswith("lungs (labels)")
     assert grid_of(labels).matches(grid_of(image))
     assert np.array_equal(labels.data, image.data < -500)
     assert np.array_equal(probability.data, labels.data.astype(np.float32))
     assert probability.units == image.units
+    assert not uncertainty.visible
+    assert np.array_equal(uncertainty.data > 0, image.data < -900)
+    assert uncertainty.colormap.map([0.0])[0, 3] == 0
     lung_ml = (image.data < -500).sum() * grid_of(image).voxel_ml
     assert dock.panels["segmentation"].legend.lines == [f"lung {lung_ml:,.0f} ml"]
 
@@ -81,15 +84,30 @@ def test_a_result_lies_over_the_scan_and_is_saved(
         lambda: box.saved.isVisible() or box.notice.isVisible(), timeout=60_000
     )
     assert not box.notice.isVisible(), box.notice.text.text()
-    assert box.saved.text() == f"Saved and read again: 7 files in {target}"
+    assert box.saved.text() == f"Saved and read again: 8 files in {target}"
     assert sorted(file.name for file in target.iterdir()) == [
         *("scan_axial.png", "scan_coronal.png", "scan_labels.nii.gz"),
         *("scan_probabilities.nii.gz", "scan_sagittal.png", "scan_seg.dcm"),
-        "scan_volumes.csv",
+        *("scan_uncertainty.nii.gz", "scan_volumes.csv"),
     ]
     saved = nib.load(target / "scan_labels.nii.gz")
     assert int(np.asarray(saved.dataobj).sum()) == int(labels.data.sum())
     assert dock.predict_button.isEnabled()
+
+
+def test_several_views_give_volumes_a_spread(
+    dock: PredictDock, image: Any, make_run: Any, click: Any, qtbot: Any
+) -> None:
+    assert dock.views.isVisible()
+    dock.views.setChecked(True)
+    click(dock.predict_button)
+    qtbot.waitUntil(lambda: dock.prediction is not None, timeout=30_000)
+    assert dock.panels["segmentation"].legend.lines[0].endswith(" ± 12 ml")
+    finish(make_run("nodules", "finetune", recipe={"name": "detection"}))
+    dock.state.runs.refresh()
+    qtbot.waitUntil(lambda: dock.models.count() == 2, timeout=10_000)
+    dock.models.setCurrentIndex(dock.models.findText("nodules"))
+    assert not dock.views.isVisible()
 
 
 def test_what_cannot_be_saved_says_why(

@@ -65,6 +65,14 @@ def test_an_outcome_stands_beside_how_good_it_was(qtbot: Any, tmp_path: Path) ->
         written(tmp_path, task="outcome", held_out=held_out, **facts), []
     )
     assert panel.said.text() == "fev1 percent: 71.2"
+    ends = {"fev1_percent_low": 60.0, "fev1_percent_high": 82.5}
+    told = facts | {"outcome": facts["outcome"] | ends}
+    panel.show_prediction(
+        written(tmp_path, task="outcome", held_out=held_out, **told), []
+    )
+    assert (
+        panel.said.text() == "fev1 percent: 71.2 (60 to 82.5 in nine of ten patients)"
+    )
     assert "Learned from 12 patients" in panel.trust.text()
     assert "by LAA-950: R2 0.50" in panel.trust.text()
     panel.show_prediction(written(tmp_path, task="outcome", held_out={}, **facts), [])

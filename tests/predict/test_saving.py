@@ -102,6 +102,7 @@ def test_volumes_and_summary_agree(result, saved):
         "source": "nifti",
         "labels": "scan-1_labels.nii.gz",
         "probabilities": "scan-1_probabilities.nii.gz",
+        "uncertainty": "scan-1_uncertainty.nii.gz",
         "tables": ["scan-1_volumes.csv"],
         "classes": [
             {
@@ -109,6 +110,7 @@ def test_volumes_and_summary_agree(result, saved):
                 "name": one.name,
                 "colour": class_colour(one.value),
                 "ml": float(row["volume_ml"]),
+                "sd_ml": None,
             }
             for one, row in zip(CLASSES, rows, strict=True)
         ],
@@ -182,7 +184,7 @@ def test_saving_twice_replaces(result, scan, entry, saved):
     again = save_segmentation(result, scan, entry, to)
     assert again == saved
     assert json.loads(saved.read_text())["run"] == "other"
-    assert len(list(saved.parent.iterdir())) == 4
+    assert len(list(saved.parent.iterdir())) == 5
 
 
 def test_a_full_disk_leaves_no_summary(result, scan, entry, tmp_path, monkeypatch):

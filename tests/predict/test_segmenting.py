@@ -11,6 +11,7 @@ from scanlearn.errors import BadScan
 from scanlearn.phantom.chest import make_chest
 from scanlearn.predict import segmenting
 from scanlearn.predict.segmenting import SegmentedScan, Segmenter, _on_grid
+from scanlearn.predict.turned_views import view_grids
 from scanlearn.recipes.finetune.segmenter_file import SegmenterCard, save_segmenter
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.scan import Acquisition, Scan
@@ -118,7 +119,7 @@ def test_tiles_know_where_they_are(segmenter, chest):
     done = []
     result = brick.segment(chest, progress=lambda n, total: done.append((n, total)))
     assert done[-1][0] == done[-1][1]
-    _, ready = brick._network_input(chest)
+    ready = brick._ready(chest)
     grid, frame = ready.grid, ready.frame
     assert grid.spacing_mm == (8.0, 8.0, 8.0)
     index = np.zeros((chest.grid.shape[0], 3))
@@ -130,6 +131,39 @@ def test_tiles_know_where_they_are(segmenter, chest):
     assert result.grid.matches(chest.grid)
     assert result.labels.dtype == np.uint8
     assert [one.value for one in result.classes] == [5, 2]
+
+
+def test_tiles_of_a_turned_view_lie_where_they_show(segmenter, chest):
+    """As in trainings: the middle is where it is, the box is not turned."""
+    brick = segmenter()
+    ready = brick._ready(chest)
+    straight, turned = view_grids(ready.grid, 2)
+    starts = np.array([[0, 0, 0], [-3, 5, 2]])
+    (mine, theirs) = (
+        brick._boxes(starts, grid, straight, ready.frame).numpy()
+        for grid in (straight, turned)
+    )
+    assert theirs[:, 1] - theirs[:, 0] == pytest.approx(mine[:, 1] - mine[:, 0])
+    middles = ready.frame.to_location(turned.to_patient(starts + 15.5))
+    assert theirs.mean(axis=1) == pytest.approx(middles, abs=1e-5)
+    assert np.abs(theirs - mine).max() > 0.01
+
+
+def test_several_views_are_averaged_and_volumes_spread(segmenter, chest):
+    brick = segmenter()
+    brick.network = _Heights()
+    done = []
+    once = brick.segment(chest)
+    often = brick.segment(
+        chest, views=3, progress=lambda n, total: done.append((n, total))
+    )
+    assert done[-1][0] == done[-1][1] == 3 * done[0][1] // 3
+    assert [n for n, _ in done] == sorted({n for n, _ in done})
+    assert once.sd_ml == ()
+    assert len(often.sd_ml) == 2
+    assert min(often.sd_ml) > 0
+    same = (once.labels == often.labels).mean()
+    assert 0.9 < same < 1
 
 
 def test_windows_do_not_depend_on_the_array_order_of_the_scan(segmenter, chest):
@@ -186,6 +220,6 @@ def test_a_volume_is_voxels_times_their_size():
 
 
 def test_the_frame_is_that_of_the_lungs(segmenter, chest):
-    frame = segmenter()._network_input(chest)[1].frame
+    frame = segmenter()._ready(chest).frame
     assert isinstance(frame, Frame)
     assert frame.kind == "lungs"

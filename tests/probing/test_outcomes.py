@@ -13,14 +13,18 @@ from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.outcomes import OutcomeSet, collect_outcomes
 from scanlearn.config.outcome import OutcomeConfig
 from scanlearn.errors import BadLabels
+from scanlearn.probing.linear import LinearModel
+from scanlearn.probing.outcome_file import OutcomeCard
 from scanlearn.probing.outcome_models import (
     Outcomes,
     concordance,
+    error_bound,
     fit_outcome,
     held_out_scores,
     interval,
     score,
 )
+from scanlearn.probing.outcome_predict import said
 from scanlearn.probing.risk_groups import draw_risk_groups
 
 CONFIG = OutcomeConfig()
@@ -176,3 +180,32 @@ def test_an_interval_is_as_wide_as_theory_says():
     half = norm.ppf(0.975) * np.sqrt(share * (1 - share) / 200)
     assert low == pytest.approx(share - half, abs=0.02)
     assert high == pytest.approx(share + half, abs=0.02)
+
+
+def test_nine_of_ten_new_patients_lie_within_the_bound():
+    rng = np.random.default_rng(0)
+    inside = [
+        abs(rng.normal()) <= error_bound(rng.normal(size=19)) for _ in range(2000)
+    ]
+    # Exactly 18 of 20 by symmetry; 2,000 draws have a standard error of 0.007.
+    assert np.mean(inside) == pytest.approx(0.9, abs=0.035)
+    assert error_bound(np.arange(9.0) - 4) == 4
+    assert error_bound(np.zeros(8)) is None
+
+
+def test_a_number_is_said_with_its_interval():
+    card = OutcomeCard(
+        features="handmade",
+        spacing_mm=(1, 1, 1),
+        kind="regression",
+        target="fev1",
+        classes=(),
+        covariates=(),
+        patients=20,
+        held_out={},
+        error_90=2.5,
+    )
+    one = LinearModel(np.zeros(1), np.ones(1), np.ones((1, 1)), np.zeros(1))
+    assert said(one, card, [7.0]) == {"fev1": 7.0, "fev1_low": 4.5, "fev1_high": 9.5}
+    few = card.model_copy(update={"error_90": None})
+    assert said(one, few, [7.0]) == {"fev1": 7.0}

@@ -41,6 +41,15 @@ def predict(
     overlap: Annotated[
         float, typer.Option(min=0, max=0.9, help="Of neighbouring windows.")
     ] = 0.25,
+    views: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=32,
+            help="Ways of looking at each scan, slightly turned and stretched: their "
+            "mean counts, and volumes get a standard deviation. Each takes as long.",
+        ),
+    ] = 1,
     uneven: Uneven = "refuse",
     dicom_seg: DicomSeg = False,
     figures: Figures = False,
@@ -66,6 +75,7 @@ def predict(
             overlap=overlap,
             on_uneven=uneven,
             extras=[extra for asked, extra in wanted if asked],
+            views=views,
             tell=tell,
         )
         if as_events:

@@ -172,6 +172,31 @@ def activation_layer(
     )
 
 
+def uncertainty_layer(
+    uncertainty: NDArray[Any], grid: Grid, origin: Origin
+) -> LayerData:
+    """Return how little sure a model is of each voxel, hidden, clear where it is."""
+    from napari.utils import Colormap
+    from napari.utils.colormaps import ensure_colormap
+
+    colours = np.array(ensure_colormap("magma").map(np.linspace(0.25, 1, 64)))
+    # The surer, the more of the scan is seen.
+    colours[:, 3] = np.linspace(0, 1, len(colours))
+    return (
+        uncertainty,
+        {
+            "name": f"{origin.patient} · uncertainty",
+            "contrast_limits": (0.0, 1.0),
+            "colormap": Colormap(colours, name="uncertainty"),
+            "blending": "translucent",
+            "opacity": 0.8,
+            "visible": False,
+            **placed(grid, origin, {OVERLAY: True}),
+        },
+        "image",
+    )
+
+
 def placed(
     grid: Grid, origin: Origin, metadata: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:

@@ -34,13 +34,25 @@ class OutcomeResult(ResultPanel):
     def show_prediction(self, prediction: Prediction, layers: list[Any]) -> None:
         """Show the outcome and the scores on held-out patients."""
         found = prediction.facts["outcome"]
-        self.said.setText("\n".join(_line(k, v) for k, v in found.items()))
+        self.said.setText("\n".join(_lines(found)))
         self.trust.setText(_trust(prediction.facts))
 
 
-def _line(name: str, value: Any) -> str:
-    text = f"{value:.3g}" if isinstance(value, float) else str(value)
-    return f"{name.replace('_', ' ')}: {text}"
+def _lines(found: dict[str, Any]) -> list[str]:
+    """Return a line for each number; an interval stands behind its own."""
+    lines = []
+    for name, value in found.items():
+        ends = [found.get(f"{name}_{end}") for end in ("low", "high")]
+        text = f"{name.replace('_', ' ')}: {_text(value)}"
+        if None not in ends:
+            text += f" ({_text(ends[0])} to {_text(ends[1])} in nine of ten patients)"
+        if name.removesuffix("_low").removesuffix("_high") not in found.keys() - {name}:
+            lines.append(text)
+    return lines
+
+
+def _text(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _trust(facts: dict[str, Any]) -> str:

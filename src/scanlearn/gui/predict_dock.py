@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtWidgets import QFileDialog, QLabel, QWidget
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QLabel, QWidget
 
 from scanlearn.gui.background import (
     Failure,
@@ -46,6 +46,9 @@ from scanlearn.tasks import TASKS
 
 _READY = ("finished", "stopped")
 
+#: How many ways of looking at a scan are offered beside one.
+_VIEWS = 5
+
 _ABOUT = "Lay what a fine-tuned model finds over a scan, and tell it in a table."
 
 Result = tuple[Prediction, list[LayerData]]
@@ -61,6 +64,11 @@ class PredictDock(QWidget):
         self.models = combo("Fine-tuned models, newest first")
         self.scans = combo("Scan to predict on")
         self.browse_button = button("Browse…", self.browse, "A scan not yet shown")
+        self.views = QCheckBox(f"Look at it in {_VIEWS} ways ({_VIEWS} times as long)")
+        self.views.setToolTip(
+            "Slightly turned and stretched, the mean counts. Volumes get a standard "
+            "deviation, and the uncertainty counts where the views differ."
+        )
         self.predict_button = primary("Predict", self.predict)
         self.missing = hint()
         self.job = JobRow()
@@ -71,6 +79,7 @@ class PredictDock(QWidget):
         self.saving = SaveBox()
         self.prediction: Prediction | None = None
         self._target: Any = None
+        self._tasks: dict[Path | None, str] = {}
         self._folder = Path(tempfile.mkdtemp(prefix="scanlearn-predict-"))
         self.destroyed.connect(partial(_remove, self._folder))
         self._lay_out()
@@ -87,6 +96,7 @@ class PredictDock(QWidget):
             hint(_ABOUT),
             labelled("Model", self.models),
             labelled("Scan", row(self.scans, self.browse_button, stretch=0)),
+            self.views,
             self.predict_button,
             self.missing,
             self.job,
@@ -143,6 +153,8 @@ class PredictDock(QWidget):
         model = self.models.currentData()
         arguments = ["predict", str(model), str(origin.source), "--out", str(out)]
         arguments += origin.options()
+        if self.views.isVisibleTo(self) and self.views.isChecked():
+            arguments += ["--views", str(_VIEWS)]
         self.job.start(arguments, f"Predicting on {origin.patient}")
         self._refresh()
 
@@ -204,8 +216,14 @@ class PredictDock(QWidget):
         ]
         items: list[tuple[str, object]] = [(_model_text(r), r.path) for r in ready]
         none: list[tuple[str, object]] = [("none yet: see Fine-tune", None)]
+        self._tasks = {r.path: r.method for r in ready}
         fill(self.models, items or none, self.models.currentData())
         self._refresh()
+
+    def _show_views(self) -> None:
+        """Offer several views where the model's task can have them."""
+        task = TASKS.get(self._tasks.get(self.models.currentData(), ""))
+        self.views.setVisible(task is not None and task.views)
 
     def _show_scans(self) -> None:
         names = [layer.name for layer in self.viewer.layers if is_scan(layer)]
@@ -215,6 +233,7 @@ class PredictDock(QWidget):
         self._refresh()
 
     def _refresh(self) -> None:
+        self._show_views()
         missing = ""
         if self.models.currentData() is None:
             missing = "Fine-tune a model first"

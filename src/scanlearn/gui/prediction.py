@@ -10,7 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanlearn.errors import BadScan
-from scanlearn.gui.layers import LayerData, Origin, labels_layer, probability_layer
+from scanlearn.gui.layers import (
+    LayerData,
+    Origin,
+    labels_layer,
+    probability_layer,
+    uncertainty_layer,
+)
 from scanlearn.gui.run_list import undated
 from scanlearn.predict.summary import FoundClass, Prediction
 from scanlearn.scans.geometry import Grid, grid_from_ras
@@ -59,7 +65,10 @@ def onto(voxels: NDArray[Any], grid: Grid, shown: Grid, *, order: int) -> NDArra
 def label_layers(
     prediction: Prediction, origin: Origin, shown: Grid
 ) -> list[LayerData]:
-    """Return a label map on the displayed grid, under it the classes' probabilities."""
+    """Return a label map on the displayed grid, under it what is known of its classes.
+
+    That is the probability of each and the uncertainty, both hidden at first.
+    """
     from scanlearn.scans.labels import read_label_map
 
     assert prediction.labels is not None
@@ -72,6 +81,9 @@ def label_layers(
         for index, found in enumerate(prediction.classes, start=1)
         if file is not None and file.exists()
     ]
+    if prediction.uncertainty is not None and prediction.uncertainty.exists():
+        voxels = _shown(prediction.uncertainty, ..., shown)
+        layers.append(uncertainty_layer(voxels, shown, origin))
     name = undated(prediction.run)
     overlay = labels_layer(on_shown, shown, origin, name=name, classes=names)
     return [*layers, overlay]
@@ -80,10 +92,14 @@ def label_layers(
 def _probability(
     file: Path, index: int, found: FoundClass, origin: Origin, shown: Grid
 ) -> LayerData:
+    voxels = _shown(file, (..., index), shown)
+    return probability_layer(voxels, shown, origin, value=found.value, name=found.name)
+
+
+def _shown(file: Path, part: Any, shown: Grid) -> NDArray[Any]:
+    """Return a part of a NIfTI file on the displayed grid."""
     import nibabel as nib
 
     image: Any = nib.load(file)
-    channel = np.asarray(image.dataobj[..., index], dtype=np.float32)
-    grid = grid_from_ras(channel.shape, image.affine)
-    voxels = onto(channel, grid, shown, order=1)
-    return probability_layer(voxels, shown, origin, value=found.value, name=found.name)
+    voxels = np.asarray(image.dataobj[part], dtype=np.float32)
+    return onto(voxels, grid_from_ras(voxels.shape, image.affine), shown, order=1)

@@ -47,6 +47,8 @@ class Request:
         results on the even grid.
     extras
         Formats beside the task's own.
+    views
+        How many ways each scan is looked at, where the task can.
     """
 
     source: Path
@@ -55,6 +57,7 @@ class Request:
     overlap: float = 0.25
     on_uneven: OnUneven = "refuse"
     extras: Collection[Extra] = ()
+    views: int = 1
 
 
 class Predict(Protocol[_Given]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
+from scanlearn.errors import BadRun
 from scanlearn.predict.each_scan import Request, Tell
 from scanlearn.predict.result_files import Extra
 from scanlearn.runs.folder import RunFolder
@@ -21,6 +22,7 @@ def predict_scans(
     overlap: float = 0.25,
     on_uneven: OnUneven = "refuse",
     extras: Collection[Extra] = (),
+    views: int = 1,
     tell: Tell = lambda event: None,
 ) -> list[Path]:
     """Predict on every scan of a file or folder; returns the summaries written.
@@ -29,12 +31,24 @@ def predict_scans(
     ----------
     run
         A fine-tuned run.
-    source, out, series, overlap, on_uneven, extras
+    source, out, series, overlap, on_uneven, extras, views
         See :class:`scanlearn.predict.each_scan.Request`.
     tell
         Given an event for every step and remark.
+
+    Raises
+    ------
+    BadRun
+        If several views are asked of a task that has one.
     """
-    request = Request(source, out, series, overlap, on_uneven, extras)
-    predict = task_of(run.config()).part("predict")
+    task = task_of(run.config())
+    if views > 1 and not task.views:
+        raise BadRun(
+            f"{run.name} (task {task.title}) looks at a scan in one way only",
+            expected="a segmentation",
+            next_step="Leave --views out: its result says how sure it is without",
+        )
+    request = Request(source, out, series, overlap, on_uneven, extras, views)
+    predict = task.part("predict")
     written: list[Path] = predict(run, request, tell)
     return written

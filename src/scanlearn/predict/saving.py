@@ -22,11 +22,12 @@ from scanlearn.predict.result_files import (
 )
 from scanlearn.predict.segmenting import PROBABILITY_STEPS, SegmentedScan
 from scanlearn.predict.summary import FoundClass
+from scanlearn.predict.uncertainty import entropy, write_uncertainty
 from scanlearn.scans.results import Cell, write_results
 from scanlearn.scans.scan import Scan, ScanEntry
 from scanlearn.scans.write_nifti import write_nifti, write_nifti_channels
 
-_VOLUMES = ("class", "value", "volume_ml")
+_VOLUMES = ("class", "value", "volume_ml", "sd_ml")
 
 
 def save_segmentation(
@@ -35,9 +36,10 @@ def save_segmentation(
     """Write labels, probabilities, tables and a summary; returns the summary.
 
     Files are ``NAME_labels.nii.gz``, ``NAME_probabilities.nii.gz`` (fourth axis:
-    background, then the classes), ``NAME_volumes.csv``, for a chest CT
-    ``NAME_densitometry.csv``, the extras, and ``NAME_prediction.json``, which is
-    written last. ``entry`` is where the scan was read from; None for a cohort's.
+    background, then the classes), ``NAME_uncertainty.nii.gz`` (their entropy),
+    ``NAME_volumes.csv``, for a chest CT ``NAME_densitometry.csv``, the extras, and
+    ``NAME_prediction.json``, which is written last. ``entry`` is where the scan was
+    read from; None for a cohort's.
 
     Raises
     ------
@@ -52,9 +54,16 @@ def save_segmentation(
     write_nifti(labels, result.labels, result.grid)
     scaled = result.probabilities.astype(np.float32) / PROBABILITY_STEPS
     write_nifti_channels(probabilities, scaled, result.grid)
+    unsure = write_uncertainty(to, entropy(result.probabilities), result.grid)
+    spread = result.sd_ml or (None,) * len(result.classes)
     classes = [
-        FoundClass(one.value, one.name, round(result.volume_ml(one.value), 3))
-        for one in result.classes
+        FoundClass(
+            one.value,
+            one.name,
+            round(result.volume_ml(one.value), 3),
+            None if sd is None else round(sd, 3),
+        )
+        for one, sd in zip(result.classes, spread, strict=True)
     ]
     # A cohort's voxels were resampled, which changes densities.
     densities, cautions = densities_of(scan, result.lungs if entry else None)
@@ -67,6 +76,7 @@ def save_segmentation(
         facts={
             "labels": labels.name,
             "probabilities": probabilities.name,
+            "uncertainty": unsure.name,
             **_extras(result, scan, entry, to, classes),
             "classes": [
                 {**asdict(one), "colour": class_colour(one.value)} for one in classes
@@ -80,7 +90,8 @@ def save_segmentation(
 def _volumes(to: Saving, classes: Sequence[FoundClass]) -> Path:
     table = to.path("volumes.csv")
     rows: list[dict[str, Cell]] = [
-        {"class": c.name, "value": c.value, "volume_ml": c.ml} for c in classes
+        {"class": c.name, "value": c.value, "volume_ml": c.ml, "sd_ml": c.sd_ml}
+        for c in classes
     ]
     write_results(table, _VOLUMES, rows)
     return table

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.predict.each_scan import Request, Tell, each_scan
 from scanlearn.predict.saving import save_segmentation
@@ -16,6 +14,7 @@ from scanlearn.predict.segmenting import (
     SegmentedScan,
     segmenter_of,
 )
+from scanlearn.predict.uncertainty import entropy
 from scanlearn.runs.events import Step
 from scanlearn.runs.folder import RunFolder
 
@@ -25,7 +24,9 @@ _SURE = 0.98
 
 def predict_segmentations(run: RunFolder, request: Request, tell: Tell) -> list[Path]:
     """Segment every scan of a request; see :func:`save_segmentation` for the files."""
-    segment = partial(segmenter_of(run.path).segment, overlap=request.overlap)
+    segment = partial(
+        segmenter_of(run.path).segment, overlap=request.overlap, views=request.views
+    )
     return each_scan(run, request, segment, save_segmentation, tell)
 
 
@@ -47,11 +48,7 @@ def doubt_of(found: SegmentedScan) -> float:
     1 is an even guess between all classes. Voxels that are surely background do not
     count, so that a large field of view makes no scan look easy.
     """
-    steps = found.probabilities
-    asked = steps[0] < _SURE * PROBABILITY_STEPS
+    asked = found.probabilities[0] < _SURE * PROBABILITY_STEPS
     if not asked.any():
         return 0.0
-    p = steps[:, asked].astype(np.float32)
-    p /= p.sum(axis=0)
-    entropy = -(p * np.log(np.maximum(p, 1e-6))).sum(axis=0)
-    return float(entropy.mean() / np.log(len(steps)))
+    return float(entropy(found.probabilities[:, asked]).mean())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from scanlearn.engine.devices import choose_device, mixed_precision
 from scanlearn.nets.location_unet import LocationUNet
 from scanlearn.nets.sliding_windows import Progress, sliding_windows
 from scanlearn.predict.ready_volume import ReadyVolume, ready_volume, wrong_units
+from scanlearn.predict.turned_views import Floats, averaged, view_grids
 from scanlearn.recipes.finetune.label_tiles import tile_box
 from scanlearn.recipes.finetune.segmenter_file import (
     SegmenterCard,
@@ -57,6 +59,9 @@ class SegmentedScan:
         Values and names, in the order of the probabilities.
     lungs
         Lung mask of a CT.
+    sd_ml
+        Standard deviation of each class's volume over the views of the scan; empty
+        where it was looked at once.
     """
 
     labels: NDArray[np.uint8]
@@ -64,6 +69,7 @@ class SegmentedScan:
     grid: Grid
     classes: tuple[ClassConfig, ...]
     lungs: LungMask | None = None
+    sd_ml: tuple[float, ...] = ()
 
     def volume_ml(self, value: int) -> float:
         """Return the volume of a class."""
@@ -87,34 +93,58 @@ class Segmenter:
         self.network.to(self.device)
 
     def segment(
-        self, scan: Scan, *, overlap: float = 0.25, progress: Progress | None = None
+        self,
+        scan: Scan,
+        *,
+        overlap: float = 0.25,
+        views: int = 1,
+        progress: Progress | None = None,
     ) -> SegmentedScan:
         """Segment a scan as it was read.
+
+        Parameters
+        ----------
+        scan
+            In any grid.
+        overlap
+            Of neighbouring windows.
+        views
+            How many ways the scan is looked at; the mean of their probabilities counts
+            (:mod:`scanlearn.predict.turned_views`).
+        progress
+            Told how many windows of how many are done.
 
         Raises
         ------
         BadScan
             If the scan is not of the kind that the network was trained on.
         """
-        volume, ready = self._network_input(scan)
-        grid, frame = ready.grid, ready.frame
-        with mixed_precision(self.device):
-            scores = sliding_windows(
-                volume,
-                lambda x, starts: self.network(x, self._boxes(starts, grid, frame)),
-                window=self.card.tile,
-                overlap=overlap,
-                progress=progress,
-            )
-        probabilities = _on_grid(scores.cpu().numpy(), grid, scan.grid)
-        table = np.array([0, *(one.value for one in self.card.classes)], np.uint8)
-        labels = table[probabilities.argmax(axis=0)]
-        classes = self.card.classes
-        return SegmentedScan(labels, probabilities, scan.grid, classes, ready.lungs)
+        ready = self._ready(scan)
+        told = _of_each_view(progress, views)
 
-    def _network_input(self, scan: Scan) -> tuple[Tensor, ReadyVolume]:
+        def look(voxels: Floats, grid: Grid) -> Floats:
+            volume = normalised(shifted(torch.from_numpy(voxels), self.card.units))
+            with mixed_precision(self.device):
+                scores = sliding_windows(
+                    volume.to(self.device),
+                    lambda x, starts: self.network(
+                        x, self._boxes(starts, grid, ready.grid, ready.frame)
+                    ),
+                    window=self.card.tile,
+                    overlap=overlap,
+                    progress=next(told),
+                )
+            return scores.cpu().numpy()
+
+        grids = view_grids(ready.grid, views)
+        shares, counts = averaged(ready.voxels, grids, look, outside=ready.outside)
+        return _segmented(
+            shares, counts, ready.grid, scan.grid, self.card.classes, ready.lungs
+        )
+
+    def _ready(self, scan: Scan) -> ReadyVolume:
         atlas = self.card.atlas
-        ready = ready_volume(
+        return ready_volume(
             scan,
             units=self.card.units,
             kind=self.card.frame,
@@ -122,11 +152,19 @@ class Segmenter:
             factor=self.card.factor,
             atlas=Atlas.from_dict(atlas) if atlas else None,
         )
-        volume = normalised(shifted(torch.from_numpy(ready.voxels), self.card.units))
-        return volume.to(self.device), ready
 
-    def _boxes(self, starts: NDArray[np.int_], grid: Grid, frame: Locator) -> Tensor:
-        boxes = [tile_box(grid, frame, start, self.card.tile) for start in starts]
+    def _boxes(
+        self, starts: NDArray[np.int_], shown: Grid, straight: Grid, frame: Locator
+    ) -> Tensor:
+        """Return the boxes (n, 2, 3) of tiles of a view.
+
+        As in trainings: what a tile shows is turned, its box is not.
+        """
+        tile, half = self.card.tile, (self.card.tile - 1) / 2
+        places = np.asarray(starts, dtype=np.float64)
+        if shown is not straight:
+            places = straight.to_index(shown.to_patient(places + half)) - half
+        boxes = [tile_box(straight, frame, place, tile) for place in places]
         return torch.from_numpy(np.stack(boxes)).to(self.device)
 
 
@@ -145,9 +183,14 @@ class SliceSegmenter:
         self.network.to(self.device)
 
     def segment(
-        self, scan: Scan, *, overlap: float = 0.0, progress: Progress | None = None
+        self,
+        scan: Scan,
+        *,
+        overlap: float = 0.0,
+        views: int = 1,
+        progress: Progress | None = None,
     ) -> SegmentedScan:
-        """Segment a scan as it was read; slices do not overlap.
+        """Segment a scan as it was read; slices do not overlap, and turn in the plane.
 
         Raises
         ------
@@ -159,26 +202,63 @@ class SliceSegmenter:
             raise wrong_units(found, self.card.units)
         ready = ready_scan(scan, PrepareConfig(spacing_mm=self.card.stored_spacing_mm))
         stored, intensity = as_stored(ready.voxels, found)
-        with mixed_precision(self.device):
-            scores = segment_slices(
-                self.network,
-                stored.astype(np.float32),
-                intensity,
-                side=self.card.side,
-                neighbours=self.card.neighbours,
-                progress=progress,
-            )
-        probabilities = _on_grid(scores.numpy(), ready.grid, scan.grid)
-        table = np.array([0, *(one.value for one in self.card.classes)], np.uint8)
-        labels = table[probabilities.argmax(axis=0)]
-        classes = self.card.classes
-        return SegmentedScan(labels, probabilities, scan.grid, classes, ready.lungs)
+        told = _of_each_view(progress, views)
+
+        def look(voxels: Floats, _grid: Grid) -> Floats:
+            with mixed_precision(self.device):
+                scores = segment_slices(
+                    self.network,
+                    voxels,
+                    intensity,
+                    side=self.card.side,
+                    neighbours=self.card.neighbours,
+                    progress=next(told),
+                )
+            return scores.numpy()
+
+        grids = view_grids(ready.grid, views, in_plane=True)
+        shares, counts = averaged(
+            stored.astype(np.float32), grids, look, outside=intensity.outside
+        )
+        return _segmented(
+            shares, counts, ready.grid, scan.grid, self.card.classes, ready.lungs
+        )
 
 
 def segmenter_of(run: Path) -> Segmenter | SliceSegmenter:
     """Load a fine-tuned segmenter of either kind."""
     of_slices = isinstance(read_segmenter_card(run), SliceSegmenterCard)
     return SliceSegmenter(run) if of_slices else Segmenter(run)
+
+
+def _of_each_view(progress: Progress | None, views: int) -> Iterator[Progress | None]:
+    """Yield for one view after another whom to tell, so that all count together."""
+    for number in range(views):
+
+        def tell(done: int, total: int, before: int = number) -> None:
+            if progress is not None:
+                progress(before * total + done, views * total)
+
+        yield tell
+
+
+def _segmented(
+    shares: Floats,
+    counts: Sequence[Floats],
+    working: Grid,
+    source: Grid,
+    classes: tuple[ClassConfig, ...],
+    lungs: LungMask | None,
+) -> SegmentedScan:
+    """Return probabilities of the working grid as a result on the source's."""
+    probabilities = _on_grid(shares, working, source)
+    table = np.array([0, *(one.value for one in classes)], np.uint8)
+    labels = table[probabilities.argmax(axis=0)]
+    sd_ml: tuple[float, ...] = ()
+    if len(counts) > 1:
+        volumes = np.stack(counts)[:, 1:] * working.voxel_ml
+        sd_ml = tuple(float(sd) for sd in volumes.std(axis=0, ddof=1))
+    return SegmentedScan(labels, probabilities, source, classes, lungs, sd_ml)
 
 
 def _on_grid(

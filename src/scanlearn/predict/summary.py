@@ -24,16 +24,19 @@ SUMMARY = "_prediction.json"
 
 @dataclass(frozen=True)
 class FoundClass:
-    """One class of a result."""
+    """One class of a result; ``sd_ml`` is its volume's s.d. over several views."""
 
     value: int
     name: str
     ml: float
+    sd_ml: float | None = None
 
     @property
     def volume_text(self) -> str:
-        """The volume with its unit: ``"12.4 ml"``, ``"4,810 ml"``."""
-        return f"{self.ml:,.0f} ml" if self.ml >= 100 else f"{self.ml:.1f} ml"
+        """The volume with its unit: ``"12.4 ml"``, ``"4,810 ± 35 ml"``."""
+        digits = 0 if self.ml >= 100 else 1
+        spread = "" if self.sd_ml is None else f" ± {self.sd_ml:,.{digits}f}"
+        return f"{self.ml:,.{digits}f}{spread} ml"
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class Prediction:
         The scan's own, LPS millimetres.
     folder
         Where the files are.
-    labels, probabilities
+    labels, probabilities, uncertainty
         NIfTI files, where the task makes any.
     maps
         NIfTI files of what is neither, such as class-activation maps.
@@ -76,6 +79,7 @@ class Prediction:
     folder: Path
     labels: Path | None
     probabilities: Path | None
+    uncertainty: Path | None
     maps: tuple[Path, ...]
     tables: tuple[Path, ...]
     classes: tuple[FoundClass, ...]
@@ -85,8 +89,8 @@ class Prediction:
 
     @property
     def niftis(self) -> tuple[Path, ...]:
-        """The label map, the probabilities where they were kept, and other maps."""
-        files = (self.labels, self.probabilities, *self.maps)
+        """The label map, with it what was kept of its probabilities, and other maps."""
+        files = (self.labels, self.probabilities, self.uncertainty, *self.maps)
         return tuple(f for f in files if f is not None and f.exists())
 
     def why_not(self, wanted: Format) -> str:
@@ -136,7 +140,7 @@ def read_prediction(file: Path) -> Prediction:
 
 def _prediction(file: Path, about: dict[str, Any]) -> Prediction:
     classes = tuple(
-        FoundClass(int(c["value"]), str(c["name"]), float(c["ml"]))
+        FoundClass(int(c["value"]), str(c["name"]), float(c["ml"]), c.get("sd_ml"))
         for c in about.get("classes", [])
     )
     return Prediction(
@@ -148,6 +152,7 @@ def _prediction(file: Path, about: dict[str, Any]) -> Prediction:
         folder=file.parent,
         labels=_file(file.parent, about.get("labels")),
         probabilities=_file(file.parent, about.get("probabilities")),
+        uncertainty=_file(file.parent, about.get("uncertainty")),
         maps=tuple(file.parent / name for name in about.get("maps", [])),
         tables=tuple(file.parent / name for name in about["tables"]),
         classes=classes,

@@ -35,6 +35,9 @@ class OutcomeCard(BaseModel):
     patients: int
     #: Metrics by set of features, each patient by a model of the others.
     held_out: dict[str, dict[str, float]]
+    #: Of a number: what nine of ten held-out patients were missed by at most; None
+    #: where they were too few to say.
+    error_90: float | None = None
     pretrained: str = ""
 
 

@@ -22,6 +22,7 @@ from scanlearn.probing.outcome_file import OutcomeCard, save_outcome
 from scanlearn.probing.outcome_models import (
     Floats,
     Outcomes,
+    error_bound,
     fit_outcome,
     held_out_scores,
     score,
@@ -62,6 +63,7 @@ class OutcomeFit(Fit):
         self._densities: dict[str, Floats] = {}
         self._table: dict[str, dict[str, float]] = {}
         self._preview: tuple[Outcomes, Floats] | None = None
+        self._error_90: float | None = None
 
     @property
     def parts(self) -> int:
@@ -97,6 +99,8 @@ class OutcomeFit(Fit):
             metrics[main if name == VECTORS else f"{main}, {name}"] = value
             if name == VECTORS and y.kind == "survival":
                 self._preview = y, guess[:, 0]
+            if name == VECTORS and y.kind == "regression":
+                self._error_90 = error_bound(y.value - guess[:, 0])
         self.models = {VECTORS: fit_outcome(sets[VECTORS], y, self.config)}
         both = f"{VECTORS} and covariates"
         if both in sets:
@@ -124,6 +128,7 @@ class OutcomeFit(Fit):
             covariates=self.outcomes.covariates,
             patients=len(self._known),
             held_out=self._table,
+            error_90=self._error_90,
             pretrained=self.start.name if self.start is not None else "",
         )
         save_outcome(folder, self.models, card)

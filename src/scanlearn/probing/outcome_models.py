@@ -170,6 +170,19 @@ def interval(
     return float(low), float(high)
 
 
+def error_bound(errors: Floats, share: float = 0.9) -> float | None:
+    """Return what the error of a new patient stays below with a given probability.
+
+    The quantile of conformal prediction (Lei et al., JASA 2018) of errors (n,) on
+    held-out patients; with folds it holds about, not exactly. None where they are too
+    few: nine tenths need nine patients.
+    """
+    rank = int(np.ceil((len(errors) + 1) * share))
+    if rank > len(errors):
+        return None
+    return float(np.sort(np.abs(errors))[rank - 1])
+
+
 def _fit_cox(x: Floats, y: Outcomes, config: OutcomeConfig) -> LinearModel:
     import pandas as pd
     from lifelines import CoxPHFitter

@@ -20,8 +20,9 @@ from scanlearn.scans.scan import Scan, ScanEntry
 def predict_outcomes(run: RunFolder, request: Request, tell: Tell) -> list[Path]:
     """Predict the outcome of every scan of a request.
 
-    By the vectors of scans alone. ``predictions.csv`` has one row a scan: the number,
-    the class and the probability of each, or the risk relative to the training's mean.
+    By the vectors of scans alone. ``predictions.csv`` has one row a scan: the number
+    with the interval that holds nine of ten patients, the class and the probability of
+    each, or the risk relative to the training's mean.
     """
     describer, models, card = load_outcome(run.path)
     model = models[VECTORS]
@@ -69,4 +70,8 @@ def said(model: LinearModel, card: OutcomeCard, vector: Any) -> dict[str, Cell]:
     value = float(model.scores(features)[0, 0])
     if card.kind == "survival":
         return {"relative_risk": round(float(np.exp(value)), 4)}
-    return {card.target: round(value, 4)}
+    found = {card.target: round(value, 4)}
+    if card.error_90 is not None:
+        found[f"{card.target}_low"] = round(value - card.error_90, 4)
+        found[f"{card.target}_high"] = round(value + card.error_90, 4)
+    return found

@@ -31,6 +31,7 @@ from scanlearn.predict.result_files import (
 )
 from scanlearn.predict.segmenting import PROBABILITY_STEPS
 from scanlearn.predict.summary import LOW, FoundClass
+from scanlearn.predict.uncertainty import entropy, write_uncertainty
 from scanlearn.probing.linear import LinearModel
 from scanlearn.probing.texture_file import load_texture
 from scanlearn.runs.folder import RunFolder
@@ -123,6 +124,7 @@ def save_texture_map(
 ) -> Path:
     """Write labels, probabilities, the table of parts and a summary.
 
+    ``NAME_uncertainty.nii.gz`` is the entropy of the classes, 0 outside the lungs.
     ``NAME_laa950.nii.gz`` marks the lung below -950 HU. ``NAME_subtypes.csv`` has the
     densities of each lung and third and beside them the percent of each class. A
     cohort's scan has no densities: its voxels were resampled.
@@ -133,6 +135,8 @@ def save_texture_map(
     write_nifti(labels, result.labels, scan.grid)
     scaled = result.probabilities.astype(np.float32) / PROBABILITY_STEPS
     write_nifti_channels(probabilities, scaled, scan.grid)
+    # Whether there is lung is not in question here.
+    unsure = write_uncertainty(to, entropy(result.probabilities[1:]), scan.grid)
     densities, cautions = densities_of(scan, result.lungs if entry else None)
     low: dict[str, Any] = {}
     if densities:
@@ -159,6 +163,7 @@ def save_texture_map(
         facts={
             "labels": labels.name,
             "probabilities": probabilities.name,
+            "uncertainty": unsure.name,
             **low,
             **_extras(result, scan, entry, to, classes),
             "classes": [
