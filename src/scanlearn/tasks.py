@@ -53,7 +53,8 @@ class Task:
         is chosen; empty where nothing was.
     doubt
         ``doubt(run, cohort, keys, tell)`` says of each scan how little sure the run
-        is, from 0 to 1; empty where a task cannot say.
+        is, from 0 to 1, and leaves out those it cannot look at; empty where a task
+        cannot say.
     views
         Whether ``predict`` can look at a scan in several ways and average.
     panel
@@ -138,6 +139,7 @@ TASKS: dict[str, Task] = {
         panel="scanlearn.gui.places_panel:PlacesPanel",
         overlay="scanlearn.gui.texture_result:texture_layers",
         result="scanlearn.gui.texture_result:TextureResult",
+        doubt="scanlearn.probing.texture_doubt:doubt_of_textures",
     ),
     "classification": Task(
         title="Classification of radiographs",

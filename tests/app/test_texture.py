@@ -25,8 +25,10 @@ from scanlearn.launching import (
 )
 from scanlearn.predict.dense import DenseFeatures
 from scanlearn.predict.predicting import predict_scans
+from scanlearn.predict.suggesting import suggest
 from scanlearn.predict.summary import read_prediction
 from scanlearn.probing.linear import LinearModel
+from scanlearn.probing.texture_doubt import doubt_of_textures
 from scanlearn.probing.texture_file import load_texture
 from scanlearn.probing.texture_map import texture_map
 from scanlearn.recipes.encoder_file import load_encoder, load_slice_encoder
@@ -98,6 +100,41 @@ def test_a_map_covers_the_lungs_and_its_table_adds_up(
     for one, name in zip(found.classes, names, strict=True):
         share = 100 * (labels == one.value).sum() / inside.sum()
         assert float(rows[0][f"{name}_percent"]) == pytest.approx(share, abs=0.01)
+
+
+def test_scans_in_doubt_are_suggested(texture_run, tiny_cohort, tiny_sample, tmp_path):
+    cohort = Cohort(tiny_cohort)
+    keys = cohort.keys()
+    doubts = doubt_of_textures(texture_run, cohort, keys, lambda event: None)
+    assert set(doubts) == set(keys)
+    assert all(0 < doubt < 1 for doubt in doubts.values())
+    # By the same places, one by one, against another library.
+    describer, model, card = load_texture(texture_run.path)
+    scan = next(describer.from_cohort(tiny_cohort, keys[:1], []))
+    there = describer.everywhere(scan, 2 * card.stride_mm, lambda n, total: None)
+    shares = [
+        model.probabilities(there.features[:, z, y, x][None])[0]
+        for z, y, x in np.argwhere(there.known)
+    ]
+    expected = entropy(np.array(shares), axis=1).mean() / np.log(len(card.classes))
+    assert doubts[scan.key] == pytest.approx(expected, abs=0.01)
+    # Every patient has points here: nothing is left to suggest.
+    assert suggest(texture_run, tiny_cohort, count=2) == []
+    config = texture_run.config()
+    labels = labels_for(config, tiny_sample / "emphysema_points.csv")
+    full = {p.patient for p in labels.places if len(_classes_of(labels, p)) > 1}
+    run = new_finetuning(config, labels.of(sorted(full)[:1]), tmp_path / "one")
+    assert isinstance(list(train_run(run))[-1], Finished)
+    told = []
+    found = suggest(run, tiny_cohort, count=9, tell=told.append)
+    patients = {cohort.record(key).patient for key in keys}
+    assert {one.patient for one in found} == patients - {sorted(full)[0]}
+    doubts = [one.doubt for one in found]
+    assert doubts == sorted(doubts, reverse=True)  # from scratch doubt alone counts
+
+
+def _classes_of(labels, place):
+    return {p.label for p in labels.places if p.patient == place.patient}
 
 
 def test_evaluation_counts_what_was_taken_for_what(

@@ -69,3 +69,17 @@ def test_a_linear_model_is_scikit_learns(classes):
     ).fit(x, y)
     assert model.probabilities(x) == pytest.approx(theirs.predict_proba(x), abs=1e-3)
     assert model.scores(x).shape == (80, classes)
+
+
+def test_a_class_without_an_example_is_never_chosen():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(30, 3)), rng.choice([0, 2], 30)
+    x[:, 0] += 3 * y
+    model = fit_logistic(x, y, count=4)
+    shares = model.probabilities(x)
+    assert shares.shape == (30, 4)
+    assert not shares[:, [1, 3]].any()
+    alone = fit_logistic(x, y // 2)  # the same two classes, alone
+    assert shares[:, [0, 2]] == pytest.approx(alone.probabilities(x))
+    only = fit_logistic(x, np.full(30, 1), count=3)
+    assert np.array_equal(only.probabilities(x), np.tile([0.0, 1.0, 0.0], (30, 1)))

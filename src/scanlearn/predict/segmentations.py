@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from scanlearn.cohort.catalogue import Cohort
+from scanlearn.errors import BadScan
 from scanlearn.predict.each_scan import Request, Tell, each_scan
 from scanlearn.predict.saving import save_segmentation
 from scanlearn.predict.segmenting import (
@@ -15,7 +16,7 @@ from scanlearn.predict.segmenting import (
     segmenter_of,
 )
 from scanlearn.predict.uncertainty import entropy
-from scanlearn.runs.events import Step
+from scanlearn.runs.events import Message, Step
 from scanlearn.runs.folder import RunFolder
 
 #: Voxels that are background with at least this probability are no one's question.
@@ -33,11 +34,17 @@ def predict_segmentations(run: RunFolder, request: Request, tell: Tell) -> list[
 def doubt_of_segmentations(
     run: RunFolder, cohort: Cohort, keys: Sequence[str], tell: Tell
 ) -> dict[str, float]:
-    """Return how little sure a run is of each scan; see :func:`doubt_of`."""
+    """Return how little sure a run is of each scan; see :func:`doubt_of`.
+
+    A scan that the run cannot look at is told and left out.
+    """
     segmenter = segmenter_of(run.path)
     found = {}
     for number, key in enumerate(keys, start=1):
-        found[key] = doubt_of(segmenter.segment(cohort.scan(key)))
+        try:
+            found[key] = doubt_of(segmenter.segment(cohort.scan(key)))
+        except BadScan as error:
+            tell(Message(text=f"{key}: {error}", severity="warning"))
         tell(Step(step=number, values={"total": float(len(keys))}))
     return found
 

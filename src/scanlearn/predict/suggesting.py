@@ -15,7 +15,7 @@ from scanlearn.launching import labels_for
 from scanlearn.predict.embedding_file import embed
 from scanlearn.runs.events import Event, Message
 from scanlearn.runs.folder import RunFolder
-from scanlearn.tasks import task_of
+from scanlearn.tasks import TASKS, task_of
 
 Tell = Callable[[Event], None]
 
@@ -88,8 +88,8 @@ def suggest(
     if not task.doubt:
         raise BadRun(
             f"{run.name} learned {config.recipe.name}, which tells no doubt of scans",
-            expected="a segmentation",
-            next_step="Fine-tune a segmentation on these scans",
+            expected=" or ".join(name for name, one in TASKS.items() if one.doubt),
+            next_step="Fine-tune one of these on the scans",
         )
     labelled = set(labels_for(config, run.inputs).patient_keys)
     records = opened.records()
@@ -99,9 +99,13 @@ def suggest(
         return []
     doubts = task.part("doubt")(run, opened, [one.key for one in fresh], tell)
     vectors = _vectors(config.start_from, cohort, tell)
+    seen = [r for r in fresh if r.key in doubts and (not vectors or r.key in vectors)]
+    if len(seen) < len(fresh):
+        text = f"{len(fresh) - len(seen)} scans could not be looked at: left out"
+        tell(Message(text=text, severity="warning"))
     candidates = [
         Doubt(r.key, r.patient, doubts[r.key], vectors.get(r.key, np.zeros(1)))
-        for r in fresh
+        for r in seen
     ]
     known = [
         vectors[r.key] for r in records if r.patient in labelled and r.key in vectors

@@ -13,6 +13,9 @@ Floats = NDArray[np.float64]
 #: best of four at 5 to 50 labels a class differed by less than its noise.
 PENALTY = 0.1
 
+#: Score of a class without an example; its probability is 0.
+_NEVER = -1e6
+
 
 @dataclass(frozen=True, eq=False)
 class LinearModel:
@@ -54,7 +57,11 @@ class LinearModel:
 
 
 def fit_logistic(
-    features: ArrayLike, classes: ArrayLike, *, penalty: float = PENALTY
+    features: ArrayLike,
+    classes: ArrayLike,
+    *,
+    penalty: float = PENALTY,
+    count: int | None = None,
 ) -> LinearModel:
     """Fit a multinomial logistic regression, every class with the same weight.
 
@@ -63,20 +70,27 @@ def fit_logistic(
     features
         (n, D).
     classes
-        (n,) from 0 to K - 1, each there at least once.
+        (n,) from 0 to K - 1.
     penalty
         Inverse strength of the ridge penalty.
+    count
+        K, where not every class has an example: one without is never chosen.
     """
     from sklearn.linear_model import LogisticRegression
 
     x, y = np.asarray(features, dtype=np.float64), np.asarray(classes)
     mean, scale = x.mean(axis=0), x.std(axis=0)
     scale[scale < 1e-6] = 1.0
-    model = LogisticRegression(C=penalty, class_weight="balanced", max_iter=2000)
-    model.fit((x - mean) / scale, y)
-    weight, bias = model.coef_, model.intercept_
-    if len(weight) == 1:
-        # Two classes have one row of scores: half of it for each side is the same.
-        weight = np.concatenate([-weight, weight]) / 2
-        bias = np.concatenate([-bias, bias]) / 2
+    seen = np.unique(y)
+    weight = np.zeros((count or int(seen[-1]) + 1, x.shape[1]))
+    bias = np.full(len(weight), _NEVER)
+    bias[seen] = 0.0
+    if len(seen) > 1:
+        model = LogisticRegression(C=penalty, class_weight="balanced", max_iter=2000)
+        model.fit((x - mean) / scale, y)
+        rows, ends = model.coef_, model.intercept_
+        if len(rows) == 1:
+            # Two classes have one row of scores: half of it for each side is the same.
+            rows, ends = (np.concatenate([-z, z]) / 2 for z in (rows, ends))
+        weight[seen], bias[seen] = rows, ends
     return LinearModel(mean, scale, weight, bias)

@@ -66,7 +66,7 @@ def fit_outcome(x: Floats, y: Outcomes, config: OutcomeConfig) -> LinearModel:
         model = RidgeCV(alphas=_RIDGE).fit((x - mean) / scale, y.value)
         bias = np.array([float(model.intercept_)])
         return LinearModel(mean, scale, np.asarray(model.coef_)[None], bias)
-    return fit_logistic(x, y.value.astype(int), penalty=config.penalty)
+    return fit_logistic(x, y.value.astype(int), penalty=config.penalty, count=y.classes)
 
 
 def held_out_scores(

@@ -77,7 +77,7 @@ class TextureFit(Fit):
             "handmade": "densities and texture, without an encoder",
         }[self.card.features]
         text = f"{len(self.places)} places are described by {what}"
-        return [Message(text=text)]
+        return [Message(text=text), *never_learned(self.card)]
 
     def work(self) -> Iterator[Message | None]:
         """Describe the labelled places scan by scan."""
@@ -98,14 +98,19 @@ class TextureFit(Fit):
             )
         x = np.concatenate(self._features)
         y = class_numbers(self._places, self.classes)
-        missing = sorted(set(range(len(self.classes))) - set(y.tolist()))
-        if missing:
+        lost = [
+            one.name
+            for number, one in enumerate(self.classes)
+            if self.card.labels[number] and number not in y
+        ]
+        if lost:
             raise BadLabels(
-                f"No place of the class '{self.classes[missing[0]].name}' is left",
+                f"No place of the class '{lost[0]}' is left",
                 expected="a place of every class on scans that can be used",
                 next_step="Label another scan",
             )
-        self.model = fit_logistic(x, y, penalty=self.config.penalty)
+        count = len(self.classes)
+        self.model = fit_logistic(x, y, penalty=self.config.penalty, count=count)
         patients = [place.patient for place in self._places]
         guess = held_out(
             x, y, patients, folds=self.config.folds, penalty=self.config.penalty
@@ -120,6 +125,17 @@ class TextureFit(Fit):
         """Write the model beside a copy of its encoder."""
         self.describer.save(folder)
         save_texture(folder, self.model, self.card)
+
+
+def never_learned(card: TextureCard) -> list[Message]:
+    """Say which classes have no labelled place, so that none will be found."""
+    names = [
+        one.name for one, n in zip(card.classes, card.labels, strict=True) if not n
+    ]
+    if not names:
+        return []
+    text = f"No place is labelled {', '.join(names)}: it will never be found"
+    return [Message(text=text, severity="warning")]
 
 
 def describe(
@@ -169,6 +185,8 @@ def held_out(
     for train, test in StratifiedGroupKFold(folds).split(x, y, patients):
         if len(set(y[train].tolist())) < len(set(y.tolist())):
             return None
-        model = fit_logistic(x[train], y[train], penalty=penalty)
+        model = fit_logistic(
+            x[train], y[train], penalty=penalty, count=int(y.max()) + 1
+        )
         guess[test] = model.scores(x[test]).argmax(axis=1)
     return guess

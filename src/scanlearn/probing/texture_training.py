@@ -31,7 +31,7 @@ from scanlearn.probing.describers import describer_for
 from scanlearn.probing.linear import LinearModel, fit_logistic
 from scanlearn.probing.patch_describer import EncoderDescriber
 from scanlearn.probing.texture_file import TextureCard, save_texture
-from scanlearn.probing.texture_fit import TextureFit, class_numbers
+from scanlearn.probing.texture_fit import TextureFit, class_numbers, never_learned
 from scanlearn.randomness import numpy_generator, torch_generator
 from scanlearn.runs.events import Event, Message
 from scanlearn.runs.folder import RunFolder
@@ -97,7 +97,9 @@ class TextureTraining(Recipe):
             spacing_mm=spacing,
             stride_mm=self.config.stride_mm,
             classes=saved.classes,
-            labels=tuple(np.bincount(self.classes).tolist()),
+            labels=tuple(
+                np.bincount(self.classes, minlength=len(saved.classes)).tolist()
+            ),
             pretrained=config.start_from.name if config.start_from else "",
         )
         self._step = 0
@@ -127,7 +129,7 @@ class TextureTraining(Recipe):
         """Yield ``voxels``, ``locations`` and ``classes``, every class as often."""
         of_class = [
             self.train_rows[self.classes[self.train_rows] == k]
-            for k in range(len(self.card.classes))
+            for k in np.unique(self.classes[self.train_rows])
         ]
         step = first_step * engine.accumulate
         while True:
@@ -143,7 +145,8 @@ class TextureTraining(Recipe):
 
     def messages(self) -> list[Message]:
         """Say what could not be read."""
-        return [event for event in self._told if isinstance(event, Message)]
+        told = [event for event in self._told if isinstance(event, Message)]
+        return [*told, *never_learned(self.card)]
 
     def before_step(self, step: int, steps: int) -> None:
         """Note the step, whose views are drawn from its own stream."""
@@ -196,7 +199,7 @@ class TextureTraining(Recipe):
         with torch.no_grad():
             x = self._encoded(self.train_rows).cpu().numpy()
         y = self.classes[self.train_rows]
-        model = fit_logistic(x, y, penalty=self.config.penalty)
+        model = fit_logistic(x, y, penalty=self.config.penalty, count=classes)
         weight, bias = model.plain()
         layer = nn.Linear(x.shape[1], classes)
         with torch.no_grad():
