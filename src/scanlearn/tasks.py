@@ -55,6 +55,8 @@ class Task:
         ``doubt(run, cohort, keys, tell)`` says of each scan how little sure the run
         is, from 0 to 1, and leaves out those it cannot look at; empty where a task
         cannot say.
+    least
+        How many labelled patients a training needs.
     views
         Whether ``predict`` can look at a scan in several ways and average.
     panel
@@ -81,6 +83,7 @@ class Task:
     result: str
     doubt: str = ""
     worth: str = ""
+    least: int = 1
     views: bool = False
 
     def part(self, name: str) -> Any:
@@ -169,6 +172,7 @@ TASKS: dict[str, Task] = {
         panel="scanlearn.gui.outcome_panel:OutcomePanel",
         overlay="scanlearn.gui.outcome_result:no_layers",
         result="scanlearn.gui.outcome_result:OutcomeResult",
+        least=4,
     ),
 }
 

@@ -114,6 +114,29 @@ def test_a_comparison_goes_on_where_it_was_and_its_arms_differ_in_weights_only(
         Comparison.create(out, changed, labels)
 
 
+@pytest.mark.parametrize(
+    ("task", "labels", "metric", "recipe"),
+    [
+        ("texture", "emphysema_points.csv", "balanced accuracy", {}),
+        ("detection", "nodules.csv", "CPM", {"batch": 2, "tile": 32}),
+    ],
+)
+def test_points_and_nodules_are_compared_too(
+    settings, tiny_sample, tmp_path, task, labels, metric, recipe
+):
+    """With one patient some class has no label, and it is judged all the same."""
+    changes = {"recipe": recipe, "engine": SMALL["engine"]}
+    asked = {"task": task, "budgets": (1,), "repeats": 1, "test": 0.75}
+    config = parse_comparison(settings | asked | {"changes": changes})
+    comparison = Comparison.create(tmp_path / "c", config, tiny_sample / labels)
+    verdict = comparison.run(lambda event: None)
+    document = json.loads((tmp_path / "c" / "verdict.json").read_text())
+    assert document["metric"] == metric
+    (point,) = verdict.points
+    assert 0 <= point.pretrained.mean <= 1
+    assert 0 <= point.scratch.mean <= 1
+
+
 def run_main():
     with pytest.raises(SystemExit) as ended:
         main()

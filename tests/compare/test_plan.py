@@ -64,3 +64,11 @@ def test_budgets_follow_from_the_labels_when_none_are_asked_for():
     assert with_budgets(config(test=0.1), PATIENTS * 2).budgets == (1, 2, 5)
     assert with_budgets(config(), PATIENTS[:1]).budgets == (1,)
     assert with_budgets(config(budgets=(3,)), PATIENTS).budgets == (3,)
+
+
+def test_a_task_says_how_many_patients_a_training_needs():
+    outcome = config(task="outcome")
+    assert with_budgets(outcome, PATIENTS).budgets == (5,)
+    assert with_budgets(outcome, PATIENTS[:6]).budgets == (4,)
+    with pytest.raises(BadLabels, match=r"outcome needs 4 .* budgets of 4 to 7"):
+        draws(PATIENTS, config(task="outcome", budgets=(2, 5)))

@@ -9,6 +9,7 @@ from typing import Literal
 from scanlearn.config.comparison import ComparisonConfig
 from scanlearn.errors import BadLabels
 from scanlearn.randomness import numpy_generator
+from scanlearn.tasks import TASKS
 
 Arm = Literal["pretrained", "scratch"]
 ARMS: tuple[Arm, ...] = ("pretrained", "scratch")
@@ -61,8 +62,9 @@ def with_budgets(config: ComparisonConfig, patients: Sequence[str]) -> Compariso
     """Return the settings with budgets: those asked for, else what labels allow."""
     if config.budgets:
         return config
+    least = TASKS[config.task].least
     most = len(set(patients)) - _tested(patients, config)
-    found = tuple(budget for budget in _USUAL if budget <= most) or (1,)
+    found = tuple(b for b in _USUAL if least <= b <= most) or (least,)
     return config.model_copy(update={"budgets": found})
 
 
@@ -72,11 +74,20 @@ def draws(patients: Sequence[str], config: ComparisonConfig) -> list[Draw]:
     Raises
     ------
     BadLabels
-        If the patients do not suffice for the largest budget and a test.
+        If the patients do not suffice for the largest budget and a test, or the
+        smallest budget not for the task.
     """
     known = sorted(set(patients))
     tested = _tested(known, config)
     most = len(known) - tested
+    least = TASKS[config.task].least
+    if config.budgets[0] < least:
+        raise BadLabels(
+            f"a training of the task {config.task} needs {least} labelled patients: "
+            f"one with {config.budgets[0]} cannot be made",
+            expected=f"budgets of {least} to {max(most, least)}",
+            next_step="Ask for larger budgets (--budgets)",
+        )
     if config.budgets[-1] > most:
         raise BadLabels(
             f"labels of {len(known)} patients, of whom {tested} are held out for the "

@@ -36,6 +36,9 @@ SETTINGS, SCORES, VERDICT, PICTURE = (
     "curves.png",
 )
 
+#: Scores that are the better the lower they are, which no curve is drawn of.
+_ERRORS = {"MAE"}
+
 _COLUMNS = ("training", "arm", "budget", "repeat", "metric", "score")
 
 
@@ -144,10 +147,10 @@ class Comparison:
             with folder_beside(tests) as draft:
                 labels.of(training.draw.test).save(draft)
         found = self.task.part("evaluate")(run, tests, cohort, lambda event: None)
-        if not found.mean:
+        if not set(found.mean) - _ERRORS:
             raise BadLabels(
                 f"the {len(training.draw.test)} patients held out cannot be scored",
-                expected="labels of more patients, of all classes",
+                expected="labels of more patients, which differ from each other",
                 next_step="Label more patients, or hold more of them out",
             )
         metric, score = next(iter(found.mean.items()))

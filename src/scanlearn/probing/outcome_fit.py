@@ -31,6 +31,7 @@ from scanlearn.probing.risk_groups import draw_risk_groups
 from scanlearn.runs.events import Event, Message, Preview
 from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.resample import resample
+from scanlearn.tasks import TASKS
 
 #: What vectors of scans are called in tables of scores.
 VECTORS = "scans"
@@ -81,10 +82,11 @@ class OutcomeFit(Fit):
     def finish(self) -> dict[str, float]:
         """Fit, and score every set of features on the same held-out patients."""
         known = [p for p in self.patients if set(p.scans) & set(self._vectors)]
-        if len(known) < 4:
+        least = TASKS["outcome"].least
+        if len(known) < least:
             raise BadLabels(
                 f"Only {len(known)} patients could be described",
-                expected="at least 4 patients",
+                expected=f"at least {least} patients",
                 next_step="Add patients to the table, or look at the remarks above",
             )
         y = outcomes_of(known, self.outcomes)
