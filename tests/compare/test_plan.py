@@ -72,3 +72,21 @@ def test_a_task_says_how_many_patients_a_training_needs():
     assert with_budgets(outcome, PATIENTS[:6]).budgets == (4,)
     with pytest.raises(BadLabels, match=r"outcome needs 4 .* budgets of 4 to 7"):
         draws(PATIENTS, config(task="outcome", budgets=(2, 5)))
+
+
+@given(count=st.integers(3, 12), few=st.integers(2, 4), seed=st.integers(0, 99))
+def test_somebody_with_a_finding_is_learned_from_and_tested_on(count, few, seed):
+    patients = [f"P-{n}" for n in range(count)]
+    teaching = patients[: min(few, count)]
+    settings = config(budgets=(1,), seed=seed)
+    plain = draws(patients, settings)
+    for one, other in zip(
+        draws(patients, settings, teaching=teaching), plain, strict=True
+    ):
+        assert sorted(one.test + one.order) == sorted(patients)
+        assert set(one.test) & set(teaching)
+        assert one.order[0] in teaching
+        if set(other.test) & set(teaching) and other.order[0] in teaching:
+            assert one == other
+    with pytest.raises(BadLabels, match="only 1 of"):
+        draws(patients, settings, teaching=patients[:1])

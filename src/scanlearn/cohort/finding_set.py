@@ -66,6 +66,11 @@ class FindingSet:
         """Keys of the labelled patients, each once, in order."""
         return tuple(sorted({item.patient for item in self.items}))
 
+    @property
+    def teaching_keys(self) -> tuple[str, ...]:
+        """Those with a finding: from the others alone nothing can be learned."""
+        return tuple(sorted({i.patient for i in self.items if len(i.objects)}))
+
     def of(self, patients: Collection[str]) -> FindingSet:
         """Return the findings of some patients."""
         items = tuple(item for item in self.items if item.patient in patients)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -68,8 +68,23 @@ def with_budgets(config: ComparisonConfig, patients: Sequence[str]) -> Compariso
     return config.model_copy(update={"budgets": found})
 
 
-def draws(patients: Sequence[str], config: ComparisonConfig) -> list[Draw]:
+def draws(
+    patients: Sequence[str],
+    config: ComparisonConfig,
+    *,
+    teaching: Collection[str] | None = None,
+) -> list[Draw]:
     """Draw, for each repeat, who is tested on and the order of the others.
+
+    Parameters
+    ----------
+    patients
+        Those with labels.
+    config
+        How many are tested on, how often it is drawn.
+    teaching
+        Who can be learned from, or tested on, alone; everybody when None. One of them
+        is in each test, and one is the first of each order.
 
     Raises
     ------
@@ -99,6 +114,8 @@ def draws(patients: Sequence[str], config: ComparisonConfig) -> list[Draw]:
     for repeat in range(config.repeats):
         order = numpy_generator(config.seed, "comparison", repeat).permutation(known)
         names = [str(name) for name in order]
+        if teaching is not None:
+            _put_teachers_first(names, tested, teaching)
         found.append(Draw(repeat, tuple(sorted(names[:tested])), tuple(names[tested:])))
     return found
 
@@ -114,6 +131,32 @@ def trainings(found: Sequence[Draw], config: ComparisonConfig) -> list[Training]
         for budget in config.budgets
         for arm in ARMS
     ]
+
+
+def _put_teachers_first(
+    names: list[str], tested: int, teaching: Collection[str]
+) -> None:
+    """Exchange as few names as need be for a teacher at the head of both parts."""
+    test = [name for name in names[:tested] if name in teaching]
+    others = [name for name in names[tested:] if name in teaching]
+    if len(test) + len(others) < 2:
+        raise BadLabels(
+            f"only {len(test) + len(others)} of {len(names)} labelled patients can be "
+            "learned from, or tested on, alone",
+            expected="two: for the nodules of a detection, patients who have one",
+            next_step="Label more such patients",
+        )
+
+    def exchange(place: int, name: str) -> None:
+        other = names.index(name)
+        names[place], names[other] = names[other], names[place]
+
+    if not test:
+        exchange(0, others.pop())  # the last, who stands in no small budget
+    if not others:
+        exchange(tested, test.pop())
+    elif names[tested] not in teaching:
+        exchange(tested, others[0])
 
 
 def _tested(patients: Sequence[str], config: ComparisonConfig) -> int:

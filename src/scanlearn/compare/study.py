@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from scanlearn.app import train_run
 from scanlearn.cohort.catalogue import Cohort
+from scanlearn.cohort.finding_set import FindingSet
 from scanlearn.compare.picture import draw_curves
 from scanlearn.compare.plan import ARMS, Training, draws, trainings, with_budgets
 from scanlearn.compare.verdict import Verdict, judge
@@ -93,7 +94,7 @@ class Comparison:
         path = Path(path).expanduser().absolute()
         labels = labels_for(_training_config(config), source)
         config = with_budgets(config, labels.patient_keys)
-        draws(labels.patient_keys, config)
+        draws(labels.patient_keys, config, teaching=_teaching(labels))
         if path.exists():
             found = cls(path)
             if found.config != config:
@@ -125,7 +126,8 @@ class Comparison:
         """
         cohort = Cohort(self.config.cohort)
         labels = labels_for(_training_config(self.config), self.path / "inputs")
-        planned = trainings(draws(labels.patient_keys, self.config), self.config)
+        drawn = draws(labels.patient_keys, self.config, teaching=_teaching(labels))
+        planned = trainings(drawn, self.config)
         done = self._scores()
         for number, training in enumerate(planned):
             tell(_progress(number, len(planned)))
@@ -225,6 +227,11 @@ class Comparison:
                 who = (t.name, t.arm, t.budget, t.draw.repeat)
                 writer.writerow((*who, done[t.name].metric, done[t.name].value))
         write_text(self.path / SCORES, text.getvalue())
+
+
+def _teaching(labels: Labels) -> tuple[str, ...] | None:
+    """Return who can be learned from alone, where labels say that some cannot."""
+    return labels.teaching_keys if isinstance(labels, FindingSet) else None
 
 
 def _training_config(
