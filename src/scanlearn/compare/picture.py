@@ -16,6 +16,10 @@ _ARMS = (
 
 _DPI = 150
 
+#: Above and below the means the picture shows so many times their range, which counts
+#: as at least this much; wider bands are cut.
+_ROOM, _LEAST_RANGE = 1.5, 0.1
+
 
 def draw_curves(verdict: Verdict, path: Path, *, score: str) -> None:
     """Draw the mean of both arms over the labels with 95 % intervals of the mean."""
@@ -24,14 +28,20 @@ def draw_curves(verdict: Verdict, path: Path, *, score: str) -> None:
     figure = Figure(figsize=(6.4, 4.4), layout="constrained")
     axes = figure.subplots()
     budgets = [point.budget for point in verdict.points]
+    every: list[float] = []
     for arm, label, colour in _ARMS:
         found: list[Summary] = [getattr(point, arm) for point in verdict.points]
         means = [summary.mean for summary in found]
+        every += means
         axes.plot(budgets, means, "o-", color=colour, label=label)
         # One repeat has no interval.
         lows = [s.mean if s.low is None else s.low for s in found]
         highs = [s.mean if s.high is None else s.high for s in found]
         axes.fill_between(budgets, lows, highs, color=colour, alpha=0.2, lw=0)
+    # Two repeats may have bands a hundred times as wide as what the curves do.
+    room = _ROOM * max(max(every) - min(every), _LEAST_RANGE)
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, min(every) - room), min(high, max(every) + room))
     axes.set_xscale("log")
     axes.set_xticks(budgets, [str(b) for b in budgets])
     axes.minorticks_off()
