@@ -118,7 +118,7 @@ def test_a_comparison_goes_on_where_it_was_and_its_arms_differ_in_weights_only(
     ("task", "labels", "metric", "recipe"),
     [
         ("texture", "emphysema_points.csv", "balanced accuracy", {}),
-        ("detection", "nodules.csv", "CPM", {"batch": 2, "tile": 32}),
+        ("detection", "nodules.csv", "cpm", {"batch": 2, "tile": 32}),
     ],
 )
 def test_points_and_nodules_are_compared_too(
