@@ -196,7 +196,8 @@ def _check_export(scanlearn, summary, source, folder):
     assert answer.status == 0, answer.err
     assert sorted(path.rsplit("_", 1)[1] for path in answer.document) == [
         *("axial.png", "coronal.png", "densitometry.csv", "labels.nii.gz"),
-        *("probabilities.nii.gz", "sagittal.png", "volumes.csv"),
+        *("probabilities.nii.gz", "sagittal.png", "uncertainty.nii.gz"),
+        "volumes.csv",
     ]
     answer = scanlearn("export", summary, source, "--out", folder / "one", "--tables")
     assert answer.status == 0, answer.err

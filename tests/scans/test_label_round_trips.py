@@ -50,6 +50,8 @@ def prediction(folder, labels, grid, kind):
         folder=folder,
         labels=file,
         probabilities=None,
+        uncertainty=None,
+        maps=(),
         tables=(),
         classes=tuple(FoundClass(n, f"class {n}", 0.0) for n in (1, 2, 3)),
         lungs={},
