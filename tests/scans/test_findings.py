@@ -29,7 +29,11 @@ findings = st.builds(
 )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(st.lists(findings, max_size=5))
 def test_findings_come_back_to_the_last_digit(tmp_path, found):
     path = tmp_path / "a_findings.csv"
@@ -45,7 +49,11 @@ boxes = st.builds(
 )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(st.lists(boxes, max_size=5))
 def test_boxes_come_back_to_the_last_digit(tmp_path, found):
     path = tmp_path / "a_findings.csv"
