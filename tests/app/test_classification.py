@@ -15,6 +15,8 @@ from scipy.ndimage import gaussian_filter
 from scanlearn.app import train_run
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.prepare import prepare
+from scanlearn.compare.study import Comparison
+from scanlearn.config.comparison import parse_comparison
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import BadLabels, BadScan
 from scanlearn.evaluate.classification import evaluate_classification
@@ -336,6 +338,35 @@ def test_images_of_doubt_are_suggested(films, frozen, tmp_path) -> None:
     assert len({one.patient for one in found} & set(some.patient_keys)) == 0
     assert len(found) == 3
     assert all(0 <= one.doubt <= 1 for one in found)
+
+
+def test_a_comparison_has_a_frozen_and_a_trained_arm(
+    films, pretrained, tmp_path
+) -> None:
+    config = parse_comparison(
+        {
+            "task": "classification",
+            "preset": "quick",
+            "cohort": films / "cohort",
+            "start_from": pretrained.path,
+            "budgets": [12],
+            "repeats": 1,
+            "changes": {"engine": ENGINE | {"steps": 4}},
+        }
+    )
+    made = Comparison.create(tmp_path / "c", config, films / "classes.csv")
+    verdict = made.run(lambda event: None)
+    (point,) = verdict.points
+    assert 0 <= point.pretrained.mean <= 1
+    assert 0 <= point.scratch.mean <= 1
+    cards = {
+        arm: read_classifier_card(made.path / "trainings" / f"{arm}_12_repeat_0")
+        for arm in ("pretrained", "scratch")
+    }
+    assert cards["pretrained"].method == "frozen"
+    assert cards["scratch"].method == "full"
+    assert cards["pretrained"].trunk == cards["scratch"].trunk
+    assert {card.images for card in cards.values()} == {12}
 
 
 def test_a_volume_is_refused(frozen, tmp_path) -> None:
