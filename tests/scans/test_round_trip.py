@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from scipy.ndimage import center_of_mass
 from scipy.spatial.transform import Rotation
 
+from scanlearn.scans.geometry import grid_from_ras
 from scanlearn.scans.read import read_scan
-from scanlearn.scans.write_nifti import write_nifti
+from scanlearn.scans.write_nifti import write_nifti, write_nifti_channels
 
 LPS = np.array([-1, -1, 1])
 
@@ -109,3 +110,16 @@ def test_reading_takes_little_more_memory_than_the_volume(tmp_path, write_series
     tracemalloc.stop()
     assert scan.voxels.nbytes == stored.nbytes
     assert peak < 1.2 * stored.nbytes
+
+
+def test_channels_in_steps_are_what_every_reader_multiplies(tmp_path) -> None:
+    grid = grid_from_ras((4, 5, 6), np.diag([0.7, 0.8, 2.5, 1.0]))
+    steps = np.arange(240, dtype=np.uint8).reshape(2, *grid.shape)
+    path = tmp_path / "probabilities.nii.gz"
+    write_nifti_channels(path, steps, grid, step=1 / 255)
+    image = nib.load(path)
+    assert image.get_data_dtype() == np.uint8
+    expected = np.moveaxis(steps, 0, -1) / 255
+    np.testing.assert_allclose(image.get_fdata(), expected, atol=1e-7)
+    seen = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(path)).T
+    np.testing.assert_allclose(seen, expected, atol=1e-7)

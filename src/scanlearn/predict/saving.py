@@ -7,8 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from scanlearn.config.palette import class_colour
 from scanlearn.predict.exporting import refuse_impossible, write_segmentation
 from scanlearn.predict.figures import write_figures
@@ -52,8 +50,8 @@ def save_segmentation(
     refuse_impossible([*to.extras], source)
     labels, probabilities = to.path("labels.nii.gz"), to.path("probabilities.nii.gz")
     write_nifti(labels, result.labels, result.grid)
-    scaled = result.probabilities.astype(np.float32) / PROBABILITY_STEPS
-    write_nifti_channels(probabilities, scaled, result.grid)
+    step = 1 / PROBABILITY_STEPS
+    write_nifti_channels(probabilities, result.probabilities, result.grid, step=step)
     unsure = write_uncertainty(to, entropy(result.probabilities), result.grid)
     spread = result.sd_ml or (None,) * len(result.classes)
     classes = [

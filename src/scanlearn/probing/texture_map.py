@@ -133,8 +133,8 @@ def save_texture_map(
     refuse_impossible([*to.extras], source)
     labels, probabilities = to.path("labels.nii.gz"), to.path("probabilities.nii.gz")
     write_nifti(labels, result.labels, scan.grid)
-    scaled = result.probabilities.astype(np.float32) / PROBABILITY_STEPS
-    write_nifti_channels(probabilities, scaled, scan.grid)
+    step = 1 / PROBABILITY_STEPS
+    write_nifti_channels(probabilities, result.probabilities, scan.grid, step=step)
     # Whether there is lung is not in question here.
     unsure = write_uncertainty(to, entropy(result.probabilities[1:]), scan.grid)
     densities, cautions = densities_of(scan, result.lungs if entry else None)

@@ -49,18 +49,37 @@ def write_nifti(
 
 
 def write_nifti_channels(
-    path: Path, channels: NDArray[Any], grid: Grid, *, read_back: bool = True
+    path: Path,
+    channels: NDArray[Any],
+    grid: Grid,
+    *,
+    step: float | None = None,
+    read_back: bool = True,
 ) -> None:
     """Write channels (C, *grid.shape), such as class probabilities, as one 4D file.
 
     The channels lie along the fourth NIfTI axis. Otherwise as :func:`write_nifti`.
+
+    Parameters
+    ----------
+    step
+        What an integer of the channels stands for, by which every reader multiplies
+        (``scl_slope``): probabilities in steps take a quarter of the room of floats.
     """
     if channels.ndim != 4 or channels.shape[1:] != grid.shape:
         raise ValueError(f"channels {channels.shape} do not fill the grid {grid.shape}")
-    _write(Path(path), np.moveaxis(channels, 0, -1), grid, read_back=read_back)
+    voxels = np.moveaxis(channels, 0, -1)
+    _write(Path(path), voxels, grid, step=step, read_back=read_back)
 
 
-def _write(path: Path, voxels: NDArray[Any], grid: Grid, *, read_back: bool) -> None:
+def _write(
+    path: Path,
+    voxels: NDArray[Any],
+    grid: Grid,
+    *,
+    step: float | None = None,
+    read_back: bool,
+) -> None:
     if not path.name.endswith((".nii", ".nii.gz")):
         raise BadScan(
             f"{path.name} has no NIfTI suffix",
@@ -71,6 +90,7 @@ def _write(path: Path, voxels: NDArray[Any], grid: Grid, *, read_back: bool) -> 
     affine = ras_affine(grid)
     image = nib.Nifti1Image(stored, affine)
     image.header.set_xyzt_units("mm", "sec" if stored.ndim == 4 else "unknown")
+    image.header.set_slope_inter(step, None if step is None else 0)
     image.header["descrip"] = b"scanlearn; not for clinical use"
     image.set_sform(affine, code=_SCANNER)
     orthogonal = grid.directions.T @ grid.directions - np.eye(3)
@@ -81,7 +101,7 @@ def _write(path: Path, voxels: NDArray[Any], grid: Grid, *, read_back: bool) -> 
     with written_beside(path) as beside:
         nib.save(image, beside)
         if read_back:
-            _compare(path, beside, stored, grid)
+            _compare(path, beside, stored, grid, step)
 
 
 def _storable(path: Path, voxels: NDArray[Any]) -> NDArray[Any]:
@@ -102,10 +122,13 @@ def _storable(path: Path, voxels: NDArray[Any]) -> NDArray[Any]:
     return voxels
 
 
-def _compare(path: Path, written: Path, voxels: NDArray[Any], grid: Grid) -> None:
+def _compare(
+    path: Path, written: Path, voxels: NDArray[Any], grid: Grid, step: float | None
+) -> None:
     image: Any = nib.load(written)
-    stored = np.asanyarray(image.dataobj)
+    stored = np.asanyarray(image.dataobj.get_unscaled())
     same = stored.shape == voxels.shape and stored.dtype == voxels.dtype
+    same = same and bool(np.isclose(image.dataobj.slope, step or 1, rtol=1e-6))
     floating = voxels.dtype.kind == "f"
     if not same or not np.array_equal(stored, voxels, equal_nan=floating):
         raise _differs(path, "voxels")
