@@ -102,7 +102,8 @@ def test_the_end_says_why_unless_it_was_asked_for() -> None:
 
 
 def test_an_imported_run_is_no_training_that_ended_early() -> None:
-    story = Story(check_every=50, imported="the official release")
+    story = Story(check_every=50, imported="drasclr")
     story.add(Finished(step=0))
-    assert sentence(story) == "Imported, not trained here: the official release"
+    said = "Not trained here: weights released with DrasCLR's own code"
+    assert sentence(story) == said
     assert last_words(story) == "Ready to start a fine-tuning from"

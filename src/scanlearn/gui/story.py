@@ -22,6 +22,13 @@ from scanlearn.runs.events import (
 #: Values of a step that are no learning curve.
 _NO_CURVE = {"total", "learning_rate", "rate", "seconds", "grad_norm"}
 
+#: Whose weights an imported run holds, as people call them.
+_RELEASED = {
+    "drasclr": "DrasCLR's own code",
+    "joint": "the joint method's own code",
+    "torchvision": "torchvision",
+}
+
 #: What is told from the wish to stop until the training has ended.
 STOPPING = "Stopping: it finishes its step and saves"
 
@@ -99,7 +106,8 @@ class Story:
 def sentence(story: Story) -> str:
     """Return what is known of whether something is learned, and when more will be."""
     if story.imported:
-        return f"Imported, not trained here: {story.imported}"
+        source = _RELEASED.get(story.imported, story.imported)
+        return f"Not trained here: weights released with {source}"
     if story.health is not None:
         return story.health.sentence
     if story.best:

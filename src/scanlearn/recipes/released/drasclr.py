@@ -97,7 +97,13 @@ def import_drasclr(checkpoint: Path) -> Imported:
         ),
         engine=EngineConfig(steps=0),
     )
-    return Imported(config, lambda folder: save_encoder(folder, encoder, card))
+    report = (
+        f"The query encoder: {len(_LAYERS)} layers, {experts} experts each, "
+        f"{dim} numbers for a patch of {_PATCH} mm.",
+        "Left out: projection head, key encoder and queues. The release's atlas is not "
+        "in the file: whole scans are placed by the box of their lungs.",
+    )
+    return Imported(config, lambda folder: save_encoder(folder, encoder, card), report)
 
 
 def encoder_weights(state: dict[str, Any], source: Path) -> dict[str, Tensor]:
