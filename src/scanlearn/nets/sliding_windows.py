@@ -95,7 +95,7 @@ def sliding_windows(
         for start, score in zip(part, scores, strict=True):
             a, b, c = (first // stride for first in start)
             box = _box((a, b, c), window // stride)
-            blended[(slice(None), *box)] += score * weight
+            blended[(slice(None), *box)].addcmul_(score, weight)
             total[box] += weight
         if progress is not None:
             progress(min(first + batch, len(places)), len(places))
