@@ -81,7 +81,10 @@ def learn(cohort, imported, labels, out, task, **recipe):
 def test_texture_starts_from_it_and_is_mapped(
     fine_cohort, imported, tiny_sample, tmp_path
 ):
-    points = tiny_sample / "emphysema_points.csv"
+    head, *rows = (tiny_sample / "emphysema_points.csv").read_text().splitlines()
+    points = tmp_path / "points.csv"
+    here = [str(tiny_sample / row) for row in rows if row.startswith("scans/nifti")]
+    points.write_text("\n".join([head, *here]))
     run = learn(
         fine_cohort, imported, points, tmp_path / "run", "texture", stride_mm=48.0
     )
@@ -105,11 +108,13 @@ def test_a_segmentation_starts_from_it_at_its_voxel_size(
         labels,
         tmp_path / "run",
         "segmentation",
-        batch=1,
+        spacing_mm=None,
+        batch=2,
         tile=32,
     )
-    assert run.config().recipe.spacing_mm == 1.0
-    assert json.loads((run.checkpoints / "model.json").read_text())["width"] == 2
+    card = json.loads((run.checkpoints / "model.json").read_text())
+    assert (card["pretrained"], card["width"]) == (imported.name, 2)
+    assert (card["stored_spacing_mm"], card["factor"]) == ([1, 1, 1], 1)
 
 
 def test_scans_are_embedded_with_it(fine_cohort, imported, tmp_path, monkeypatch):
