@@ -69,6 +69,8 @@ ARMS: dict[str, dict[str, Any]] = {
     "quick": {},
     "without location": {"recipe": {"encoder": {"location": False}}},
     "with neighbours": {"recipe": {"neighbours": 2}},
+    # As long as training with neighbours takes.
+    "twice the steps": {"engine": {"steps": 2000}},
     "one queue a landmark": {"recipe": {"queue": 64, "in_batch": False}},
     "one global queue": {
         "recipe": {"queue": 64, "in_batch": False, "shared_queue": True}

@@ -18,6 +18,9 @@ _BEGIN, _END = "<!-- phantom study: begin -->\n", "<!-- phantom study: end -->\n
 
 _DRAWS = 2000
 _REFERENCE = "untrained"
+
+#: The arm that ablations change in one thing each.
+_WHOLE = "quick"
 _TARGETS: dict[str, Callable[[Any, Any], float]] = {
     "percent": r_squared,
     "subtype": balanced_accuracy,
@@ -33,7 +36,8 @@ def write_tables(results: Path) -> None:
     pieces = [json.loads(path.read_text("utf-8")) for path in results.glob("*.json")]
     if not pieces:
         return
-    table = "\n".join([*_lines(pieces), "", *_patch_lines(pieces)]) + "\n"
+    tables = (_lines(pieces), _patch_lines(pieces), _ablation_lines(pieces))
+    table = "\n\n".join("\n".join(lines) for lines in tables) + "\n"
     print(table)
     page = PAGE.read_text("utf-8")
     before, rest = page.split(_BEGIN)
@@ -77,6 +81,32 @@ def _patch_lines(pieces: list[Piece]) -> list[str]:
         else:
             cells.append("–")
         lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def _ablation_lines(pieces: list[Piece]) -> list[str]:
+    """Return how every ablation differs from the preset, on the same seeds."""
+    arms = _arms([piece for piece in pieces if "patches" in piece])
+    lines = [
+        f"| arm − {_WHOLE} | seeds | times the CPU | vector | extent, R² | subtype "
+        "| Perc15 of a patch, R² |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for arm in [arm for arm in arms if arm not in (_REFERENCE, _WHOLE)]:
+        ours, theirs = _paired(arms[arm], arms.get(_WHOLE, []))
+        if not ours:
+            continue
+        minutes = [[piece["cpu_minutes"] for piece in some] for some in (ours, theirs)]
+        cost = f"{np.mean(minutes[0]) / np.mean(minutes[1]):.1f}"
+        patch = _cell(_patch_draws(ours) - _patch_draws(theirs), sign="+")
+        for vector in ours[0]["scores"]:
+            cells = [arm, str(len(ours)), cost, vector]
+            for target in _TARGETS:
+                gain = _bootstrap(ours, vector, target)
+                gain = gain - _bootstrap(theirs, vector, target)
+                cells.append(_cell(gain, sign="+"))
+            lines.append("| " + " | ".join([*cells, patch]) + " |")
+            cost = patch = ""
     return lines
 
 
