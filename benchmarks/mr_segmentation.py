@@ -37,7 +37,6 @@ from scanlearn.app import train_run
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.label_set import LabelSet
 from scanlearn.config.run import merge
-from scanlearn.evaluate.segmentation import dice
 from scanlearn.files import write_text
 from scanlearn.launching import (
     finetuning_config,
@@ -46,6 +45,7 @@ from scanlearn.launching import (
     new_pretraining,
     pretraining_config,
 )
+from scanlearn.metrics.overlap import dice
 from scanlearn.predict.segmenting import segmenter_of
 from scanlearn.randomness import numpy_generator
 from scanlearn.recipes.untrained import write_untrained
@@ -280,7 +280,7 @@ class Study:
         for item in self.labels.of(who).items:
             guess = segmenter.segment(cohort.scan(item.scan)).labels
             truth = item.read()
-            row = [dice(truth, guess, value) for value in self.labels.names]
+            row = [dice(truth == v, guess == v) for v in self.labels.names]
             found.setdefault(item.patient, []).append(row)
         scores = {key: torch.tensor(rows).nanmean(dim=0) for key, rows in found.items()}
         mean = torch.stack(list(scores.values())).mean()
