@@ -95,7 +95,7 @@ SETUPS: dict[str, Setup] = {
             },
             "engine": {"steps": 150, "validate_every": 50},
         },
-        finetuning={"recipe": {"batch": 4}},
+        finetuning={"recipe": {"batch": 4}, "engine": {"steps": 300}},
         points=(60, 150, 300),
         labels=(5, 2, 20, 10),
         tests=40,
@@ -109,7 +109,10 @@ SETUPS: dict[str, Setup] = {
             "recipe": {"volume_batch": 4, "slices": 12},
             "engine": {"steps": 150, "save_every": 150},
         },
-        finetuning={"recipe": {"batch": 16, "optimiser": {"learning_rate": 3e-3}}},
+        finetuning={
+            "recipe": {"batch": 16, "optimiser": {"learning_rate": 3e-3}},
+            "engine": {"steps": 300},
+        },
         points=(60, 150, 300),
         labels=(5, 2, 20, 10),
         tests=40,
@@ -129,6 +132,7 @@ SETUPS: dict[str, Setup] = {
                 "side": 128,
                 "optimiser": {"learning_rate": 3e-3},
             },
+            "engine": {"steps": 300},
         },
         points=(60, 150, 300),
         labels=(3, 1, 6),
@@ -138,11 +142,11 @@ SETUPS: dict[str, Setup] = {
     ),
 }
 
-# The preset as it is, at twice the cost a step.
-SETUPS["hippocampus, 8 tiles"] = replace(
+# The preset as it is.
+SETUPS["hippocampus, preset"] = replace(
     SETUPS["hippocampus"],
-    finetuning={"recipe": {"batch": 8}},
-    labels=(5,),
+    finetuning={},
+    points=(60, 150, 300, 800),
     encoder="hippocampus",
 )
 

@@ -145,7 +145,7 @@ _SEGMENTATION: dict[str, dict[str, Any]] = {
             "optimiser": {"learning_rate": 1e-2, "weight_decay": 1e-4, "warmup": 0.05},
         },
         "engine": {
-            "steps": 300,
+            "steps": 800,
             "save_every": 50,
             "validate_every": 50,
             "clip_norm": 1.0,
