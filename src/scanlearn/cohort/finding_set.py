@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,8 +10,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from scanlearn.errors import BadLabels
-from scanlearn.files import write_text
+from scanlearn.cohort.saved_labels import save_labels, saved_labels
 
 Kind = Literal["spheres", "boxes"]
 
@@ -78,7 +76,6 @@ class FindingSet:
 
     def save(self, folder: Path) -> None:
         """Write ``spheres.json`` or ``boxes.json``: keys, never names."""
-        folder.mkdir(parents=True, exist_ok=True)
         scans = {
             item.scan: {
                 "patient": item.patient,
@@ -87,8 +84,7 @@ class FindingSet:
             }
             for item in self.items
         }
-        text = json.dumps({"scans": scans}, indent=1)
-        write_text(_file(folder, self.kind), text)
+        save_labels(_file(folder, self.kind), {"scans": scans})
 
     @classmethod
     def load(cls, folder: Path) -> FindingSet:
@@ -101,8 +97,7 @@ class FindingSet:
         """
         kind = kind_in(folder) or "spheres"
         path = _file(folder, kind)
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+        with saved_labels(path) as content:
             items = tuple(
                 LabelledFindings(
                     key,
@@ -112,12 +107,6 @@ class FindingSet:
                 )
                 for key, facts in sorted(content["scans"].items())
             )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
-            raise BadLabels(
-                f"{path} cannot be read ({problem})",
-                expected="labels as a fine-tuning wrote them into its inputs",
-                next_step="Launch the fine-tuning anew with its table.",
-            ) from None
         return cls(kind, items)
 
 

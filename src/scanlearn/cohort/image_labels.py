@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -11,9 +10,9 @@ from typing import Any
 
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.places import row_source, scan_keys
+from scanlearn.cohort.saved_labels import save_labels, saved_labels
 from scanlearn.config.classification import ClassificationConfig
 from scanlearn.errors import BadLabels
-from scanlearn.files import write_text
 from scanlearn.scans.tables import read_table
 
 IMAGE_LABELS_FILE = "image_labels.json"
@@ -78,9 +77,8 @@ class ImageLabels:
 
     def save(self, folder: Path) -> None:
         """Write ``image_labels.json``: keys, no names of patients."""
-        folder.mkdir(parents=True, exist_ok=True)
         content = {k: v for k, v in asdict(self).items() if k != "remarks"}
-        write_text(folder / IMAGE_LABELS_FILE, json.dumps(content, indent=1))
+        save_labels(folder / IMAGE_LABELS_FILE, content)
 
     @classmethod
     def load(cls, folder: Path) -> ImageLabels:
@@ -92,8 +90,7 @@ class ImageLabels:
             If the folder holds none.
         """
         path = folder / IMAGE_LABELS_FILE
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+        with saved_labels(path) as content:
             items = tuple(
                 ImageLabel(
                     str(one["scan"]),
@@ -105,12 +102,6 @@ class ImageLabels:
             )
             classes = tuple(str(name) for name in content["classes"])
             return cls(classes, bool(content["several"]), items)
-        except (OSError, ValueError, KeyError, TypeError) as problem:
-            raise BadLabels(
-                f"{path} cannot be read ({problem})",
-                expected="labels as a fine-tuning wrote them into its inputs",
-                next_step="Launch the fine-tuning anew with its table",
-            ) from None
 
 
 def collect_image_labels(

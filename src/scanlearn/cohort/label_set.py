@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanlearn.cohort.paint import Painted
+from scanlearn.cohort.saved_labels import save_labels, saved_labels
 from scanlearn.errors import BadLabels
-from scanlearn.files import write_text
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.labels import read_label_map
 from scanlearn.scans.write_nifti import write_nifti
@@ -126,7 +125,7 @@ class LabelSet:
             ],
             "scans": {item.scan: _described(item) for item in self.items},
         }
-        write_text(folder / CLASSES_FILE, json.dumps(content, indent=1))
+        save_labels(folder / CLASSES_FILE, content)
 
     @classmethod
     def load(cls, folder: Path) -> LabelSet:
@@ -138,19 +137,12 @@ class LabelSet:
             If the folder holds no saved labels.
         """
         path = folder / CLASSES_FILE
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+        with saved_labels(path, source="label maps") as content:
             names = {int(c["value"]): str(c["name"]) for c in content["classes"]}
             items = tuple(
                 _loaded(folder, key, facts)
                 for key, facts in sorted(content["scans"].items())
             )
-        except (OSError, ValueError, KeyError, TypeError) as problem:
-            raise BadLabels(
-                f"{path} cannot be read ({problem})",
-                expected="labels as a fine-tuning wrote them into its inputs",
-                next_step="Launch the fine-tuning anew with its label maps.",
-            ) from None
         return cls(items, names)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -13,9 +12,9 @@ import pandas as pd
 
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.places import row_source, scan_keys
+from scanlearn.cohort.saved_labels import save_labels, saved_labels
 from scanlearn.config.outcome import OutcomeConfig, OutcomeKind
 from scanlearn.errors import BadLabels
-from scanlearn.files import write_text
 from scanlearn.scans.tables import SPACINGS, read_table
 
 OUTCOMES_FILE = "outcomes.json"
@@ -90,9 +89,8 @@ class OutcomeSet:
 
     def save(self, folder: Path) -> None:
         """Write ``outcomes.json``: keys, no names."""
-        folder.mkdir(parents=True, exist_ok=True)
         content = {k: v for k, v in asdict(self).items() if k != "remarks"}
-        write_text(folder / OUTCOMES_FILE, json.dumps(content, indent=1))
+        save_labels(folder / OUTCOMES_FILE, content)
 
     @classmethod
     def load(cls, folder: Path) -> OutcomeSet:
@@ -104,8 +102,7 @@ class OutcomeSet:
             If the folder holds none.
         """
         path = folder / OUTCOMES_FILE
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+        with saved_labels(path) as content:
             patients = tuple(
                 PatientOutcome(
                     str(one["patient"]),
@@ -124,12 +121,6 @@ class OutcomeSet:
                 tuple(content["covariates"]),
                 patients,
             )
-        except (OSError, ValueError, KeyError, TypeError) as problem:
-            raise BadLabels(
-                f"{path} cannot be read ({problem})",
-                expected="labels as a fine-tuning wrote them into its inputs",
-                next_step="Launch the fine-tuning anew with its table",
-            ) from None
 
 
 def collect_outcomes(source: Path, cohort: Cohort, config: OutcomeConfig) -> OutcomeSet:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -15,10 +14,10 @@ from numpy.typing import NDArray
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.labels import collect_labels
 from scanlearn.cohort.layout import Source
+from scanlearn.cohort.saved_labels import save_labels, saved_labels
 from scanlearn.config.segmentation import ClassConfig
 from scanlearn.config.texture import TextureConfig
 from scanlearn.errors import BadLabels
-from scanlearn.files import write_text
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.tables import read_table
 
@@ -68,12 +67,11 @@ class PlaceSet:
 
     def save(self, folder: Path) -> None:
         """Write ``places.json``: keys and coordinates, no names of files."""
-        folder.mkdir(parents=True, exist_ok=True)
         content = {
             "classes": [{"value": v, "name": n} for v, n in sorted(self.names.items())],
             "places": [asdict(place) for place in self.places],
         }
-        write_text(folder / PLACES_FILE, json.dumps(content, indent=1))
+        save_labels(folder / PLACES_FILE, content)
 
     @classmethod
     def load(cls, folder: Path) -> PlaceSet:
@@ -85,16 +83,9 @@ class PlaceSet:
             If the folder holds none.
         """
         path = folder / PLACES_FILE
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+        with saved_labels(path, source="table or regions") as content:
             names = {int(c["value"]): str(c["name"]) for c in content["classes"]}
             places = tuple(_loaded(one) for one in content["places"])
-        except (OSError, ValueError, KeyError, TypeError) as problem:
-            raise BadLabels(
-                f"{path} cannot be read ({problem})",
-                expected="labels as a fine-tuning wrote them into its inputs",
-                next_step="Launch the fine-tuning anew with its table or regions",
-            ) from None
         return cls(places, names)
 
     @property
