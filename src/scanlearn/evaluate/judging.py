@@ -53,30 +53,27 @@ class JudgedScan:
     overlaps: NDArray[np.float64]
 
 
+Progress = Callable[[int, int], None]
+
+
 def judge_scans(
     detector: Detector,
     cohort: Cohort,
     items: Sequence[LabelledFindings],
     *,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = lambda done, total: None,
 ) -> list[JudgedScan]:
     """Detect in labelled scans of a cohort, on its grids, and judge."""
-    found = []
-    for number, item in enumerate(items, start=1):
+
+    def look(item: LabelledFindings) -> JudgedScan:
         findings = detector.detect(cohort.scan(item.scan)).findings
         spheres = as_spheres([(*f.centre, f.diameter_mm) for f in findings])
         scores = np.array([f.score for f in findings])
-        found.append(
-            JudgedScan(
-                item.scan,
-                item.patient,
-                judge(spheres, scores, item.objects),
-                scores,
-                sphere_iou(spheres, item.objects),
-            )
-        )
-        progress(number, len(items))
-    return found
+        judged = judge(spheres, scores, item.objects)
+        overlaps = sphere_iou(spheres, item.objects)
+        return JudgedScan(item.scan, item.patient, judged, scores, overlaps)
+
+    return _each(look, items, progress)
 
 
 def judge_radiographs(
@@ -84,21 +81,27 @@ def judge_radiographs(
     cohort: Cohort,
     items: Sequence[LabelledFindings],
     *,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = lambda done, total: None,
 ) -> list[JudgedScan]:
     """Detect on labelled radiographs of a cohort, and judge."""
+
+    def look(item: LabelledFindings) -> JudgedScan:
+        seen = detector.find(cohort.scan(item.scan))
+        judged = judge_boxes(seen.boxes, seen.scores, item.objects)
+        overlaps = box_iou(seen.boxes, item.objects)
+        return JudgedScan(item.scan, item.patient, judged, seen.scores, overlaps)
+
+    return _each(look, items, progress)
+
+
+def _each(
+    look: Callable[[LabelledFindings], JudgedScan],
+    items: Sequence[LabelledFindings],
+    progress: Progress,
+) -> list[JudgedScan]:
     found = []
     for number, item in enumerate(items, start=1):
-        seen = detector.find(cohort.scan(item.scan))
-        found.append(
-            JudgedScan(
-                item.scan,
-                item.patient,
-                judge_boxes(seen.boxes, seen.scores, item.objects),
-                seen.scores,
-                box_iou(seen.boxes, item.objects),
-            )
-        )
+        found.append(look(item))
         progress(number, len(items))
     return found
 

@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from torch import Tensor
+from torch import Tensor, nn
 
 from scanlearn.errors import BadRun
 from scanlearn.files import write_text
-from scanlearn.recipes.encoder_file import save_weights
+from scanlearn.recipes.encoder_file import fill, save_weights
 
 WEIGHTS = "model.safetensors"
 CARD = "model.json"
 
 _Card = TypeVar("_Card")
+_Network = TypeVar("_Network", bound=nn.Module)
 
 
 def save_model(folder: Path, weights: dict[str, Tensor], card: BaseModel) -> None:
@@ -43,3 +44,9 @@ def read_model_card(run: Path, kind: TypeAdapter[_Card], *, task: str) -> _Card:
         ) from None
     except ValidationError as error:
         raise BadRun(f"{path} cannot be understood: {error}") from None
+
+
+def filled(network: _Network, run: Path) -> _Network:
+    """Put a run's weights into its network; returns it in evaluation mode."""
+    fill(network, run, weights=WEIGHTS, card=CARD)
+    return network.eval()

@@ -12,8 +12,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 from scanlearn.config.joint import TrunkConfig
 from scanlearn.nets.image_classifier import ImageClassifier
 from scanlearn.nets.resnet import ResNet
-from scanlearn.recipes.encoder_file import fill
-from scanlearn.recipes.model_file import CARD, WEIGHTS, read_model_card, save_model
+from scanlearn.recipes.model_file import filled, read_model_card, save_model
 
 Floats = NDArray[np.float64]
 
@@ -94,6 +93,4 @@ def read_classifier_card(run: Path) -> ClassifierCard:
 def load_classifier(run: Path) -> tuple[ImageClassifier, ClassifierCard]:
     """Load a fine-tuned classifier, on the CPU, in evaluation mode."""
     card = read_classifier_card(run)
-    network = card.build()
-    fill(network, run, weights=WEIGHTS, card=CARD)
-    return network.eval(), card
+    return filled(card.build(), run), card

@@ -5,15 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
-from scanlearn.config.joint import TransformerConfig, TrunkConfig
 from scanlearn.nets.location_detector import LocationDetector
 from scanlearn.nets.slice_detector import SliceDetector
-from scanlearn.recipes.encoder_file import fill
-from scanlearn.recipes.finetune.network_card import NetworkCard
-from scanlearn.recipes.model_file import CARD, WEIGHTS, read_model_card
-from scanlearn.recipes.slice_encoder_card import build_slice_encoder
+from scanlearn.recipes.finetune.network_card import NetworkCard, SliceNetworkCard
+from scanlearn.recipes.model_file import filled, read_model_card
 
 
 class DetectorCard(NetworkCard):
@@ -35,25 +32,13 @@ class DetectorCard(NetworkCard):
         return LocationDetector(self.encoder(), stride=self.stride)
 
 
-class SliceDetectorCard(BaseModel):
+class SliceDetectorCard(SliceNetworkCard):
     """The same of a network that sees radiographs."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: Literal[1] = 1
     task: Literal["detection"] = "detection"
     architecture: Literal["slice-detector"] = "slice-detector"
-    trunk: TrunkConfig
-    transformer: TransformerConfig
-    #: Of the curve its input passes (``scanlearn.nets.tone_curve``).
-    knee: float | None = None
-    #: Pixels of the square it sees, and of a radiograph's long side in its cohort.
-    side: int
+    #: Pixels of a radiograph's long side in its cohort.
     radiograph_size: int
-    units: Literal["HU", "zscore", "unit"]
-    #: Name of the pre-training run it started from; empty when from scratch.
-    pretrained: str = ""
-    step: int
     stride: int
     #: What one finding is called.
     finding: str
@@ -61,8 +46,7 @@ class SliceDetectorCard(BaseModel):
 
     def build(self) -> SliceDetector:
         """Make the network, untrained."""
-        encoder = build_slice_encoder(self.trunk, self.transformer, knee=self.knee)
-        return SliceDetector(encoder, stride=self.stride)
+        return SliceDetector(self.encoder(), stride=self.stride)
 
 
 AnyDetectorCard = DetectorCard | SliceDetectorCard
@@ -81,15 +65,11 @@ def load_detector(run: Path) -> tuple[LocationDetector, DetectorCard]:
     """Load a fine-tuned detector of spheres, on the CPU, in evaluation mode."""
     card = read_detector_card(run)
     assert isinstance(card, DetectorCard)
-    network = card.build()
-    fill(network, run, weights=WEIGHTS, card=CARD)
-    return network.eval(), card
+    return filled(card.build(), run), card
 
 
 def load_slice_detector(run: Path) -> tuple[SliceDetector, SliceDetectorCard]:
     """Load a fine-tuned detector of boxes, on the CPU, in evaluation mode."""
     card = read_detector_card(run)
     assert isinstance(card, SliceDetectorCard)
-    network = card.build()
-    fill(network, run, weights=WEIGHTS, card=CARD)
-    return network.eval(), card
+    return filled(card.build(), run), card

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from scanlearn.anatomy.frames import FrameKind
 from scanlearn.cohort.working import WorkingScan
+from scanlearn.config.joint import TransformerConfig, TrunkConfig
 from scanlearn.nets.location_encoder import LocationEncoder
+from scanlearn.nets.slice_encoder import SliceEncoder
+from scanlearn.recipes.slice_encoder_card import build_slice_encoder
 
 
 class NetworkCard(BaseModel):
@@ -41,7 +44,26 @@ class NetworkCard(BaseModel):
         )
 
 
-_Card = TypeVar("_Card", bound=NetworkCard)
+class SliceNetworkCard(BaseModel):
+    """The same on an encoder of slices, which see squares of pixels."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    trunk: TrunkConfig
+    transformer: TransformerConfig
+    #: Of the curve its input passes (``scanlearn.nets.tone_curve``).
+    knee: float | None = None
+    #: Pixels of a square.
+    side: int
+    units: Literal["HU", "zscore", "unit"]
+    #: Name of the pre-training run it started from; empty when from scratch.
+    pretrained: str = ""
+    step: int
+
+    def encoder(self) -> SliceEncoder:
+        """Make the encoder, untrained."""
+        return build_slice_encoder(self.trunk, self.transformer, knee=self.knee)
 
 
 def shared_facts(

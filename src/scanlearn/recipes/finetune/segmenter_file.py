@@ -5,23 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 from torch import nn
 
-from scanlearn.config.joint import TransformerConfig, TrunkConfig
 from scanlearn.config.segmentation import ClassConfig
 from scanlearn.nets.location_encoder import LocationEncoder
 from scanlearn.nets.location_unet import LocationUNet
 from scanlearn.nets.slice_unet import SliceUNet
-from scanlearn.recipes.encoder_file import fill
-from scanlearn.recipes.finetune.network_card import NetworkCard
-from scanlearn.recipes.model_file import (
-    CARD,
-    WEIGHTS,
-    read_model_card,
-    save_model,
-)
-from scanlearn.recipes.slice_encoder_card import build_slice_encoder
+from scanlearn.recipes.finetune.network_card import NetworkCard, SliceNetworkCard
+from scanlearn.recipes.model_file import filled, read_model_card, save_model
 
 
 class SegmenterCard(NetworkCard):
@@ -47,35 +39,23 @@ def segmenting_unet(
     return LocationUNet(encoder, classes=classes + 1, stride=stride, full=True)
 
 
-class SliceSegmenterCard(BaseModel):
+class SliceSegmenterCard(SliceNetworkCard):
     """The same of a network that sees slices."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: Literal[1] = 1
     task: Literal["segmentation"] = "segmentation"
     architecture: Literal["slice-unet"] = "slice-unet"
-    trunk: TrunkConfig
-    transformer: TransformerConfig
-    #: Of the curve its input passes (``scanlearn.nets.tone_curve``).
-    knee: float | None = None
     #: Whether the transformer takes part.
     context: bool
-    #: Pixels of a slice, and slices at a time.
-    side: int
+    #: Slices at a time.
     neighbours: int
     #: Voxel size of the cohort.
     stored_spacing_mm: tuple[float, float, float]
-    units: Literal["HU", "zscore", "unit"]
     classes: tuple[ClassConfig, ...]
-    #: Name of the pre-training run it started from.
-    pretrained: str
-    step: int
 
     def build(self) -> SliceUNet:
         """Make the network, untrained."""
-        encoder = build_slice_encoder(self.trunk, self.transformer, knee=self.knee)
-        return SliceUNet(encoder, classes=len(self.classes) + 1, context=self.context)
+        classes = len(self.classes) + 1
+        return SliceUNet(self.encoder(), classes=classes, context=self.context)
 
 
 AnyCard = SegmenterCard | SliceSegmenterCard
@@ -99,15 +79,11 @@ def load_segmenter(run: Path) -> tuple[LocationUNet, SegmenterCard]:
     """Load a fine-tuned segmenter of tiles, on the CPU, in evaluation mode."""
     card = read_segmenter_card(run)
     assert isinstance(card, SegmenterCard)
-    network = card.build()
-    fill(network, run, weights=WEIGHTS, card=CARD)
-    return network.eval(), card
+    return filled(card.build(), run), card
 
 
 def load_slice_segmenter(run: Path) -> tuple[SliceUNet, SliceSegmenterCard]:
     """Load a fine-tuned segmenter of slices, on the CPU, in evaluation mode."""
     card = read_segmenter_card(run)
     assert isinstance(card, SliceSegmenterCard)
-    network = card.build()
-    fill(network, run, weights=WEIGHTS, card=CARD)
-    return network.eval(), card
+    return filled(card.build(), run), card
