@@ -30,8 +30,9 @@ from scanlearn.config.prepare import PrepareConfig
 
 def tell(done, total, message):
     print(done, total, message, flush=True)
-    # Time to be killed between scans, and in the middle of the next one.
-    time.sleep(0.2 if done else 0)
+    # Time to be killed between scans, and in the middle of the next one; the last one
+    # waits, however slow a machine is to send the signal.
+    time.sleep({0: 0, 3: 60}.get(done, 0.2))
 
 if __name__ == "__main__":
     module.prepare(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from scanlearn.cohort.image_labels import ImageLabel
 from scanlearn.nets.image_classifier import ImageClassifier
+from scanlearn.probing.folds import usable_folds
 from scanlearn.probing.linear import Floats, LinearModel, fit_logistic
 
 #: Logit of a class of which there was no example, or nothing else.
@@ -76,15 +77,15 @@ def held_out_logits(
 ) -> Floats | None:
     """Return the logits (n, K) of every image by a model of other patients.
 
-    None of one patient alone.
+    None of one patient alone, or where no two images show the same.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
     patients = [item.patient for item in items]
-    count = min(count, len(set(patients)))
+    _, strata = np.unique(targets, axis=0, return_inverse=True)
+    count = usable_folds(count, strata, patients)
     if count < 2:
         return None
-    _, strata = np.unique(targets, axis=0, return_inverse=True)
     splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
     found = np.zeros(targets.shape)
     with warnings.catch_warnings():

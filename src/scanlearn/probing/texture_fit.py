@@ -17,6 +17,7 @@ from scanlearn.engine.fitting import Fit
 from scanlearn.errors import BadLabels
 from scanlearn.probing.describers import describer_for
 from scanlearn.probing.describing import Describer
+from scanlearn.probing.folds import usable_folds
 from scanlearn.probing.linear import fit_logistic
 from scanlearn.probing.texture_file import TextureCard, save_texture
 from scanlearn.runs.events import Event, Message
@@ -177,7 +178,7 @@ def held_out(
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
-    folds = min(folds, len(set(patients)))
+    folds = usable_folds(folds, y, patients)
     if folds < 2:
         return None
     guess = np.full(len(y), -1)
