@@ -23,7 +23,7 @@ from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import BadConfig
 
 SCRIPT = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from scanlearn.cohort import prepare as module
 from scanlearn.config.prepare import PrepareConfig
@@ -35,6 +35,8 @@ def tell(done, total, message):
     time.sleep({0: 0, 3: 60}.get(done, 0.2))
 
 if __name__ == "__main__":
+    # Tests that a shell started in the background hand down an ignored SIGINT.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     module.prepare(
         Path(sys.argv[1]),
         Path(sys.argv[2]),
