@@ -9,8 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState, GradientState
 
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.finding_set import FindingSet
@@ -76,15 +74,6 @@ def balls(tmp_path_factory):
         config = PrepareConfig(spacing_mm=SPACING, workers=0)
         prepare(base / "scans", base / "cohort", config)
     return base
-
-
-@pytest.fixture
-def accelerator():
-    AcceleratorState._reset_state(reset_partial_state=True)
-    GradientState._reset_state()
-    yield Accelerator(cpu=True)
-    AcceleratorState._reset_state(reset_partial_state=True)
-    GradientState._reset_state()
 
 
 @pytest.fixture

@@ -9,8 +9,6 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState, GradientState
 
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.labels import collect_labels, collect_training_maps
@@ -59,15 +57,6 @@ def blocks(tmp_path_factory):
         config = PrepareConfig(spacing_mm=4.0, workers=0)
         prepare(base / "scans", base / "cohort", config)
     return base
-
-
-@pytest.fixture
-def accelerator():
-    AcceleratorState._reset_state(reset_partial_state=True)
-    GradientState._reset_state()
-    yield Accelerator(cpu=True)
-    AcceleratorState._reset_state(reset_partial_state=True)
-    GradientState._reset_state()
 
 
 @pytest.fixture

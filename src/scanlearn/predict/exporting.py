@@ -17,6 +17,7 @@ from scanlearn.errors import BadScan
 from scanlearn.files import written_beside
 from scanlearn.predict.activation_figure import write_activation_figure
 from scanlearn.predict.figures import write_figures
+from scanlearn.predict.result_files import Saving
 from scanlearn.predict.summary import (
     Format,
     FoundClass,
@@ -27,7 +28,7 @@ from scanlearn.scans.dicom_seg import write_dicom_seg
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.labels import read_label_map
 from scanlearn.scans.read import read_scan
-from scanlearn.scans.scan import ScanEntry
+from scanlearn.scans.scan import Scan, ScanEntry
 
 
 def refuse_impossible(formats: Sequence[Format], source: str) -> None:
@@ -103,6 +104,28 @@ def write_segmentation(
     names = {one.value: one.name for one in classes}
     write_dicom_seg(path, labels, grid, source_files=entry.files, names=names)
     return path
+
+
+def write_extras(
+    to: Saving,
+    labels: NDArray[Any],
+    scan: Scan,
+    grid: Grid,
+    entry: ScanEntry | None,
+    classes: Sequence[FoundClass],
+) -> dict[str, Any]:
+    """Write what is wanted beside a label map; returns the files' names for a summary.
+
+    ``entry`` is where the scan was read from; a cohort's has no DICOM to refer to.
+    """
+    written: dict[str, Any] = {}
+    if entry is not None and "dicom-seg" in to.extras:
+        file = write_segmentation(to.folder, to.name, labels, grid, entry, classes)
+        written["dicom_seg"] = file.name
+    if "figures" in to.extras:
+        files = write_figures(to.folder, to.name, scan, labels, classes, title=to.run)
+        written["figures"] = [file.name for file in files]
+    return written
 
 
 def _dicom_seg(prediction: Prediction, entry: ScanEntry, out: Path) -> list[Path]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from scanlearn.config.palette import class_colour
-from scanlearn.predict.exporting import refuse_impossible, write_segmentation
-from scanlearn.predict.figures import write_figures
+from scanlearn.predict.exporting import refuse_impossible, write_extras
 from scanlearn.predict.result_files import (
     Saving,
     densities_of,
@@ -75,7 +73,7 @@ def save_segmentation(
             "labels": labels.name,
             "probabilities": probabilities.name,
             "uncertainty": unsure.name,
-            **_extras(result, scan, entry, to, classes),
+            **write_extras(to, result.labels, scan, result.grid, entry, classes),
             "classes": [
                 {**asdict(one), "colour": class_colour(one.value)} for one in classes
             ],
@@ -93,24 +91,3 @@ def _volumes(to: Saving, classes: Sequence[FoundClass]) -> Path:
     ]
     write_results(table, _VOLUMES, rows)
     return table
-
-
-def _extras(
-    result: SegmentedScan,
-    scan: Scan,
-    entry: ScanEntry | None,
-    to: Saving,
-    classes: Sequence[FoundClass],
-) -> dict[str, Any]:
-    written: dict[str, Any] = {}
-    if entry is not None and "dicom-seg" in to.extras:
-        file = write_segmentation(
-            to.folder, to.name, result.labels, result.grid, entry, classes
-        )
-        written["dicom_seg"] = file.name
-    if "figures" in to.extras:
-        files = write_figures(
-            to.folder, to.name, scan, result.labels, classes, title=to.run
-        )
-        written["figures"] = [file.name for file in files]
-    return written

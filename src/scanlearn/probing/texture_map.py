@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,7 @@ from scanlearn.config.segmentation import ClassConfig
 from scanlearn.errors import BadScan
 from scanlearn.predict.dense import DenseFeatures
 from scanlearn.predict.each_scan import Progress, Request, Tell, each_scan
-from scanlearn.predict.exporting import refuse_impossible, write_segmentation
-from scanlearn.predict.figures import write_figures
+from scanlearn.predict.exporting import refuse_impossible, write_extras
 from scanlearn.predict.result_files import (
     Saving,
     densities_of,
@@ -165,7 +163,7 @@ def save_texture_map(
             "probabilities": probabilities.name,
             "uncertainty": unsure.name,
             **low,
-            **_extras(result, scan, entry, to, classes),
+            **write_extras(to, result.labels, scan, scan.grid, entry, classes),
             "classes": [
                 vars(one) | {"colour": class_colour(one.value)} for one in classes
             ],
@@ -205,25 +203,6 @@ def _rows(
         row |= dict(zip(columns, percent, strict=True))
         rows.append(row | {"caution": caution})
     return rows
-
-
-def _extras(
-    result: TextureMap,
-    scan: Scan,
-    entry: ScanEntry | None,
-    to: Saving,
-    classes: Sequence[FoundClass],
-) -> dict[str, Any]:
-    written: dict[str, Any] = {}
-    if entry is not None and "dicom-seg" in to.extras:
-        file = write_segmentation(
-            to.folder, to.name, result.labels, scan.grid, entry, classes
-        )
-        written["dicom_seg"] = file.name
-    if "figures" in to.extras:
-        draw = partial(write_figures, to.folder, to.name, scan, result.labels, classes)
-        written["figures"] = [file.name for file in draw(title=to.run)]
-    return written
 
 
 def _lungs_of(scan: Scan) -> LungMask:

@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from scanlearn.cohort.finding_set import FindingSet
+from scanlearn.cohort.finding_set import FindingSet, LabelledFindings
 from scanlearn.cohort.slices import SliceCohorts
 from scanlearn.config.engine import EngineConfig
 from scanlearn.config.run import RunConfig
@@ -168,17 +168,13 @@ class BoxDetection(CentreRecipe):
             for number, image in enumerate(self.cohorts.images)
             if image.record.is_radiograph
         }
-        parts = split_findings(
-            labels, numbers, share=self.config.validation, seed=self.seed
-        )
-        train, held_out = (
-            [
-                box_image(self.cohorts, numbers[item.scan], item, side=self.config.side)
-                for item in part
-            ]
-            for part in parts
-        )
-        return train, held_out
+
+        def make(item: LabelledFindings) -> BoxImage:
+            number = numbers[item.scan]
+            return box_image(self.cohorts, number, item, side=self.config.side)
+
+        share = self.config.validation
+        return split_findings(labels, numbers, make, share=share, seed=self.seed)
 
 
 @dataclass(frozen=True, eq=False)

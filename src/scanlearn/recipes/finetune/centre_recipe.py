@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Any, Self
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import torch
@@ -26,6 +26,8 @@ _ENOUGH_PATIENTS = 10
 
 #: Below this many labelled findings a pre-trained encoder stays as it is.
 _FEW_FINDINGS = 10
+
+_Sample = TypeVar("_Sample")
 
 
 class CentreRecipe(Recipe):
@@ -131,8 +133,13 @@ def validated(judged: Sequence[Judged], scored: Sequence[Scored]) -> dict[str, f
 
 
 def split_findings(
-    labels: FindingSet, usable: Collection[str], *, share: float, seed: int
-) -> tuple[list[LabelledFindings], list[LabelledFindings]]:
+    labels: FindingSet,
+    usable: Collection[str],
+    make: Callable[[LabelledFindings], _Sample],
+    *,
+    share: float,
+    seed: int,
+) -> tuple[list[_Sample], list[_Sample]]:
     """Split as the table says, else by patient; a test part is left alone.
 
     Parameters
@@ -141,6 +148,8 @@ def split_findings(
         Of some scans.
     usable
         Keys of the scans that the network can be given.
+    make
+        Makes what a training works with of one labelled scan.
     share, seed
         See :func:`hold_out`.
 
@@ -165,4 +174,4 @@ def split_findings(
             expected="at least one finding outside the held-out and test scans",
             next_step="Label more scans, or set validation=0",
         )
-    return train, held_out
+    return [make(item) for item in train], [make(item) for item in held_out]

@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from scanlearn.cohort.finding_set import FindingSet
+from scanlearn.cohort.finding_set import FindingSet, LabelledFindings
 from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.config.engine import EngineConfig
 from scanlearn.config.run import RunConfig
@@ -175,14 +175,12 @@ class Detection(CentreRecipe):
 
     def _split(self, labels: FindingSet) -> tuple[list[SphereScan], list[SphereScan]]:
         numbers = {scan.key: n for n, scan in enumerate(self.cohorts.scans)}
-        parts = split_findings(
-            labels, numbers, share=self.config.validation, seed=self.seed
-        )
-        train, held_out = (
-            [sphere_scan(self.cohorts, numbers[item.scan], item) for item in part]
-            for part in parts
-        )
-        return train, held_out
+
+        def make(item: LabelledFindings) -> SphereScan:
+            return sphere_scan(self.cohorts, numbers[item.scan], item)
+
+        share = self.config.validation
+        return split_findings(labels, numbers, make, share=share, seed=self.seed)
 
 
 @dataclass(frozen=True, eq=False)

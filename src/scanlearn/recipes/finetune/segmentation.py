@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,15 +17,13 @@ from scanlearn.cohort.label_set import LabelSet
 from scanlearn.cohort.working import (
     WorkingCohorts,
 )
-from scanlearn.config.engine import EngineConfig, OptimiserConfig
+from scanlearn.config.engine import EngineConfig
 from scanlearn.config.run import RunConfig
-from scanlearn.config.segmentation import SegmentationConfig
-from scanlearn.engine.recipe import Batch, Recipe, StepResult
+from scanlearn.engine.recipe import Batch, StepResult
 from scanlearn.nets.segmentation_loss import dice_cross_entropy
 from scanlearn.nets.sliding_windows import sliding_windows
-from scanlearn.randomness import numpy_generator, torch_generator
+from scanlearn.randomness import numpy_generator
 from scanlearn.recipes.finetune.encoder_start import (
-    rated_groups,
     start_of,
     units_as_of,
 )
@@ -48,6 +45,7 @@ from scanlearn.recipes.finetune.segmenter_file import (
     segmenting_unet,
 )
 from scanlearn.recipes.finetune.tile_numbers import tile_batches
+from scanlearn.recipes.finetune.unet_recipe import UNetRecipe
 from scanlearn.runs.events import Message
 from scanlearn.runs.folder import RunFolder
 from scanlearn.views.affine import AffineViews, apply_affine
@@ -61,7 +59,7 @@ _INTENSITY = IntensityViews(
 )
 
 
-class Segmentation(Recipe):
+class Segmentation(UNetRecipe):
     """Voxel classes from painted slices or whole label maps.
 
     Parameters
@@ -72,12 +70,8 @@ class Segmentation(Recipe):
         Where the labels taken at launch are.
     """
 
-    score = "dice"
-
     def __init__(self, config: RunConfig, run: RunFolder) -> None:
-        super().__init__()
-        assert isinstance(config.recipe, SegmentationConfig)
-        self.config, self.seed = config.recipe, config.engine.seed
+        super().__init__(config)
         labels = LabelSet.load(run.inputs).for_training()
         self.classes = self.config.classes or classes_of(labels)
         start = start_of(
@@ -98,17 +92,6 @@ class Segmentation(Recipe):
         self.unet = segmenting_unet(
             start.encoder, classes=len(self.classes), stride=self.config.stride
         )
-        self._step = self._rank = 0
-
-    @property
-    def optimiser(self) -> OptimiserConfig:
-        """The optimiser's settings."""
-        return self.config.optimiser
-
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        """Return the decoder, and the encoder at its own rate."""
-        rate = self.config.encoder_rate if self.pretrained else 1.0
-        return rated_groups(self.unet, self.unet.encoder, rate=rate)
 
     def batches(
         self, first_step: int, engine: EngineConfig, accelerator: Accelerator
@@ -133,10 +116,6 @@ class Segmentation(Recipe):
         """Say how the labelled scans were placed in the encoder's atlas."""
         return self.placed.messages() if self.placed else []
 
-    def before_step(self, step: int, steps: int) -> None:
-        """Note the step, whose views are drawn from its own stream."""
-        self._step = step
-
     def forward(self, batch: Batch) -> StepResult:
         """Return Dice plus cross-entropy over the labelled voxels of some tiles."""
         image, labels = batch["image"], batch["labels"]
@@ -146,9 +125,7 @@ class Segmentation(Recipe):
         return StepResult(dice_cross_entropy(logits, labels.long()))
 
     def _view(self, image: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        generator = torch_generator(
-            self.seed, "views", self._step, self._rank, device=image.device
-        )
+        generator = self.view_draws(image.device)
         maps = _TURN.sample(len(image), generator)
         size = image.shape[-1]
         image = apply_affine(image, maps, size=size)

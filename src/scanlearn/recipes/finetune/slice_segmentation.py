@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,15 +17,14 @@ from torch.utils.data import Dataset
 from scanlearn.cohort.label_set import LabelSet
 from scanlearn.cohort.slices import squared
 from scanlearn.cohort.working import WorkingCohorts
-from scanlearn.config.engine import EngineConfig, OptimiserConfig
+from scanlearn.config.engine import EngineConfig
 from scanlearn.config.run import RunConfig
 from scanlearn.config.segmentation import SegmentationConfig
-from scanlearn.engine.recipe import Batch, Recipe, StepResult
+from scanlearn.engine.recipe import Batch, StepResult
 from scanlearn.nets.segmentation_loss import IGNORE, dice_cross_entropy
 from scanlearn.nets.slice_unet import SliceUNet
-from scanlearn.randomness import numpy_generator, torch_generator
+from scanlearn.randomness import numpy_generator
 from scanlearn.recipes.encoder_file import load_slice_encoder
-from scanlearn.recipes.finetune.encoder_start import rated_groups
 from scanlearn.recipes.finetune.label_tiles import LabelledScan
 from scanlearn.recipes.finetune.labelled_scans import (
     classes_of,
@@ -38,13 +36,14 @@ from scanlearn.recipes.finetune.segmenter_file import SliceSegmenterCard, save_s
 from scanlearn.recipes.finetune.slice_start import units_known
 from scanlearn.recipes.finetune.slice_windows import segment_slices
 from scanlearn.recipes.finetune.tile_numbers import tile_batches
+from scanlearn.recipes.finetune.unet_recipe import UNetRecipe
 from scanlearn.recipes.pretrain.slice_batches import pixels_of
 from scanlearn.runs.folder import RunFolder
 from scanlearn.views.crop_views import CropViews
 from scanlearn.views.normalise import normalised, shifted
 
 
-class SliceSegmentation(Recipe):
+class SliceSegmentation(UNetRecipe):
     """Pixel classes of slices, from painted slices or whole label maps.
 
     Parameters
@@ -55,13 +54,9 @@ class SliceSegmentation(Recipe):
         Where the labels taken at launch are.
     """
 
-    score = "dice"
-
     def __init__(self, config: RunConfig, run: RunFolder) -> None:
-        super().__init__()
-        assert isinstance(config.recipe, SegmentationConfig)
+        super().__init__(config)
         assert config.start_from is not None
-        self.config, self.seed = config.recipe, config.engine.seed
         encoder, self.card = load_slice_encoder(config.start_from)
         self.pretrained = config.start_from.name if self.card.trained else ""
         self.cohorts = WorkingCohorts(config.cohorts, None)
@@ -88,17 +83,6 @@ class SliceSegmentation(Recipe):
             gamma=(0.8, 1.25),
             field=0.2,
         )
-        self._step = self._rank = 0
-
-    @property
-    def optimiser(self) -> OptimiserConfig:
-        """The optimiser's settings."""
-        return self.config.optimiser
-
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        """Return the decoder, and the encoder at its own rate."""
-        rate = self.config.encoder_rate if self.pretrained else 1.0
-        return rated_groups(self.unet, self.unet.encoder, rate=rate)
 
     def batches(
         self, first_step: int, engine: EngineConfig, accelerator: Accelerator
@@ -115,10 +99,6 @@ class SliceSegmentation(Recipe):
             accelerator=accelerator,
         )
 
-    def before_step(self, step: int, steps: int) -> None:
-        """Note the step, whose views are drawn from its own stream."""
-        self._step = step
-
     def forward(self, batch: Batch) -> StepResult:
         """Return Dice plus cross-entropy over the labelled pixels of some stacks."""
         image, labels = batch["image"], batch["labels"]
@@ -131,9 +111,7 @@ class SliceSegmentation(Recipe):
     def _view(
         self, image: Tensor, labels: Tensor, hounsfield: Tensor
     ) -> tuple[Tensor, Tensor]:
-        generator = torch_generator(
-            self.seed, "views", self._step, self._rank, device=image.device
-        )
+        generator = self.view_draws(image.device)
         draw = self.views.sample(hounsfield, generator)
         grid = F.affine_grid(draw.maps, [len(image), 1, *image.shape[2:]], False)
         turned = F.grid_sample(
