@@ -135,7 +135,6 @@ def squared(slices: Slice, outside: float) -> Slice:
     """Fill slices (n, H, W) up to squares (n, S, S), the image in the middle."""
     height, width = slices.shape[1:]
     side = max(height, width)
-    side = max(height, width)
     top, left = (side - height) // 2, (side - width) // 2
     pads = ((0, 0), (top, side - height - top), (left, side - width - left))
     return np.pad(slices, pads, constant_values=np.float32(outside))

@@ -47,8 +47,16 @@ class TextureConfig(Frozen):
     validation: float = Field(
         default=0.2, ge=0, lt=1, description="Share of patients held out by full"
     )
-    penalty: float = Field(
-        default=0.1, gt=0, description="Inverse strength of the ridge penalty"
+    turned: bool = Field(
+        default=True,
+        description="An encoder of slices describes an axial patch by the mean over "
+        "its turned and mirrored images: texture has no direction",
+    )
+    penalty: float | None = Field(
+        default=None,
+        gt=0,
+        description="Inverse strength of the ridge penalty; if not given, 0.01 on an "
+        "encoder of slices, else 0.1",
     )
     folds: int = Field(
         default=5, ge=2, description="Of the cross-validation by patient"

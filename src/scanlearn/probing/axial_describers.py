@@ -18,12 +18,14 @@ from scanlearn.cohort.ready_scan import ready_scan
 from scanlearn.cohort.slices import even, squared
 from scanlearn.cohort.store import filled_box
 from scanlearn.config.prepare import PrepareConfig
+from scanlearn.engine.devices import choose_device
 from scanlearn.errors import BadLabels, BadScan
 from scanlearn.predict.dense import DenseFeatures, places_worth
 from scanlearn.predict.each_scan import Progress
 from scanlearn.predict.encoder_scans import EncoderScan
 from scanlearn.probing.describing import BATCH, Floats, Points, copy_encoder
 from scanlearn.probing.handmade import handmade_features, histogram_features
+from scanlearn.probing.linear import PENALTY, TRUNK_PENALTY
 from scanlearn.recipes.encoder_file import (
     CARD,
     WEIGHTS,
@@ -56,6 +58,7 @@ class AxialDescriber(ABC):
 
     #: What stored intensities may be.
     units: tuple[Units, ...] = ("HU",)
+    penalty = PENALTY
 
     def __init__(self, patch_mm: float, spacing_mm: tuple[float, float, float]) -> None:
         self.patch_mm, self.spacing_mm = patch_mm, spacing_mm
@@ -174,21 +177,38 @@ class SliceDescriber(AxialDescriber):
         A run with such an encoder.
     patch_mm, spacing_mm
         See :class:`AxialDescriber`.
+    turned
+        Whether a patch is described by the mean over its eight images under right
+        angles and mirroring, which cost eight times as much. Whole slices never are.
     """
 
+    penalty = TRUNK_PENALTY
+
     def __init__(
-        self, run: Path, patch_mm: float, spacing_mm: tuple[float, float, float]
+        self,
+        run: Path,
+        patch_mm: float,
+        spacing_mm: tuple[float, float, float],
+        *,
+        turned: bool = False,
     ) -> None:
         super().__init__(patch_mm, spacing_mm)
-        self.run = run
+        self.run, self.turned = run, turned
         self.encoder, self.card = load_slice_encoder(run)
+        self.encoder.to(choose_device("auto"))
         self.units = self.card.units
 
     def describe(self, patches: Floats) -> Floats:
         """Return the joined stages of the trunk for patches (n, H, W)."""
-        with torch.inference_mode():
-            found: Floats = self.encode(self._pixels(patches), torch.empty(0)).numpy()
-        return found
+        if not self.turned:
+            return self._seen(patches)
+        found = [
+            self._seen(np.rot90(side, turns, axes=(1, 2)))
+            for side in (patches, patches[:, :, ::-1])
+            for turns in range(4)
+        ]
+        mean: Floats = np.mean(found, axis=0, dtype=np.float32)
+        return mean
 
     @property
     def module(self) -> nn.Module:
@@ -209,6 +229,12 @@ class SliceDescriber(AxialDescriber):
         save_weights(folder / WEIGHTS, self.encoder.state_dict())
         shutil.copyfile(self.run / "checkpoints" / CARD, folder / CARD)
 
+    def _seen(self, patches: Floats) -> Floats:
+        x = self._pixels(patches).to(next(self.encoder.parameters()).device)
+        with torch.inference_mode():
+            found: Floats = self.encode(x, torch.empty(0)).cpu().numpy()
+        return found
+
     def _pixels(self, patches: Floats) -> Tensor:
         squares = squared(patches, float(patches.min()))
         x = shifted(torch.from_numpy(squares), self.units[0])
@@ -219,7 +245,7 @@ class SliceDescriber(AxialDescriber):
         depth, *plane = scan.grid.shape
         chosen = even(depth, _SLICES)
         slices = [scan.read((n, 0, 0), (1, *plane))[0] for n in chosen]
-        vectors = self.describe(np.stack(slices))
+        vectors = self._seen(np.stack(slices))
         return np.concatenate([vectors.mean(axis=0), vectors.std(axis=0)])
 
     def save(self, folder: Path) -> None:

@@ -15,12 +15,14 @@ def describer_of(
     run: Path,
     patch_mm: float,
     spacing_mm: tuple[float, float, float],
+    *,
+    turned: bool = False,
 ) -> Describer:
     """Return who describes scans; ``run`` holds the encoder, where there is one."""
     if features == "patches":
         return EncoderDescriber(run)
     if features == "slices":
-        return SliceDescriber(run, patch_mm, spacing_mm)
+        return SliceDescriber(run, patch_mm, spacing_mm, turned=turned)
     return HandmadeDescriber(patch_mm, spacing_mm)
 
 
@@ -30,10 +32,14 @@ def describer_for(
     *,
     patch_mm: float,
     spacing_mm: tuple[float, float, float],
+    turned: bool = False,
 ) -> tuple[Features, Describer]:
     """Return the describer of a new training: that of the run it starts from."""
     features: Features = "handmade"
     if start is not None:
         of_patches = isinstance(read_card(start), EncoderCard)
         features = "patches" if of_patches else "slices"
-    return features, describer_of(features, start or run, patch_mm, spacing_mm)
+    describer = describer_of(
+        features, start or run, patch_mm, spacing_mm, turned=turned
+    )
+    return features, describer

@@ -28,7 +28,15 @@ BATCH = 64
 
 
 class Describer(Protocol):
-    """Describes places of scans by numbers."""
+    """Describes places of scans by numbers.
+
+    Attributes
+    ----------
+    penalty
+        Inverse strength of the ridge penalty that suits its numbers.
+    """
+
+    penalty: float
 
     def from_cohort(
         self, path: Path, keys: Collection[str], told: list[Event]

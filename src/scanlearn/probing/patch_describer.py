@@ -16,6 +16,7 @@ from scanlearn.predict.each_scan import Progress
 from scanlearn.predict.embedding import Embedder
 from scanlearn.predict.encoder_scans import EncoderScan, cohort_scans, scan_in_memory
 from scanlearn.probing.describing import BATCH, Floats, Points, copy_encoder
+from scanlearn.probing.linear import PENALTY
 from scanlearn.recipes.encoder_file import save_encoder
 from scanlearn.runs.events import Event
 from scanlearn.scans.scan import Scan
@@ -30,6 +31,8 @@ class EncoderDescriber:
     run
         A run with an encoder: the pre-training, or a fine-tuning that keeps a copy.
     """
+
+    penalty = PENALTY
 
     def __init__(self, run: Path) -> None:
         self.run = run

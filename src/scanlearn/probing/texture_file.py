@@ -27,6 +27,8 @@ class TextureCard(BaseModel):
     task: Literal["texture"] = "texture"
     #: Who describes places: an encoder of patches or of slices, or none.
     features: Features
+    #: Whether axial patches are seen from all eight sides; older files do not say.
+    turned: bool = False
     patch_mm: float
     #: (S, P, L) voxel size of the cohort, where no encoder states one.
     spacing_mm: Spacing
@@ -55,5 +57,7 @@ def load_texture(run: Path) -> tuple[Describer, LinearModel, TextureCard]:
     card = read_model_card(run, TypeAdapter(TextureCard), task="texture")
     weights = load_weights(run / "checkpoints" / WEIGHTS)
     model = LinearModel(**{name: x.numpy() for name, x in weights.items()})
-    describer = describer_of(card.features, run, card.patch_mm, card.spacing_mm)
+    describer = describer_of(
+        card.features, run, card.patch_mm, card.spacing_mm, turned=card.turned
+    )
     return describer, model, card

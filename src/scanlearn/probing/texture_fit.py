@@ -47,13 +47,19 @@ class TextureFit(Fit):
         self.start = config.start_from
         spacing = Cohort(self.cohort).record(self.places[0].scan).spacing_mm
         features, self.describer = describer_for(
-            self.start, run.path, patch_mm=self.config.patch_mm, spacing_mm=spacing
+            self.start,
+            run.path,
+            patch_mm=self.config.patch_mm,
+            spacing_mm=spacing,
+            turned=self.config.turned,
         )
+        self.penalty = self.config.penalty or self.describer.penalty
         counts = [
             sum(p.label == one.value for p in self.places) for one in self.classes
         ]
         self.card = TextureCard(
             features=features,
+            turned=self.config.turned and features == "slices",
             patch_mm=self.config.patch_mm,
             spacing_mm=spacing,
             stride_mm=self.config.stride_mm,
@@ -111,11 +117,9 @@ class TextureFit(Fit):
                 next_step="Label another scan",
             )
         count = len(self.classes)
-        self.model = fit_logistic(x, y, penalty=self.config.penalty, count=count)
+        self.model = fit_logistic(x, y, penalty=self.penalty, count=count)
         patients = [place.patient for place in self._places]
-        guess = held_out(
-            x, y, patients, folds=self.config.folds, penalty=self.config.penalty
-        )
+        guess = held_out(x, y, patients, folds=self.config.folds, penalty=self.penalty)
         if guess is None:
             return {}
         from sklearn.metrics import balanced_accuracy_score

@@ -199,7 +199,8 @@ class TextureTraining(Recipe):
         with torch.no_grad():
             x = self._encoded(self.train_rows).cpu().numpy()
         y = self.classes[self.train_rows]
-        model = fit_logistic(x, y, penalty=self.config.penalty, count=classes)
+        penalty = self.config.penalty or self.describer.penalty
+        model = fit_logistic(x, y, penalty=penalty, count=classes)
         weight, bias = model.plain()
         layer = nn.Linear(x.shape[1], classes)
         with torch.no_grad():
