@@ -10,6 +10,7 @@ import pytest
 
 from scanlearn.gui.layers import grid_of, origin_of
 from scanlearn.gui.scans_dock import ScansDock
+from scanlearn.phantom.radiograph import make_radiograph, write_png
 
 pytestmark = pytest.mark.viewer
 
@@ -127,6 +128,23 @@ def test_windows_and_views(
     assert viewer.layers[0].contrast_limits == [-160.0, 240.0]
     viewer.layers.clear()
     assert letters(viewer) == ["", "", "", ""]
+
+
+def test_a_radiograph_has_no_letters(
+    dock: ScansDock, tmp_path: Path, qtbot: Any, click: Any
+) -> None:
+    """A picture does not tell which way it lies: a letter could name the wrong side."""
+    image = make_radiograph(1, 2)
+    dock.open_path(write_png(tmp_path / "chest.png", image))
+    qtbot.waitUntil(lambda: dock.list.count() == 1, timeout=10_000)
+    click(dock.add_button)
+    viewer = dock.viewer
+    qtbot.waitUntil(lambda: len(viewer.layers) == 1, timeout=20_000)
+    qtbot.waitUntil(
+        lambda: "scanlearn_top_center" in viewer.canvas.overlays, timeout=10_000
+    )
+    assert letters(viewer) == ["", "", "", ""]
+    viewer.layers.clear()
 
 
 def letters(viewer: Any) -> list[str]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from napari.components.overlays import TextOverlay
+from napari.layers import Image
 
 from scanlearn.gui.layers import origin_of
 from scanlearn.gui.volume_view import VolumeView
 from scanlearn.scans.geometry import PATIENT_LETTERS
+from scanlearn.scans.scan import SECTIONS
 
 #: Edge of the canvas -> key of its overlay.
 _EDGES = ("top_center", "bottom_center", "middle_left", "middle_right")
@@ -73,7 +75,8 @@ def _refresh(viewer: Any) -> None:
     letters: dict[str, str] = {}
     if ours and flat:
         rows, columns = viewer.dims.order[-2:]
-        letters = edge_letters(rows, columns)
+        if not any(_is_radiograph(layer) for layer in viewer.layers):
+            letters = edge_letters(rows, columns)
         up = "up" if rows == _HEAD_AXIS else "down"
         viewer.scene.camera.orientation = ("away", up, "right")
     elif ours:
@@ -83,6 +86,17 @@ def _refresh(viewer: Any) -> None:
         overlay = viewer.canvas.overlays[f"scanlearn_{edge}"]
         overlay.text = letters.get(edge, "")
         overlay.visible = edge in letters
+
+
+def _is_radiograph(layer: Any) -> bool:
+    """Whether a layer shows a projection image, whose own directions are not known.
+
+    A picture does not tell them; of a DICOM file they are not read.
+    """
+    origin = origin_of(layer)
+    if origin is None or not isinstance(layer, Image):
+        return False
+    return origin.grid.shape[0] == 1 and origin.modality not in SECTIONS
 
 
 def _turn_to_front(viewer: Any) -> None:
