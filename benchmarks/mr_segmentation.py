@@ -109,10 +109,7 @@ SETUPS: dict[str, Setup] = {
             "recipe": {"volume_batch": 4, "slices": 12},
             "engine": {"steps": 150, "save_every": 150},
         },
-        finetuning={
-            "recipe": {"batch": 16, "optimiser": {"learning_rate": 3e-3}},
-            "engine": {"steps": 300},
-        },
+        finetuning={"recipe": {"batch": 16}, "engine": {"steps": 300}},
         points=(60, 150, 300),
         labels=(5, 2, 20, 10),
         tests=40,
@@ -127,20 +124,32 @@ SETUPS: dict[str, Setup] = {
             "engine": {"steps": 150, "save_every": 150},
         },
         finetuning={
-            "recipe": {
-                "batch": 16,
-                "side": 128,
-                "optimiser": {"learning_rate": 3e-3},
-            },
-            "engine": {"steps": 300},
+            "recipe": {"batch": 16, "side": 96},
+            "engine": {"steps": 600},
         },
-        points=(60, 150, 300),
+        points=(60, 150, 300, 600),
         labels=(3, 1, 6),
         tests=12,
         tests_before=6,
         preset="mr",
     ),
 }
+
+# Slices lie 10 mm apart: in between they are interpolated. The field of view is wider
+# than the hippocampus', and so are the steps between landmarks.
+SETUPS["heart"] = replace(
+    SETUPS["hippocampus"],
+    cohort=heart,
+    pretraining=merge(
+        SETUPS["hippocampus"].pretraining,
+        {"recipe": {"spacing_mm": 3.0, "landmarks": {"step_mm": 40.0}}},
+    ),
+    finetuning={},
+    points=(60, 150, 300, 800),
+    labels=(3, 1, 6),
+    tests=12,
+    tests_before=6,
+)
 
 # The preset as it is.
 SETUPS["hippocampus, preset"] = replace(

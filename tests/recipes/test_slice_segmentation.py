@@ -109,7 +109,7 @@ def make(base: Path, out: Path, **changes) -> tuple[SliceSegmentation, RunFolder
 
 
 def test_stacks_show_slices_with_their_labels(base, tmp_path) -> None:
-    recipe, _ = make(base, tmp_path / "run")
+    recipe, _ = make(base, tmp_path / "run", context=True)
     engine = finetuning_config(
         ["cohort"], task="segmentation", preset_name="quick", start_from=None
     ).engine
@@ -129,6 +129,17 @@ def test_stacks_show_slices_with_their_labels(base, tmp_path) -> None:
     again = next(recipe.batches(7, engine, accelerator))
     for name, value in again.items():
         assert torch.equal(value, several[7][name])
+
+
+def test_without_a_context_every_slice_is_drawn_for_itself(base, tmp_path) -> None:
+    recipe, run = make(base, tmp_path / "run", side=None)
+    batch = next(recipe.batches(0, run.config().engine, Accelerator(cpu=True)))
+    longest = max(max(scan.labels.shape[1:]) for scan in recipe.training_scans)
+    assert recipe.side - 32 < longest <= recipe.side
+    assert batch["image"].shape == (8, 1, recipe.side, recipe.side)
+    found = run.path / "checkpoints"
+    recipe.export(found, step=1)
+    assert segmenter_of(run.path).card.side == recipe.side
 
 
 @pytest.mark.parametrize("context", [False, True])

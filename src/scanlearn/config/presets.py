@@ -141,7 +141,6 @@ _SEGMENTATION: dict[str, dict[str, Any]] = {
             "width": 8,
             "stride": 2,
             "batch": 8,
-            "side": 64,
             "optimiser": {"learning_rate": 1e-2, "weight_decay": 1e-4, "warmup": 0.05},
         },
         "engine": {

@@ -45,14 +45,15 @@ class SegmentationConfig(Frozen):
         default=1,
         description="2: every second voxel is decoded, the rest interpolated; faster",
     )
-    side: int = Field(
-        default=128,
+    side: int | None = Field(
+        default=None,
         ge=32,
         multiple_of=32,
-        description="Pixels of a slice, on an encoder of slices",
+        description="Pixels of a slice, on an encoder of slices; if not given, as many "
+        "as the labelled slices have, at most 128",
     )
     neighbours: int = Field(
-        default=4, ge=1, description="Slices at a time, on an encoder of slices"
+        default=4, ge=1, description="Slices a context reaches over"
     )
     context: bool = Field(
         default=False,
@@ -64,8 +65,12 @@ class SegmentationConfig(Frozen):
     optimiser: OptimiserConfig = OptimiserConfig(
         learning_rate=5e-3, weight_decay=1e-4, warmup=0.05
     )
+    # At half the decoder's rate the first updates undo the pre-training
+    # (docs/segmentation_evidence.md).
     encoder_rate: float = Field(
-        default=0.5, ge=0, description="Encoder's learning rate relative to the head's"
+        default=0.1,
+        ge=0,
+        description="Pre-trained encoder's learning rate relative to the decoder's",
     )
     augment: bool = True
     validation: float = Field(

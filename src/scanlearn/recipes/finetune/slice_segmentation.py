@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +20,6 @@ from scanlearn.cohort.slices import squared
 from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.config.engine import EngineConfig
 from scanlearn.config.run import RunConfig
-from scanlearn.config.segmentation import SegmentationConfig
 from scanlearn.engine.recipe import Batch, StepResult
 from scanlearn.nets.segmentation_loss import IGNORE, dice_cross_entropy
 from scanlearn.nets.slice_unet import SliceUNet
@@ -41,6 +41,13 @@ from scanlearn.recipes.pretrain.slice_batches import pixels_of
 from scanlearn.runs.folder import RunFolder
 from scanlearn.views.crop_views import CropViews
 from scanlearn.views.normalise import normalised, shifted
+
+#: Learning rate relative to the configured one, which volumes bear: at all of it the
+#: largest class is soon found everywhere, and stays (docs/segmentation_evidence.md).
+_RATE = 0.3
+
+#: Pixels of a slice at most, unless more are asked for.
+_SIDE, _STRIDE = 128, 32
 
 
 class SliceSegmentation(UNetRecipe):
@@ -68,12 +75,13 @@ class SliceSegmentation(UNetRecipe):
         self.training_scans, self.held_out = split_patients(
             scans, share=self.config.validation, seed=self.seed
         )
+        self.side = self.config.side or _side_of(scans)
         self.unet = SliceUNet(
             encoder, classes=len(self.classes) + 1, context=self.config.context
         )
         # In the plane only, and no mirroring, for left and right are classes.
         self.views = CropViews(
-            size=self.config.side,
+            size=self.side,
             area=(0.7, 1.0),
             rotate_degrees=12.0,
             mirror=0.0,
@@ -84,13 +92,27 @@ class SliceSegmentation(UNetRecipe):
             field=0.2,
         )
 
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return the decoder and the encoder, each at the rate that slices bear."""
+        groups = super().parameter_groups()
+        return [group | {"rate": _RATE * group.get("rate", 1.0)} for group in groups]
+
     def batches(
         self, first_step: int, engine: EngineConfig, accelerator: Accelerator
     ) -> Iterator[Batch]:
         """Yield ``image`` and ``labels`` (B, L, S, S), and ``hu`` (B,)."""
         self._rank = accelerator.process_index
-        stacks = max(1, self.config.batch // self.config.neighbours)
-        data = _Stacks(self.cohorts, self.training_scans, self.config, self.seed)
+        # Slices without a context need no neighbours, and differ more without them.
+        depth = self.config.neighbours if self.config.context else 1
+        stacks = max(1, self.config.batch // depth)
+        data = _Stacks(
+            self.cohorts,
+            self.training_scans,
+            depth,
+            self.side,
+            self.config.foreground,
+            self.seed,
+        )
         return tile_batches(
             data,
             stacks,
@@ -130,7 +152,7 @@ class SliceSegmentation(UNetRecipe):
             self.unet,
             stored,
             scan.record.intensity,
-            side=self.config.side,
+            side=self.side,
             neighbours=self.config.neighbours,
         )
         return scores.argmax(dim=0).cpu().numpy()
@@ -143,7 +165,7 @@ class SliceSegmentation(UNetRecipe):
             transformer=self.card.transformer,
             knee=self.unet.encoder.tone.knee,
             context=self.config.context,
-            side=self.config.side,
+            side=self.side,
             neighbours=self.config.neighbours,
             stored_spacing_mm=first.record.spacing_mm,
             units=self.units,
@@ -156,22 +178,35 @@ class SliceSegmentation(UNetRecipe):
 
 @dataclass(frozen=True, eq=False)
 class _Stacks(Dataset[Batch]):
-    """Stacks by their number in the training: any worker gives the same one."""
+    """Stacks by their number in the training: any worker gives the same one.
+
+    Parameters
+    ----------
+    cohorts, scans
+        What the slices are taken from.
+    depth, side
+        Slices of a stack, pixels of a slice.
+    foreground
+        Share of stacks that show a class.
+    seed
+        Of the training.
+    """
 
     cohorts: WorkingCohorts
     scans: list[LabelledScan]
-    config: SegmentationConfig
+    depth: int
+    side: int
+    foreground: float
     seed: int
 
     def __getitem__(self, number: int) -> Batch:
         rng = numpy_generator(self.seed, "stack", number)
         labelled = self.scans[int(rng.integers(len(self.scans)))]
-        depth, size = len(labelled.labels), self.config.neighbours
         middle = int(rng.choice(self._slices(labelled, rng)))
-        first = middle - int(rng.integers(size))
+        first = middle - int(rng.integers(self.depth))
         # Beyond either end the last slice is repeated, without its labels.
-        wanted = np.arange(first, first + size)
-        there = np.clip(wanted, 0, depth - 1)
+        wanted = np.arange(first, first + self.depth)
+        there = np.clip(wanted, 0, len(labelled.labels) - 1)
         scan = self.cohorts.scans[labelled.number]
         low, high = int(there.min()), int(there.max()) + 1
         height, width = scan.grid.shape[1:]
@@ -183,9 +218,9 @@ class _Stacks(Dataset[Batch]):
         labels[wanted != there] = IGNORE
         square = squared(labels.astype(np.float32), IGNORE)
         return {
-            "image": pixels_of(shifted(pixels, scan.units), self.config.side),
+            "image": pixels_of(shifted(pixels, scan.units), self.side),
             "labels": F.interpolate(
-                torch.from_numpy(square)[None], size=[self.config.side] * 2
+                torch.from_numpy(square)[None], size=[self.side] * 2
             )[0].to(torch.uint8),
             "hu": torch.tensor(scan.units == "HU"),
         }
@@ -196,6 +231,12 @@ class _Stacks(Dataset[Batch]):
         known = np.flatnonzero((flat != IGNORE).any(axis=1))
         values = np.unique(flat[known])
         values = values[(values > 0) & (values != IGNORE)]
-        if len(values) and rng.random() < self.config.foreground:
+        if len(values) and rng.random() < self.foreground:
             return np.flatnonzero((flat == rng.choice(values)).any(axis=1))
         return known
+
+
+def _side_of(scans: Sequence[LabelledScan]) -> int:
+    """Return a side that shows every pixel of the slices, or the usual one."""
+    longest = max(int(n) for scan in scans for n in scan.labels.shape[1:])
+    return min(_SIDE, -(-longest // _STRIDE) * _STRIDE)
