@@ -59,6 +59,8 @@ class Task:
         How many labelled patients a training needs.
     views
         Whether ``predict`` can look at a scan in several ways and average.
+    covariates
+        Whether ``predict`` can be told clinical numbers.
     panel
         ``Panel(viewer)``: what the Fine-tune dock shows to gather labels, a
         :class:`scanlearn.gui.label_panel.LabelPanel`.
@@ -85,6 +87,7 @@ class Task:
     worth: str = ""
     least: int = 1
     views: bool = False
+    covariates: bool = False
 
     def part(self, name: str) -> Any:
         """Import a part, such as ``part("recipe")``."""
@@ -173,6 +176,7 @@ TASKS: dict[str, Task] = {
         overlay="scanlearn.gui.outcome_result:no_layers",
         result="scanlearn.gui.outcome_result:OutcomeResult",
         least=4,
+        covariates=True,
     ),
 }
 

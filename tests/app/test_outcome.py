@@ -5,16 +5,20 @@ from __future__ import annotations
 import csv
 import json
 
+import numpy as np
 import pytest
 
 from scanlearn.app import train_run
 from scanlearn.cohort.catalogue import Cohort
+from scanlearn.errors import BadLabels, BadRun
 from scanlearn.evaluate.outcome import evaluate_outcome
 from scanlearn.launching import finetuning_config, labels_for, new_finetuning
 from scanlearn.predict.predicting import predict_scans
 from scanlearn.predict.summary import read_prediction
 from scanlearn.probing.outcome_file import load_outcome
-from scanlearn.runs.events import Epoch, Finished
+from scanlearn.runs.events import Epoch, Event, Finished, Message
+from scanlearn.scans.find import find_scans
+from scanlearn.scans.read import read_scan
 
 
 def learn(cohort, labels, out, **recipe):
@@ -53,6 +57,74 @@ def test_new_scans_get_a_row_each(lung_function, tiny_sample, tmp_path):
     assert float(rows[0]["fev1_percent"]) == value
     assert 0 < value < 150
     assert rows[0]["not_for_clinical_use"] == "yes"
+
+
+def test_covariates_are_told_by_a_table_or_for_all(
+    lung_function, tiny_sample, tiny_cohort, tmp_path
+):
+    scans = tiny_sample / "scans" / "nifti"
+    table = tmp_path / "patients.csv"
+    table.write_text(
+        f"path,severity\n{scans / 'PHANTOM-0002.nii.gz'},3\n"
+        f"{scans / 'PHANTOM-0004.nii.gz'},\n"
+    )
+    told: list[Event] = []
+    predict_scans(
+        lung_function, scans, tmp_path / "t", covariates=str(table), tell=told.append
+    )
+    # A scan without its number is left out, and named.
+    with (tmp_path / "t" / "predictions.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert (row["scan"], row["severity"]) == ("PHANTOM-0002", "3.0")
+    said = " ".join(event.text for event in told if isinstance(event, Message))
+    assert "PHANTOM-0004" in said
+    assert "no whole row" in said
+    # By hand: the model of both on the vector and the number.
+    describer, models, _card = load_outcome(lung_function.path)
+    (entry,) = find_scans(scans / "PHANTOM-0002.nii.gz")
+    vector = describer.whole(describer.from_memory(read_scan(entry)))
+    both = models["scans and covariates"]
+    expected = both.scores(np.append(vector, 3.0)[None])[0, 0]
+    assert float(row["fev1_percent"]) == pytest.approx(expected, abs=1e-3)
+    predict_scans(lung_function, scans, tmp_path / "a", covariates="severity=3")
+    with (tmp_path / "a" / "predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2
+    assert rows[0]["fev1_percent"] == row["fev1_percent"]
+    # Scans of a cohort have keys for names; the table names their sources.
+    cohort = Cohort(tiny_cohort)
+    outcomes = tiny_sample / "outcomes.csv"
+    predict_scans(lung_function, tiny_cohort, tmp_path / "c", covariates=str(outcomes))
+    with (tmp_path / "c" / "predictions.csv").open() as file:
+        assert {row["scan"] for row in csv.DictReader(file)} == set(cohort.keys())
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ("age=3", "covariates given are age"),
+        ("severity=bad", "is 'bad'"),
+        ("severity=nan", "is 'nan'"),
+        ("nothing.csv", "does not exist"),
+    ],
+)
+def test_covariates_that_do_not_fit_are_refused(
+    lung_function, tiny_sample, tmp_path, said, why
+):
+    scan = tiny_sample / "scans" / "nifti" / "PHANTOM-0002.nii.gz"
+    with pytest.raises(BadLabels, match=why):
+        predict_scans(lung_function, scan, tmp_path / "out", covariates=said)
+    assert not list((tmp_path / "out").glob("*"))
+
+
+def test_a_model_without_covariates_is_told_none(tiny_cohort, tiny_sample, tmp_path):
+    run = learn(
+        tiny_cohort, tiny_sample / "outcomes.csv", tmp_path / "r", target="severity"
+    )
+    assert isinstance(list(train_run(run))[-1], Finished)
+    scan = tiny_sample / "scans" / "nifti" / "PHANTOM-0002.nii.gz"
+    with pytest.raises(BadRun, match="learned without covariates"):
+        predict_scans(run, scan, tmp_path / "out", covariates="age=3")
 
 
 def test_patients_trained_on_are_scored_by_folds(

@@ -206,6 +206,10 @@ def test_a_number_is_said_with_its_interval():
         error_90=2.5,
     )
     one = LinearModel(np.zeros(1), np.ones(1), np.ones((1, 1)), np.zeros(1))
-    assert said(one, card, [7.0]) == {"fev1": 7.0, "fev1_low": 4.5, "fev1_high": 9.5}
+    assert said(one, card, [7.0], error_90=2.5) == {
+        "fev1": 7.0,
+        "fev1_low": 4.5,
+        "fev1_high": 9.5,
+    }
     few = card.model_copy(update={"error_90": None})
-    assert said(one, few, [7.0]) == {"fev1": 7.0}
+    assert said(one, few, [7.0], error_90=None) == {"fev1": 7.0}

@@ -50,6 +50,14 @@ def predict(
             "mean counts, and volumes get a standard deviation. Each takes as long.",
         ),
     ] = 1,
+    covariates: Annotated[
+        str,
+        typer.Option(
+            metavar="TABLE",
+            help="Clinical numbers of an outcome that was learned with them: a table "
+            "with path and their columns, or such as age=63,sex=1 for every scan.",
+        ),
+    ] = "",
     uneven: Uneven = "refuse",
     dicom_seg: DicomSeg = False,
     figures: Figures = False,
@@ -76,6 +84,7 @@ def predict(
             on_uneven=uneven,
             extras=[extra for asked, extra in wanted if asked],
             views=views,
+            covariates=covariates,
             tell=tell,
         )
         if as_events:

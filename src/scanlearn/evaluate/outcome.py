@@ -17,6 +17,7 @@ from scanlearn.predict.each_scan import Tell
 from scanlearn.probing.outcome_file import OutcomeCard, load_outcome
 from scanlearn.probing.outcome_fit import (
     VECTORS,
+    WITH_COVARIATES,
     describe_whole,
     of_patients,
     outcomes_of,
@@ -55,10 +56,9 @@ def evaluate_outcome(
     known = [patient for patient in fresh if set(patient.scans) & set(vectors)]
     y = outcomes_of(known, truth)
     sets = {VECTORS: of_patients(known, vectors)}
-    both = f"{VECTORS} and covariates"
-    if both in models:
+    if WITH_COVARIATES in models:
         clinical = np.array([patient.covariates for patient in known])
-        sets[both] = np.hstack([sets[VECTORS], clinical])
+        sets[WITH_COVARIATES] = np.hstack([sets[VECTORS], clinical])
     scores = {name: models[name].scores(x) for name, x in sets.items()}
     remarks = remark_on_few(patient.patient for patient in known)
     left = len(truth.patients) - len(fresh)

@@ -17,6 +17,7 @@ from scanlearn.gui.background import (
     connect_while_alive,
     in_background,
 )
+from scanlearn.gui.covariate_box import CovariateBox
 from scanlearn.gui.job_row import JobRow
 from scanlearn.gui.layers import LayerData, grid_of, origin_of
 from scanlearn.gui.notice import Notice
@@ -69,6 +70,7 @@ class PredictDock(QWidget):
             "Slightly turned and stretched, the mean counts. Volumes get a standard "
             "deviation, and the uncertainty counts where the views differ."
         )
+        self.covariates = CovariateBox()
         self.predict_button = primary("Predict", self.predict)
         self.missing = hint()
         self.job = JobRow()
@@ -97,6 +99,7 @@ class PredictDock(QWidget):
             labelled("Model", self.models),
             labelled("Scan", row(self.scans, self.browse_button, stretch=0)),
             self.views,
+            self.covariates,
             self.predict_button,
             self.missing,
             self.job,
@@ -114,6 +117,7 @@ class PredictDock(QWidget):
         self.state.runs.watch(self)
         self.models.currentIndexChanged.connect(self._refresh)
         self.scans.currentIndexChanged.connect(self._refresh)
+        self.covariates.changed.connect(self._refresh)
         self.job.finished.connect(self._predicted)
         self.job.failed.connect(self._failed)
         self.job.cancelled.connect(self._refresh)
@@ -155,6 +159,7 @@ class PredictDock(QWidget):
         arguments += origin.options()
         if self.views.isVisibleTo(self) and self.views.isChecked():
             arguments += ["--views", str(_VIEWS)]
+        arguments += self.covariates.arguments()
         self.job.start(arguments, f"Predicting on {origin.patient}")
         self._refresh()
 
@@ -234,7 +239,8 @@ class PredictDock(QWidget):
 
     def _refresh(self) -> None:
         self._show_views()
-        missing = ""
+        self.covariates.show_model(self.models.currentData())
+        missing = self.covariates.missing()
         if self.models.currentData() is None:
             missing = "Fine-tune a model first"
         elif self.scans.currentData() is None:

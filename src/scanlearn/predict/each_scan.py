@@ -49,6 +49,9 @@ class Request:
         Formats beside the task's own.
     views
         How many ways each scan is looked at, where the task can.
+    covariates
+        Clinical numbers, where the task takes any: as of
+        :func:`scanlearn.cohort.covariates.read_covariates`.
     """
 
     source: Path
@@ -58,6 +61,7 @@ class Request:
     on_uneven: OnUneven = "refuse"
     extras: Collection[Extra] = ()
     views: int = 1
+    covariates: str = ""
 
 
 class Predict(Protocol[_Given]):

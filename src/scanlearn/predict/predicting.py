@@ -23,6 +23,7 @@ def predict_scans(
     on_uneven: OnUneven = "refuse",
     extras: Collection[Extra] = (),
     views: int = 1,
+    covariates: str = "",
     tell: Tell = lambda event: None,
 ) -> list[Path]:
     """Predict on every scan of a file or folder; returns the summaries written.
@@ -31,7 +32,7 @@ def predict_scans(
     ----------
     run
         A fine-tuned run.
-    source, out, series, overlap, on_uneven, extras, views
+    source, out, series, overlap, on_uneven, extras, views, covariates
         See :class:`scanlearn.predict.each_scan.Request`.
     tell
         Given an event for every step and remark.
@@ -39,7 +40,8 @@ def predict_scans(
     Raises
     ------
     BadRun
-        If several views are asked of a task that has one.
+        If several views are asked of a task that has one, or covariates given to one
+        that takes none.
     """
     task = task_of(run.config())
     if views > 1 and not task.views:
@@ -48,7 +50,15 @@ def predict_scans(
             expected="a segmentation",
             next_step="Leave --views out: its result says how sure it is without",
         )
-    request = Request(source, out, series, overlap, on_uneven, extras, views)
+    if covariates and not task.covariates:
+        raise BadRun(
+            f"{run.name} (task {task.title}) takes no covariates",
+            expected="an outcome that was learned with covariates",
+            next_step="Leave --covariates out",
+        )
+    request = Request(
+        source, out, series, overlap, on_uneven, extras, views, covariates
+    )
     predict = task.part("predict")
     written: list[Path] = predict(run, request, tell)
     return written

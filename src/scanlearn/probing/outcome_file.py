@@ -38,6 +38,8 @@ class OutcomeCard(BaseModel):
     #: Of a number: what nine of ten held-out patients were missed by at most; None
     #: where they were too few to say.
     error_90: float | None = None
+    #: The same of the model that takes the covariates, too; older files do not say.
+    error_90_with_covariates: float | None = None
     pretrained: str = ""
 
 

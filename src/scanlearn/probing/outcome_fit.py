@@ -36,6 +36,9 @@ from scanlearn.tasks import TASKS
 #: What vectors of scans are called in tables of scores.
 VECTORS = "scans"
 
+#: The same with clinical numbers beside them.
+WITH_COVARIATES = "scans and covariates"
+
 
 class OutcomeFit(Fit):
     """Vectors of patients, a linear model on them, and baselines on the same folds.
@@ -64,7 +67,7 @@ class OutcomeFit(Fit):
         self._densities: dict[str, Floats] = {}
         self._table: dict[str, dict[str, float]] = {}
         self._preview: tuple[Outcomes, Floats] | None = None
-        self._error_90: float | None = None
+        self._error_90: dict[str, float | None] = {}
 
     @property
     def parts(self) -> int:
@@ -101,12 +104,13 @@ class OutcomeFit(Fit):
             metrics[main if name == VECTORS else f"{main}, {name}"] = value
             if name == VECTORS and y.kind == "survival":
                 self._preview = y, guess[:, 0]
-            if name == VECTORS and y.kind == "regression":
-                self._error_90 = error_bound(y.value - guess[:, 0])
-        self.models = {VECTORS: fit_outcome(sets[VECTORS], y, self.config)}
-        both = f"{VECTORS} and covariates"
-        if both in sets:
-            self.models[both] = fit_outcome(sets[both], y, self.config)
+            if y.kind == "regression":
+                self._error_90[name] = error_bound(y.value - guess[:, 0])
+        self.models = {
+            name: fit_outcome(sets[name], y, self.config)
+            for name in (VECTORS, WITH_COVARIATES)
+            if name in sets
+        }
         self._known = known
         return metrics
 
@@ -130,7 +134,8 @@ class OutcomeFit(Fit):
             covariates=self.outcomes.covariates,
             patients=len(self._known),
             held_out=self._table,
-            error_90=self._error_90,
+            error_90=self._error_90.get(VECTORS),
+            error_90_with_covariates=self._error_90.get(WITH_COVARIATES),
             pretrained=self.start.name if self.start is not None else "",
         )
         save_outcome(folder, self.models, card)
@@ -144,7 +149,7 @@ class OutcomeFit(Fit):
         if self.outcomes.covariates:
             clinical = np.array([patient.covariates for patient in known])
             sets["covariates"] = clinical
-            sets[f"{VECTORS} and covariates"] = np.hstack([vectors, clinical])
+            sets[WITH_COVARIATES] = np.hstack([vectors, clinical])
         return sets
 
 

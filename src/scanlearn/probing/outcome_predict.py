@@ -7,11 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from scanlearn.cohort.catalogue import Cohort
+from scanlearn.cohort.covariates import Covariates, read_covariates
+from scanlearn.cohort.layout import Layout
+from scanlearn.cohort.places import scan_keys
+from scanlearn.errors import BadRun
 from scanlearn.predict.each_scan import Progress, Request, Tell, each_scan
 from scanlearn.predict.result_files import Saving, kind_of_source, write_summary
 from scanlearn.probing.linear import LinearModel
 from scanlearn.probing.outcome_file import OutcomeCard, load_outcome
-from scanlearn.probing.outcome_fit import VECTORS
+from scanlearn.probing.outcome_fit import VECTORS, WITH_COVARIATES
+from scanlearn.probing.outcome_models import Floats
 from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.results import Cell, write_results
 from scanlearn.scans.scan import Scan, ScanEntry
@@ -20,23 +26,37 @@ from scanlearn.scans.scan import Scan, ScanEntry
 def predict_outcomes(run: RunFolder, request: Request, tell: Tell) -> list[Path]:
     """Predict the outcome of every scan of a request.
 
-    By the vectors of scans alone. ``predictions.csv`` has one row a scan: the number
-    with the interval that holds nine of ten patients, the class and the probability of
-    each, or the risk relative to the training's mean.
+    By the vectors of scans, and by covariates where the request has them.
+    ``predictions.csv`` has one row a scan: the covariates, the number with the interval
+    that holds nine of ten patients, the class and the probability of each, or the risk
+    relative to the training's mean.
+
+    Raises
+    ------
+    BadRun
+        If there are covariates, and the model learned none.
+    BadLabels
+        If they are not those of the model.
     """
     describer, models, card = load_outcome(run.path)
-    model = models[VECTORS]
+    clinical = _covariates(run, card, request)
+    sources = _sources(request.source) if clinical else {}
+    model = models[WITH_COVARIATES if clinical else VECTORS]
+    bound = card.error_90_with_covariates if clinical else card.error_90
     rows: list[dict[str, Cell]] = []
 
-    def predict(scan: Scan, *, progress: Progress) -> dict[str, Cell]:
+    def predict(scan: Scan, *, progress: Progress) -> Floats:
         vector = describer.whole(describer.from_memory(scan))
         progress(1, 1)
-        return said(model, card, np.asarray(vector, dtype=np.float64))
+        return np.asarray(vector, dtype=np.float64)
 
-    def save(
-        found: dict[str, Cell], scan: Scan, entry: ScanEntry | None, to: Saving
-    ) -> Path:
-        rows.append({"scan": to.name, **found})
+    def save(vector: Floats, scan: Scan, entry: ScanEntry | None, to: Saving) -> Path:
+        numbers: tuple[float, ...] = ()
+        if clinical:
+            numbers = clinical.of(_source(entry) if entry else sources[to.name])
+        found = said(model, card, np.concatenate([vector, numbers]), error_90=bound)
+        known = dict(zip(card.covariates, numbers, strict=False))
+        rows.append({"scan": to.name, **known, **found})
         table = to.folder / "predictions.csv"
         # Written anew with every scan: what there is so far is whole.
         write_results(table, list(rows[0]), rows)
@@ -48,6 +68,7 @@ def predict_outcomes(run: RunFolder, request: Request, tell: Tell) -> list[Path]
             tables=[table],
             facts={
                 "outcome": found,
+                "covariates": known,
                 "target": card.target,
                 "kind": card.kind,
                 "held_out": card.held_out,
@@ -58,8 +79,39 @@ def predict_outcomes(run: RunFolder, request: Request, tell: Tell) -> list[Path]
     return each_scan(run, request, predict, save, tell)
 
 
-def said(model: LinearModel, card: OutcomeCard, vector: Any) -> dict[str, Cell]:
-    """Return what a model says of one vector (d,), as cells of a table."""
+def _covariates(
+    run: RunFolder, card: OutcomeCard, request: Request
+) -> Covariates | None:
+    if not request.covariates:
+        return None
+    if not card.covariates:
+        raise BadRun(
+            f"{run.name} was learned without covariates",
+            expected="a training with -s 'covariates=[…]'",
+            next_step="Leave --covariates out",
+        )
+    return read_covariates(request.covariates, card.covariates)
+
+
+def _sources(path: Path) -> dict[str, tuple[Path, str]]:
+    """Return the source of each scan of a cohort by its key; nothing of other input."""
+    if not Layout(path).settings.is_file():
+        return {}
+    return {key: source for source, key in scan_keys(Cohort(path)).items()}
+
+
+def _source(entry: ScanEntry) -> tuple[Path, str]:
+    number = "" if entry.volume is None else str(entry.volume)
+    return entry.path.resolve(), number
+
+
+def said(
+    model: LinearModel, card: OutcomeCard, vector: Any, *, error_90: float | None
+) -> dict[str, Cell]:
+    """Return what a model says of one vector (d,), as cells of a table.
+
+    ``error_90`` is what nine of ten held-out patients were missed by, of a number.
+    """
     features = np.asarray(vector)[None]
     if card.classes:
         shares = model.probabilities(features)[0]
@@ -71,7 +123,7 @@ def said(model: LinearModel, card: OutcomeCard, vector: Any) -> dict[str, Cell]:
     if card.kind == "survival":
         return {"relative_risk": round(float(np.exp(value)), 4)}
     found = {card.target: round(value, 4)}
-    if card.error_90 is not None:
-        found[f"{card.target}_low"] = round(value - card.error_90, 4)
-        found[f"{card.target}_high"] = round(value + card.error_90, 4)
+    if error_90 is not None:
+        found[f"{card.target}_low"] = round(value - error_90, 4)
+        found[f"{card.target}_high"] = round(value + error_90, 4)
     return found

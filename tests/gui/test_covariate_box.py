@@ -1,0 +1,61 @@
+"""Clinical numbers in the Predict dock: asked for where a model knows them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from scanlearn.cohort.covariates import read_covariates
+from scanlearn.gui.predict_dock import PredictDock
+from scanlearn.runs.events import Finished, Started
+from scanlearn.runs.folder import EventLog
+
+pytestmark = pytest.mark.viewer
+
+
+def finished(run: Any) -> None:
+    log = EventLog(run)
+    log.write(Started(steps=1))
+    log.write(Finished(step=1))
+    log.close()
+    (run.checkpoints / "last").mkdir()
+
+
+@pytest.fixture
+def dock(open_dock: Any, make_run: Any, qtbot: Any) -> PredictDock:
+    recipe = {"name": "outcome", "covariates": ["age", "pack_years_smoked"]}
+    finished(make_run("2026-11-21_outcome", "finetune", recipe=recipe))
+    finished(make_run("2026-11-22_lungs", "finetune"))
+    dock = open_dock(PredictDock)
+    qtbot.waitUntil(lambda: dock.models.count() == 2, timeout=10_000)
+    return dock
+
+
+def choose(dock: PredictDock, name: str) -> None:
+    paths = [dock.models.itemData(n) for n in range(dock.models.count())]
+    dock.models.setCurrentIndex([path.name for path in paths].index(name))
+
+
+def test_numbers_are_asked_of_a_model_that_knows_them(dock: PredictDock) -> None:
+    choose(dock, "2026-11-22_lungs")
+    assert not dock.covariates.isVisible()
+    choose(dock, "2026-11-21_outcome")
+    box = dock.covariates
+    assert box.isVisible()
+    assert list(box.fields) == ["age", "pack_years_smoked"]
+    assert box.arguments() == []
+    assert box.missing() == ""
+    box.fields["age"].setText("63")
+    assert "pack_years_smoked" in box.missing()
+    box.fields["pack_years_smoked"].setText("many")
+    assert "must be a number" in box.missing()
+    box.fields["pack_years_smoked"].setText(" 12.5")
+    assert box.missing() == ""
+    # What the dock says is what the terminal reads.
+    option, said = box.arguments()
+    assert option == "--covariates"
+    assert read_covariates(said, list(box.fields)).of_all == (63.0, 12.5)
+    choose(dock, "2026-11-22_lungs")
+    assert not box.isVisible()
+    assert box.arguments() == []
