@@ -75,5 +75,10 @@ def test_an_outcome_stands_beside_how_good_it_was(qtbot: Any, tmp_path: Path) ->
     )
     assert "Learned from 12 patients" in panel.trust.text()
     assert "by LAA-950: R2 0.50" in panel.trust.text()
+    known = {"covariates": {"age": 63.0, "sex": 1.0}}
+    panel.show_prediction(
+        written(tmp_path, task="outcome", held_out=held_out, **facts, **known), []
+    )
+    assert panel.said.text().splitlines()[1] == "By the scan and age 63, sex 1"
     panel.show_prediction(written(tmp_path, task="outcome", held_out={}, **facts), [])
     assert "too few to test on" in panel.trust.text()

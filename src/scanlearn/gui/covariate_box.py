@@ -12,6 +12,9 @@ from scanlearn.errors import ScanlearnError
 from scanlearn.gui.widgets import hint, labelled
 from scanlearn.runs import RunFolder
 
+#: Width of the numbers' names, which are columns of the user's tables.
+_NAMES = 130
+
 
 class CovariateBox(QWidget):
     """A field for each number the chosen model knows; hidden where it knows none."""
@@ -43,7 +46,7 @@ class CovariateBox(QWidget):
         for name, field in self.fields.items():
             field.setPlaceholderText("as in the table it was taught with")
             field.textChanged.connect(self.changed)
-            self._layout.addWidget(labelled(name, field))
+            self._layout.addWidget(labelled(name, field, width=_NAMES))
         self.setVisible(bool(self.fields))
 
     def missing(self) -> str:

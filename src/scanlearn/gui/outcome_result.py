@@ -33,8 +33,12 @@ class OutcomeResult(ResultPanel):
 
     def show_prediction(self, prediction: Prediction, layers: list[Any]) -> None:
         """Show the outcome and the scores on held-out patients."""
-        found = prediction.facts["outcome"]
-        self.said.setText("\n".join(_lines(found)))
+        lines = _lines(prediction.facts["outcome"])
+        known = prediction.facts.get("covariates", {})
+        if known:
+            each = ", ".join(f"{name} {value:g}" for name, value in known.items())
+            lines.append(f"By the scan and {each}")
+        self.said.setText("\n".join(lines))
         self.trust.setText(_trust(prediction.facts))
 
 
