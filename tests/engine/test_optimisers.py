@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -64,6 +65,26 @@ def test_sgd_follows_its_formula():
         optimiser.step()
         schedule.step()
         assert torch.allclose(weight, expected, atol=1e-12)
+
+
+def test_a_group_that_rises_is_held_back_at_first():
+    weights = [nn.Parameter(torch.zeros(1)) for _ in range(2)]
+    config = OptimiserConfig(learning_rate=0.2, warmup=0.02)
+    groups = [
+        {"params": weights[:1]},
+        {"params": weights[1:], "rate": 0.5, "rises_from": 0.1},
+    ]
+    optimiser = make_optimiser(groups, config)
+    schedule = make_schedule(optimiser, config, steps=100)
+    shares = []
+    for step in range(100):
+        free, held = (group["lr"] for group in optimiser.param_groups)
+        assert free == pytest.approx(0.2 * rate_at(step, config, steps=100))
+        shares.append(held / free)
+        optimiser.step()
+        schedule.step()
+    expected = np.interp(np.arange(100), [0, 10, 20, 100], [0.05, 0.05, 0.5, 0.5])
+    assert shares == pytest.approx(expected)
 
 
 def test_larc_moves_a_tensor_by_its_own_length():

@@ -12,13 +12,21 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from scanlearn.config.engine import OptimiserConfig
 
+#: Shares of the steps: until when a group is held back, from when it has all its rate.
+_HELD, _RISEN = 0.1, 0.2
+
 
 def make_optimiser(groups: list[dict[str, Any]], config: OptimiserConfig) -> Optimizer:
-    """Make the optimiser; a group's ``rate`` scales its learning rate."""
+    """Make the optimiser.
+
+    A group's ``rate`` scales its learning rate. Its ``rises_from`` is the share of that
+    which it has at first, see :func:`rise_at`.
+    """
     scaled = [
         {
             "params": [p for p in group["params"] if p.requires_grad],
             "lr": config.learning_rate * group.get("rate", 1.0),
+            "rises_from": group.get("rises_from", 1.0),
         }
         for group in groups
     ]
@@ -70,8 +78,20 @@ class Larc(torch.optim.SGD):
 def make_schedule(
     optimiser: Optimizer, config: OptimiserConfig, *, steps: int
 ) -> LambdaLR:
-    """Make the schedule: linear warm-up, then cosine to zero or constant."""
-    return LambdaLR(optimiser, lambda step: rate_at(step, config, steps=steps))
+    """Make the schedule: linear warm-up, then cosine to zero or constant.
+
+    Groups that rise are held back at first.
+    """
+
+    def of_group(start: float) -> Callable[[int], float]:
+        def rate(step: int) -> float:
+            held = rise_at(step, start, steps=steps)
+            return held * rate_at(step, config, steps=steps)
+
+        return rate
+
+    starts = [group.get("rises_from", 1.0) for group in optimiser.param_groups]
+    return LambdaLR(optimiser, [of_group(start) for start in starts])
 
 
 def rate_at(step: int, config: OptimiserConfig, *, steps: int) -> float:
@@ -83,3 +103,14 @@ def rate_at(step: int, config: OptimiserConfig, *, steps: int) -> float:
         return 1.0
     progress = (step - warmup) / max(1.0, steps - warmup)
     return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+def rise_at(step: int, start: float, *, steps: int) -> float:
+    """Return the share of its rate that a held-back group has at a step.
+
+    The start for the first tenth of the steps, all from the second tenth on, in between
+    on a line: what is new learns first, so that it does not undo what was learned
+    before, and then everything learns (Howard and Ruder, ACL 2018, by stages).
+    """
+    risen = (step / max(1, steps) - _HELD) / (_RISEN - _HELD)
+    return start + (1 - start) * min(1.0, max(0.0, risen))

@@ -43,9 +43,10 @@ class UNetRecipe(Recipe):
         return self.config.optimiser
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Return the decoder, and the encoder at its own rate."""
-        rate = self.config.encoder_rate if self.pretrained else 1.0
-        return rated_groups(self.unet, self.unet.encoder, rate=rate)
+        """Return the decoder, and the encoder, held back at first if it knows much."""
+        rest, encoder = rated_groups(self.unet, self.unet.encoder, rate=1.0)
+        start = self.config.encoder_rate if self.pretrained else 1.0
+        return [rest, encoder | {"rises_from": start}]
 
     def before_step(self, step: int, steps: int) -> None:
         """Note the step, whose views are drawn from its own stream."""
