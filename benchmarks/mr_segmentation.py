@@ -24,7 +24,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -73,8 +73,6 @@ class Setup:
     #: Of the test patients, at all points but the last.
     tests_before: int
     preset: str = "quick"
-    #: Set-ups of one encoder share the pre-training.
-    encoder: str = ""
     arms: tuple[str, ...] = field(default=("scratch", "pretrained"))
 
 
@@ -95,8 +93,8 @@ SETUPS: dict[str, Setup] = {
             },
             "engine": {"steps": 150, "validate_every": 50},
         },
-        finetuning={"recipe": {"batch": 4}, "engine": {"steps": 300}},
-        points=(60, 150, 300),
+        finetuning={},
+        points=(60, 150, 300, 800),
         labels=(5, 2, 20, 10),
         tests=40,
         tests_before=12,
@@ -134,30 +132,6 @@ SETUPS: dict[str, Setup] = {
         preset="mr",
     ),
 }
-
-# Slices lie 10 mm apart: in between they are interpolated. The field of view is wider
-# than the hippocampus', and so are the steps between landmarks.
-SETUPS["heart"] = replace(
-    SETUPS["hippocampus"],
-    cohort=heart,
-    pretraining=merge(
-        SETUPS["hippocampus"].pretraining,
-        {"recipe": {"spacing_mm": 3.0, "landmarks": {"step_mm": 40.0}}},
-    ),
-    finetuning={},
-    points=(60, 150, 300, 800),
-    labels=(3, 1, 6),
-    tests=12,
-    tests_before=6,
-)
-
-# The preset as it is.
-SETUPS["hippocampus, preset"] = replace(
-    SETUPS["hippocampus"],
-    finetuning={},
-    points=(60, 150, 300, 800),
-    encoder="hippocampus",
-)
 
 
 def main() -> None:
@@ -250,7 +224,7 @@ class Study:
 
     def _pretrained(self) -> tuple[RunFolder, Settings]:
         """Pre-train, from the last checkpoint, unless that is done."""
-        path = self.work / "pretraining" / (self.setup.encoder or self.file)
+        path = self.work / "pretraining" / self.file
         told = path.with_suffix(".json")
         if told.exists():
             return RunFolder(path), json.loads(told.read_text("utf-8"))
