@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 from scanlearn.config.run import parse_run_config
-from scanlearn.runs.folder import RunFolder
+from scanlearn.runs.events import Finished, Started
+from scanlearn.runs.folder import EventLog, RunFolder
 
 HERE = Path(__file__).parent
 
@@ -104,6 +105,22 @@ def make_run(places: SimpleNamespace, prepared: Path) -> Callable[..., RunFolder
         config = {"kind": kind, "recipe": {"name": recipe}, "cohorts": [str(prepared)]}
         config |= facts
         return RunFolder.create(places.runs / name, parse_run_config(config))
+
+    return make
+
+
+@pytest.fixture
+def make_finished(make_run: Callable[..., RunFolder]) -> Callable[..., RunFolder]:
+    """Return a function that writes a run as if its training had ended."""
+
+    def make(name: str, kind: str, **facts: Any) -> RunFolder:
+        run = make_run(name, kind, **facts)
+        log = EventLog(run)
+        log.write(Started(steps=1))
+        log.write(Finished(step=1))
+        log.close()
+        (run.checkpoints / "last").mkdir()
+        return run
 
     return make
 

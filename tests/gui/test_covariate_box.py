@@ -8,25 +8,15 @@ import pytest
 
 from scanlearn.cohort.covariates import read_covariates
 from scanlearn.gui.predict_dock import PredictDock
-from scanlearn.runs.events import Finished, Started
-from scanlearn.runs.folder import EventLog
 
 pytestmark = pytest.mark.viewer
 
 
-def finished(run: Any) -> None:
-    log = EventLog(run)
-    log.write(Started(steps=1))
-    log.write(Finished(step=1))
-    log.close()
-    (run.checkpoints / "last").mkdir()
-
-
 @pytest.fixture
-def dock(open_dock: Any, make_run: Any, qtbot: Any) -> PredictDock:
+def dock(open_dock: Any, make_finished: Any, qtbot: Any) -> PredictDock:
     recipe = {"name": "outcome", "covariates": ["age", "pack_years_smoked"]}
-    finished(make_run("2026-11-21_outcome", "finetune", recipe=recipe))
-    finished(make_run("2026-11-22_lungs", "finetune"))
+    make_finished("2026-11-21_outcome", "finetune", recipe=recipe)
+    make_finished("2026-11-22_lungs", "finetune")
     dock = open_dock(PredictDock)
     qtbot.waitUntil(lambda: dock.models.count() == 2, timeout=10_000)
     return dock

@@ -10,24 +10,16 @@ import pytest
 from scanlearn.gui.layers import grid_of
 from scanlearn.gui.opening import read_entry
 from scanlearn.gui.predict_dock import PredictDock
-from scanlearn.runs.events import Finished, Started
-from scanlearn.runs.folder import EventLog
 from scanlearn.scans.find import find_scans
 
 pytestmark = pytest.mark.viewer
 
 
-def finish(run: Any) -> None:
-    log = EventLog(run)
-    log.write(Started(steps=1))
-    log.write(Finished(step=1))
-    log.close()
-    (run.checkpoints / "last").mkdir()
-
-
 @pytest.fixture
-def dock(open_dock: Any, make_run: Any, small_predict: None, qtbot: Any) -> PredictDock:
-    finish(make_run("2026-11-21_lungs", "finetune"))
+def dock(
+    open_dock: Any, make_finished: Any, small_predict: None, qtbot: Any
+) -> PredictDock:
+    make_finished("2026-11-21_lungs", "finetune")
     dock = open_dock(PredictDock)
     qtbot.waitUntil(lambda: dock.models.currentData() is not None, timeout=10_000)
     return dock
@@ -96,14 +88,14 @@ def test_a_result_lies_over_the_scan_and_is_saved(
 
 
 def test_several_views_give_volumes_a_spread(
-    dock: PredictDock, image: Any, make_run: Any, click: Any, qtbot: Any
+    dock: PredictDock, image: Any, make_finished: Any, click: Any, qtbot: Any
 ) -> None:
     assert dock.views.isVisible()
     dock.views.setChecked(True)
     click(dock.predict_button)
     qtbot.waitUntil(lambda: dock.prediction is not None, timeout=30_000)
     assert dock.panels["segmentation"].legend.lines[0].endswith(" ± 12 ml")
-    finish(make_run("nodules", "finetune", recipe={"name": "detection"}))
+    make_finished("nodules", "finetune", recipe={"name": "detection"})
     dock.state.runs.refresh()
     qtbot.waitUntil(lambda: dock.models.count() == 2, timeout=10_000)
     dock.models.setCurrentIndex(dock.models.findText("nodules"))
@@ -150,9 +142,9 @@ def test_a_scan_not_yet_shown_is_opened(
 
 
 def test_a_failed_prediction_is_told_in_place(
-    dock: PredictDock, image: Any, make_run: Any, click: Any, qtbot: Any
+    dock: PredictDock, image: Any, make_finished: Any, click: Any, qtbot: Any
 ) -> None:
-    finish(make_run("unlearned", "finetune"))
+    make_finished("unlearned", "finetune")
     dock.state.runs.refresh()
     qtbot.waitUntil(lambda: dock.models.count() == 2, timeout=10_000)
     dock.models.setCurrentIndex(dock.models.findText("unlearned"))
