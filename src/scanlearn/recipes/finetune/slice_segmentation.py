@@ -42,9 +42,9 @@ from scanlearn.runs.folder import RunFolder
 from scanlearn.views.crop_views import CropViews
 from scanlearn.views.normalise import normalised, shifted
 
-#: Learning rate relative to the configured one, which volumes bear: at all of it the
-#: largest class is soon found everywhere, and stays (docs/segmentation_evidence.md).
-_RATE = 0.3
+#: Learning rate relative to the configured one, which volumes bear: at more of it one
+#: class may win everywhere and keep others out (docs/segmentation_evidence.md).
+_RATE = 0.2
 
 #: Pixels of a slice at most, unless more are asked for.
 _SIDE, _STRIDE = 128, 32
