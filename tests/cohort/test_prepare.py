@@ -137,6 +137,17 @@ def test_a_moved_folder_keeps_its_keys_and_equal_names_do_not_clash(
     assert len(Cohort(tmp_path / "cohort").patients()) == 1
 
 
+def test_scans_seen_through_a_link_are_the_same(tmp_path: Path) -> None:
+    write_mr(tmp_path / "real" / "a.nii.gz")
+    (key,) = prepare(tmp_path / "real", tmp_path / "cohort", HERE).prepared
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    assert prepare(tmp_path / "link", tmp_path / "cohort", HERE).kept == (key,)
+    # A copy of the same name is another file.
+    shutil.copytree(tmp_path / "real", tmp_path / "copy")
+    assert prepare(tmp_path / "copy", tmp_path / "cohort", HERE).prepared != (key,)
+    assert len(Cohort(tmp_path / "cohort")) == 2
+
+
 def test_mr_takes_the_median_spacing_and_robust_scores(tmp_path: Path) -> None:
     for number, thick in enumerate((3.0, 3.0, 5.0)):
         write_mr(tmp_path / "in" / f"{number}.nii", spacing=(1.0, 1.5, thick))

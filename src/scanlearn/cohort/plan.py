@@ -164,7 +164,14 @@ def _free_key(
         )
         key = scan_key(patient, identity, salt, longer=_LONGER if number else 0)
         other = taken.get(key)
-        gone = other is None or other == source or not Path(other.path).exists()
-        if key not in given and gone:
+        if key not in given and (other is None or _gives_way(other, source)):
             break
     return key
+
+
+def _gives_way(known: Source, found: Source) -> bool:
+    """Whether a source is gone, or the one found, perhaps by another path to it."""
+    if known == found or not Path(known.path).exists():
+        return True
+    same = Path(known.path).samefile(found.path)
+    return same and (known.series, known.volume) == (found.series, found.volume)
