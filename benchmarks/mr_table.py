@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scanlearn.randomness import numpy_generator
 
 PAGE = Path(__file__).parents[1] / "docs" / "segmentation_evidence.md"
+PICTURE = PAGE.parent / "images" / "hippocampus.png"
 _BEGIN, _END = "<!-- MR segmentation: begin -->\n", "<!-- MR segmentation: end -->\n"
 
 _DRAWS = 2000
@@ -33,6 +34,7 @@ def write_page(results: Path) -> None:
         blocks.append("\n".join(_lines(setup, mine)))
     tables = "\n\n".join(blocks) + "\n"
     print(tables)
+    _draw([piece for piece in pieces if piece["setup"] == "hippocampus"])
     page = PAGE.read_text("utf-8")
     before, rest = page.split(_BEGIN)
     after = rest.split(_END)[1]
@@ -49,16 +51,54 @@ def _lines(setup: str, pieces: list[Piece]) -> list[str]:
         "| difference | classes: scratch; pre-trained |",
         "|---|---|---|---|---|---|---|---|",
     ]
+    for labels, scratch, pretrained in _pairs(pieces):
+        lines += _rows(labels, scratch, pretrained)
+    return lines
+
+
+def _pairs(pieces: list[Piece]) -> list[tuple[int, list[Piece], list[Piece]]]:
+    """Return labels, and pairs only: the same patients, tiles and updates."""
+    found = []
     for labels in sorted({piece["labels"] for piece in pieces}):
         arms = [
             {p["seed"]: p for p in pieces if (p["labels"], p["arm"]) == (labels, arm)}
             for arm in ("scratch", "pretrained")
         ]
-        # Pairs only: the same patients, tiles and updates.
         seeds = sorted(arms[0].keys() & arms[1].keys())
         if seeds:
-            lines += _rows(labels, *[[arm[seed] for seed in seeds] for arm in arms])
-    return lines
+            scratch, pretrained = ([arm[seed] for seed in seeds] for arm in arms)
+            found.append((labels, scratch, pretrained))
+    return found
+
+
+def _draw(pieces: list[Piece]) -> None:
+    """Draw Dice over updates, a panel for each number of labels."""
+    from matplotlib.figure import Figure
+
+    pairs = _pairs(pieces)
+    if not pairs:
+        return
+    figure = Figure(figsize=(2.6 * len(pairs), 2.8), layout="constrained")
+    panels = figure.subplots(1, len(pairs), sharey=True, squeeze=False)[0]
+    for panel, (labels, *arms) in zip(panels, pairs, strict=True):
+        for name, colour, arm in zip(
+            ("from scratch", "pre-trained"), ("#555555", "#0072b2"), arms, strict=True
+        ):
+            points = sorted(arm[0]["points"], key=int)
+            draws = [_draws(_scores(arm, point)) for point in points]
+            low, high = np.transpose([np.percentile(d[1:], [2.5, 97.5]) for d in draws])
+            updates = [int(point) for point in points]
+            panel.plot(updates, [d[0] for d in draws], "o-", color=colour, label=name)
+            panel.fill_between(updates, low, high, color=colour, alpha=0.15, lw=0)
+        panel.set_title(f"{labels} labelled")
+        panel.set_xlabel("updates")
+        panel.set_xscale("log")
+        panel.set_xticks(updates, [str(n) for n in updates])
+        panel.minorticks_off()
+        panel.grid(alpha=0.3)
+    panels[0].set_ylabel("Dice")
+    panels[0].legend(loc="lower right", fontsize="small")
+    figure.savefig(PICTURE, dpi=120)
 
 
 def _rows(labels: int, scratch: list[Piece], pretrained: list[Piece]) -> list[str]:
