@@ -9,7 +9,7 @@ from statistics import median
 
 import numpy as np
 
-from scanlearn.scans.scan import SECTIONS, Problem, Scan, Severity
+from scanlearn.scans.scan import Problem, Scan, Severity, is_projection
 
 #: Fewer scans than this have no "rest" that one of them could differ from.
 _FEWEST_FOR_OUTLIERS = 4
@@ -43,7 +43,7 @@ class ScanFacts:
     @property
     def is_radiograph(self) -> bool:
         """Whether this is a projection image, not a volume."""
-        return self.shape[0] == 1 and self.modality not in SECTIONS
+        return is_projection(self.shape, self.modality)
 
     @property
     def height_mm(self) -> float:

@@ -182,7 +182,12 @@ def _of_table(source: Path, cohort: Cohort, config: TextureConfig) -> PlaceSet:
 def scan_keys(cohort: Cohort) -> dict[tuple[Path, str], str]:
     """Return the key of each scan by its source's path and its number in a stack."""
     sources: Mapping[str, Source] = cohort.sources()
-    return {(Path(s.path).resolve(), s.volume): key for key, s in sources.items()}
+    return {place_of(source): key for key, source in sources.items()}
+
+
+def place_of(source: Source) -> tuple[Path, str]:
+    """Return what a table names a source by: its path, and the number in a stack."""
+    return Path(source.path).resolve(), source.volume
 
 
 def row_source(row: Mapping[str, Any]) -> tuple[Path, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from qtpy.QtCore import Signal
@@ -82,7 +83,6 @@ def _covariates(run: Path | None) -> tuple[str, ...]:
 
 def _is_number(text: str) -> bool:
     try:
-        float(text)
+        return math.isfinite(float(text))
     except ValueError:
         return False
-    return True

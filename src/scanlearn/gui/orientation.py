@@ -10,7 +10,7 @@ from napari.layers import Image
 from scanlearn.gui.layers import origin_of
 from scanlearn.gui.volume_view import VolumeView
 from scanlearn.scans.geometry import PATIENT_LETTERS
-from scanlearn.scans.scan import SECTIONS
+from scanlearn.scans.scan import is_projection
 
 #: Edge of the canvas -> key of its overlay.
 _EDGES = ("top_center", "bottom_center", "middle_left", "middle_right")
@@ -96,7 +96,7 @@ def _is_radiograph(layer: Any) -> bool:
     origin = origin_of(layer)
     if origin is None or not isinstance(layer, Image):
         return False
-    return origin.grid.shape[0] == 1 and origin.modality not in SECTIONS
+    return is_projection(origin.grid.shape, origin.modality)
 
 
 def _turn_to_front(viewer: Any) -> None:

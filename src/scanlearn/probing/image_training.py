@@ -29,7 +29,7 @@ from scanlearn.metrics.class_scores import mean_scores, scores_of_classes
 from scanlearn.nets.recalibrate import recalibrate_batch_norm
 from scanlearn.probing.image_fit import ImageFit
 from scanlearn.probing.image_head import fit_head, set_head
-from scanlearn.randomness import numpy_generator, torch_generator
+from scanlearn.randomness import numpy_generator
 from scanlearn.recipes.finetune.classifier_file import save_classifier
 from scanlearn.recipes.finetune.encoder_start import rated_groups
 from scanlearn.recipes.finetune.held_out import hold_out
@@ -39,6 +39,7 @@ from scanlearn.recipes.finetune.labelled_images import (
     open_classification,
 )
 from scanlearn.recipes.finetune.tile_numbers import tile_batches
+from scanlearn.recipes.finetune.viewed_recipe import ViewedRecipe
 from scanlearn.runs.events import Message
 from scanlearn.runs.folder import RunFolder
 from scanlearn.views.crop_views import CropViews
@@ -62,7 +63,7 @@ def classification_recipe(config: RunConfig, run: RunFolder) -> Recipe | Fit:
     return ImageTraining(config, opened)
 
 
-class ImageTraining(Recipe):
+class ImageTraining(ViewedRecipe):
     """Trunk and layer, trained on views of labelled images.
 
     Parameters
@@ -76,9 +77,9 @@ class ImageTraining(Recipe):
     score = "AUC"
 
     def __init__(self, config: RunConfig, opened: Classification) -> None:
-        super().__init__()
+        super().__init__(config.engine.seed)
         assert isinstance(config.recipe, ClassificationConfig)
-        self.config, self.seed = config.recipe, config.engine.seed
+        self.config = config.recipe
         self.network, self.card = opened.network, opened.card
         images = opened.images
         train, out = hold_out(
@@ -112,7 +113,6 @@ class ImageTraining(Recipe):
             persistent=False,
         )
         self.weights: Tensor
-        self._step = self._rank = 0
 
     @property
     def optimiser(self) -> OptimiserConfig:
@@ -151,10 +151,6 @@ class ImageTraining(Recipe):
             engine=engine,
             accelerator=accelerator,
         )
-
-    def before_step(self, step: int, steps: int) -> None:
-        """Note the step, whose views are drawn from its own stream."""
-        self._step = step
 
     def forward(self, batch: Batch) -> StepResult:
         """Return the cross-entropy of a batch of views."""
@@ -232,9 +228,7 @@ class ImageTraining(Recipe):
     def _view(self, image: Tensor, hounsfield: Tensor) -> Tensor:
         if not self.config.augment:
             return normalised(image)
-        generator = torch_generator(
-            self.seed, "views", self._step, self._rank, device=image.device
-        )
+        generator = self.view_draws(image.device)
         draw = self.views.sample(hounsfield, generator)
         return self.views.apply(image, draw, hounsfield)
 

@@ -10,7 +10,8 @@ import numpy as np
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.covariates import Covariates, read_covariates
 from scanlearn.cohort.layout import Layout
-from scanlearn.cohort.places import scan_keys
+from scanlearn.cohort.places import place_of, scan_keys
+from scanlearn.cohort.plan import source_of
 from scanlearn.errors import BadRun
 from scanlearn.predict.each_scan import Progress, Request, Tell, each_scan
 from scanlearn.predict.result_files import Saving, kind_of_source, write_summary
@@ -53,7 +54,9 @@ def predict_outcomes(run: RunFolder, request: Request, tell: Tell) -> list[Path]
     def save(vector: Floats, scan: Scan, entry: ScanEntry | None, to: Saving) -> Path:
         numbers: tuple[float, ...] = ()
         if clinical:
-            numbers = clinical.of(_source(entry) if entry else sources[to.name])
+            numbers = clinical.of(
+                place_of(source_of(entry)) if entry else sources[to.name]
+            )
         found = said(model, card, np.concatenate([vector, numbers]), error_90=bound)
         known = dict(zip(card.covariates, numbers, strict=False))
         rows.append({"scan": to.name, **known, **found})
@@ -98,11 +101,6 @@ def _sources(path: Path) -> dict[str, tuple[Path, str]]:
     if not Layout(path).settings.is_file():
         return {}
     return {key: source for source, key in scan_keys(Cohort(path)).items()}
-
-
-def _source(entry: ScanEntry) -> tuple[Path, str]:
-    number = "" if entry.volume is None else str(entry.volume)
-    return entry.path.resolve(), number
 
 
 def said(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -16,6 +17,11 @@ Units = Literal["HU", "arbitrary"]
 
 #: Modalities whose images are sections: one slice of them is no radiograph.
 SECTIONS = ("CT", "MR", "PT", "NM")
+
+
+def is_projection(shape: Sequence[int], modality: str) -> bool:
+    """Whether an image of this shape and modality is a radiograph, not a volume."""
+    return shape[0] == 1 and modality not in SECTIONS
 
 
 @dataclass(frozen=True)
@@ -84,8 +90,7 @@ class Scan:
     @property
     def is_radiograph(self) -> bool:
         """Whether this is a projection image, not a volume."""
-        is_section = self.acquisition.modality in SECTIONS
-        return self.grid.shape[0] == 1 and not is_section
+        return is_projection(self.grid.shape, self.acquisition.modality)
 
     def canonical(self) -> Scan:
         """Return the scan on the axis-aligned (S, P, L) grid that is shown and trained.

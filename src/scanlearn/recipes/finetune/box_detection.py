@@ -18,7 +18,7 @@ from scanlearn.config.run import RunConfig
 from scanlearn.engine.recipe import Batch, StepResult
 from scanlearn.metrics.froc import judge_boxes
 from scanlearn.nets.slice_detector import SliceDetector
-from scanlearn.randomness import numpy_generator, torch_generator
+from scanlearn.randomness import numpy_generator
 from scanlearn.recipes.finetune.box_detecting import find_boxes
 from scanlearn.recipes.finetune.box_images import (
     BoxImage,
@@ -117,9 +117,7 @@ class BoxDetection(CentreRecipe):
         """Return the losses of heat, offsets, heights and widths of some crops."""
         image, objects = batch["image"], batch["objects"]
         if self.config.augment:
-            generator = torch_generator(
-                self.seed, "views", self._step, self._rank, device=image.device
-            )
+            generator = self.view_draws(image.device)
             draw = self.views.sample(batch["hu"], generator)
             before = image.shape[-1]
             objects = carried(objects, draw.maps, before=before, after=self.crop)

@@ -13,13 +13,14 @@ from scanlearn.cohort.finding_set import FindingSet, LabelledFindings
 from scanlearn.config.detection import DetectionConfig
 from scanlearn.config.engine import OptimiserConfig
 from scanlearn.config.run import RunConfig
-from scanlearn.engine.recipe import Recipe, StepResult
+from scanlearn.engine.recipe import StepResult
 from scanlearn.errors import BadLabels
 from scanlearn.metrics.average_precision import OVERLAPS, Scored, average_precision
 from scanlearn.metrics.froc import Judged, froc
 from scanlearn.nets.centre_map import Cells, centre_loss, centre_targets
 from scanlearn.recipes.finetune.encoder_start import rated_groups
 from scanlearn.recipes.finetune.held_out import hold_out
+from scanlearn.recipes.finetune.viewed_recipe import ViewedRecipe
 
 #: Patients from which some are held out: fewer have too few findings to choose by.
 _ENOUGH_PATIENTS = 10
@@ -30,7 +31,7 @@ _FEW_FINDINGS = 10
 _Sample = TypeVar("_Sample")
 
 
-class CentreRecipe(Recipe):
+class CentreRecipe(ViewedRecipe):
     """A detector that learns a centre map on an encoder.
 
     A subclass sets these before it is used:
@@ -51,10 +52,9 @@ class CentreRecipe(Recipe):
     labelled: int
 
     def __init__(self, config: RunConfig) -> None:
-        super().__init__()
+        super().__init__(config.engine.seed)
         assert isinstance(config.recipe, DetectionConfig)
-        self.config, self.seed = config.recipe, config.engine.seed
-        self._step = self._rank = 0
+        self.config = config.recipe
 
     @property
     def is_frozen(self) -> bool:
@@ -85,10 +85,6 @@ class CentreRecipe(Recipe):
         if self.is_frozen:
             self.network.encoder.eval()
         return self
-
-    def before_step(self, step: int, steps: int) -> None:
-        """Note the step, whose views are drawn from its own stream."""
-        self._step = step
 
     def losses(self, maps: Tensor, objects: Tensor, cells: Cells) -> StepResult:
         """Return the losses of heat, offsets and sizes of some samples.

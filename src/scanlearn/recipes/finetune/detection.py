@@ -19,7 +19,7 @@ from scanlearn.config.run import RunConfig
 from scanlearn.engine.recipe import Batch, StepResult
 from scanlearn.metrics.froc import judge
 from scanlearn.nets.location_detector import LocationDetector
-from scanlearn.randomness import numpy_generator, torch_generator
+from scanlearn.randomness import numpy_generator
 from scanlearn.recipes.finetune.centre_recipe import (
     CentreRecipe,
     split_findings,
@@ -118,9 +118,7 @@ class Detection(CentreRecipe):
         """Return the losses of heat, offsets and diameters of some tiles."""
         image, objects, boxes = batch["image"], batch["objects"], batch["boxes"]
         if self.config.augment:
-            generator = torch_generator(
-                self.seed, "views", self._step, self._rank, device=image.device
-            )
+            generator = self.view_draws(image.device)
             image, objects, boxes = random_views(
                 image, objects, boxes, _TURN, generator
             )
