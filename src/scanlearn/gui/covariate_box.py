@@ -13,8 +13,8 @@ from scanlearn.errors import ScanlearnError
 from scanlearn.gui.widgets import hint, labelled
 from scanlearn.runs import RunFolder
 
-#: Width of the numbers' names, which are columns of the user's tables.
-_NAMES = 130
+#: Widest name, in pixels; the names are columns of the user's tables.
+_WIDEST = 180
 
 
 class CovariateBox(QWidget):
@@ -29,7 +29,10 @@ class CovariateBox(QWidget):
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
         self._layout.addWidget(
-            hint("The patient's numbers; left empty, the scan alone counts.")
+            hint(
+                "The patient's numbers, as in the table it was taught with; "
+                "left empty, the scan alone counts."
+            )
         )
         self.hide()
 
@@ -44,10 +47,14 @@ class CovariateBox(QWidget):
             self._layout.removeWidget(row)
             row.deleteLater()
         self.fields = {name: QLineEdit() for name in _covariates(run)}
+        measure = self.fontMetrics().horizontalAdvance
+        widest = max(map(measure, self.fields), default=0) + 6
         for name, field in self.fields.items():
-            field.setPlaceholderText("as in the table it was taught with")
+            field.setPlaceholderText("a number")
+            field.setToolTip(name)
             field.textChanged.connect(self.changed)
-            self._layout.addWidget(labelled(name, field, width=_NAMES))
+            row = labelled(name, field, width=min(max(widest, 72), _WIDEST))
+            self._layout.addWidget(row)
         self.setVisible(bool(self.fields))
 
     def missing(self) -> str:

@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from superqt import QElidingLabel
 
 #: Narrowest dock; at this width nothing is cut and nothing scrolls sideways.
 WIDTH = 360
@@ -68,7 +69,7 @@ def row(*widgets: QWidget, stretch: int | None = None) -> QWidget:
 
 def labelled(text: str, widget: QWidget, *, width: int = 72) -> QWidget:
     """Put a word before a control; words of a dock line up."""
-    label = QLabel(text)
+    label = QElidingLabel(text)
     label.setFixedWidth(width)
     label.setBuddy(widget)
     widget.setAccessibleName(text)

@@ -85,9 +85,9 @@ class ContrastHealth:
         # With few patients a batch, three times chance may be out of reach.
         good = min(_GOOD, 1 + 0.6 * (self.batch - 1))
         if times >= good:
-            return "green", f"{told}: it is learning, let it go on."
+            return "green", f"{told}: it is learning."
         if step < _PATIENCE:
-            return "amber", f"{told}: too early to judge, let it go on."
+            return "amber", f"{told}: too few steps yet to judge."
         if times >= min(_POOR, good):
             return "amber", f"{told}: more steps or more patients would help."
         return "red", f"{told}: it is not learning; more patients would help most."
