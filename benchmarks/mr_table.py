@@ -13,7 +13,11 @@ from numpy.typing import NDArray
 from scanlearn.randomness import numpy_generator
 
 PAGE = Path(__file__).parents[1] / "docs" / "segmentation_evidence.md"
-PICTURE = PAGE.parent / "images" / "hippocampus.png"
+#: Set-up -> its picture, Dice over updates.
+PICTURES = {
+    "hippocampus": PAGE.parent / "images" / "hippocampus.png",
+    "heart, slices": PAGE.parent / "images" / "heart.png",
+}
 _BEGIN, _END = "<!-- MR segmentation: begin -->\n", "<!-- MR segmentation: end -->\n"
 
 _DRAWS = 2000
@@ -34,7 +38,8 @@ def write_page(results: Path) -> None:
         blocks.append("\n".join(_lines(setup, mine)))
     tables = "\n\n".join(blocks) + "\n"
     print(tables)
-    _draw([piece for piece in pieces if piece["setup"] == "hippocampus"])
+    for setup, picture in PICTURES.items():
+        _draw([piece for piece in pieces if piece["setup"] == setup], picture)
     page = PAGE.read_text("utf-8")
     before, rest = page.split(_BEGIN)
     after = rest.split(_END)[1]
@@ -71,7 +76,7 @@ def _pairs(pieces: list[Piece]) -> list[tuple[int, list[Piece], list[Piece]]]:
     return found
 
 
-def _draw(pieces: list[Piece]) -> None:
+def _draw(pieces: list[Piece], picture: Path) -> None:
     """Draw Dice over updates, a panel for each number of labels."""
     from matplotlib.figure import Figure
 
@@ -98,7 +103,7 @@ def _draw(pieces: list[Piece]) -> None:
         panel.grid(alpha=0.3)
     panels[0].set_ylabel("Dice")
     panels[0].legend(loc="lower right", fontsize="small")
-    figure.savefig(PICTURE, dpi=120)
+    figure.savefig(picture, dpi=120)
 
 
 def _rows(labels: int, scratch: list[Piece], pretrained: list[Piece]) -> list[str]:

@@ -1,10 +1,15 @@
 """Outcomes of phantoms: lung function, severity and survival from vectors of scans.
 
 The simulated course of a phantom follows its emphysema and its largest nodule, so
-LAA-950
-alone is a strong baseline. Every patient is predicted by a model of the other folds.
+LAA-950 alone is a strong baseline. Every patient is predicted by a model of the other
+folds. The vectors are histograms of the lungs' densities (no encoder), those of a
+DrasCLR pre-training on the same scans without their outcomes, or those of its untrained
+twin: the same network at the same places, which has learned nothing.
 
-    python benchmarks/outcomes.py FOLDER --out outcomes.json [--run PRETRAINED]
+Every arm is a file of its own in ``benchmarks/results/outcomes/``; those that are there
+are not made again. At the end the table in ``docs/outcomes.md`` is made of all arms.
+
+    python benchmarks/outcomes.py --work outcome_work
 """
 
 from __future__ import annotations
@@ -14,6 +19,7 @@ import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -21,29 +27,87 @@ from scipy import stats
 from scanlearn.app import train_run
 from scanlearn.cohort.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
-from scanlearn.launching import finetuning_config, labels_for, new_finetuning
+from scanlearn.files import write_text
+from scanlearn.launching import (
+    finetuning_config,
+    labels_for,
+    new_finetuning,
+    new_pretraining,
+    pretraining_config,
+)
 from scanlearn.phantom.sample import write_sample
 from scanlearn.probing.outcome_file import load_outcome
-from scanlearn.runs.events import Crashed
+from scanlearn.recipes.untrained import write_untrained
+from scanlearn.runs.events import Crashed, Finished
+from scanlearn.runs.folder import RunFolder
 
-TARGETS = ("fev1_percent", "severity", "time")
-SEEDS = 5
+RESULTS = Path(__file__).parent / "results" / "outcomes"
+PAGE = Path(__file__).parents[1] / "docs" / "outcomes.md"
+_BEGIN, _END = "<!-- outcomes: begin -->\n", "<!-- outcomes: end -->\n"
+
+TARGETS = {
+    "fev1_percent": "lung function",
+    "severity": "severity, 4 grades",
+    "time": "survival",
+}
+#: What the vectors come from -> how the table calls it.
+ARMS = {
+    "none": "no encoder",
+    "untrained": "untrained twin",
+    "drasclr": "DrasCLR, quick",
+}
+SEEDS, SCANS = 5, 60
+SPACING_MM = 3.0
+
+#: Scores by target, set of features and metric, one number a seed.
+Scores = dict[str, dict[str, dict[str, list[float]]]]
 
 
-def cohort_of(folder: Path, scans: int) -> tuple[Path, Path]:
-    """Return a cohort of phantoms and the table of their courses; made once."""
-    sample, cohort = folder / "sample", folder / "cohort"
-    if not sample.exists():
-        write_sample(sample, scans=scans, seed=7, spacing_mm=(5.0, 3.0, 3.0))
-    if not cohort.exists():
-        prepare(sample / "scans", cohort, PrepareConfig(spacing_mm=3.0, workers=0))
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, default=Path("outcome_work"))
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
+    asked = parser.parse_args()
+    cohort, table = cohort_of(asked.work.absolute())
+    for arm in asked.arms:
+        path = RESULTS / f"{arm}.json"
+        if not path.exists():
+            start = _encoder(asked.work.absolute(), cohort, arm)
+            about = {
+                "arm": arm,
+                "scans": SCANS,
+                "seeds": SEEDS,
+                "held_out": {t: scores(cohort, table, t, start) for t in TARGETS},
+            }
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_text(path, json.dumps(about, indent=1) + "\n")
+    write_table()
+
+
+def cohort_of(work: Path) -> tuple[Path, Path]:
+    """Make or complete a cohort of phantoms and the table of their courses."""
+    sample, cohort = work / "sample", work / "cohort"
+    if not (sample / "outcomes.csv").exists():
+        write_sample(sample, scans=SCANS, seed=7, spacing_mm=(5.0, 3.0, 3.0))
+    prepare(sample / "scans", cohort, PrepareConfig(spacing_mm=SPACING_MM, workers=0))
     return cohort, sample / "outcomes.csv"
 
 
 def scores(
     cohort: Path, table: Path, target: str, start: Path | None
+) -> dict[str, dict[str, list[float]]]:
+    """Return the held-out scores by set of features, one for each seed of the folds."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for held_out in _of_seeds(cohort, table, target, start):
+        for name, values in held_out.items():
+            for metric, value in values.items():
+                found.setdefault(name, {}).setdefault(metric, []).append(value)
+    return found
+
+
+def _of_seeds(
+    cohort: Path, table: Path, target: str, start: Path | None
 ) -> Iterator[dict[str, dict[str, float]]]:
-    """Yield the held-out scores by set of features, for each seed of the folds."""
     for seed in range(SEEDS):
         config = finetuning_config(
             [cohort],
@@ -60,33 +124,65 @@ def scores(
             yield load_outcome(run.path)[2].held_out
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--scans", type=int, default=60)
-    parser.add_argument("--run", type=Path, help="whose encoder makes the vectors")
-    asked = parser.parse_args()
-    cohort, table = cohort_of(asked.folder, asked.scans)
-    found: dict[str, dict[str, dict[str, list[float]]]] = {}
-    for target in TARGETS:
-        rows: dict[str, dict[str, list[float]]] = {}
-        for held_out in scores(cohort, table, target, asked.run):
-            for name, values in held_out.items():
-                for metric, value in values.items():
-                    rows.setdefault(name, {}).setdefault(metric, []).append(value)
-        found[target] = rows
-        for name, metrics in rows.items():
-            cells = (f"{m} {_interval(v)}" for m, v in metrics.items())
-            print(f"{target:13} {name:8}", " · ".join(cells), flush=True)
-    about = {"scans": asked.scans, "seeds": SEEDS, "held_out": found}
-    asked.out.write_text(json.dumps(about, indent=1))
+def _encoder(work: Path, cohort: Path, arm: str) -> Path | None:
+    """Return the run whose encoder makes the vectors; pre-trained once."""
+    if arm == "none":
+        return None
+    path = work / "runs" / "drasclr"
+    if not (path / "config.yaml").exists():
+        # Patches of 16 voxels: the phantoms are coarser than the preset.
+        recipe = {"spacing_mm": SPACING_MM, "landmarks": {"patch_mm": 48.0}}
+        config = pretraining_config(
+            [cohort],
+            method="drasclr",
+            preset_name="quick",
+            changes={"recipe": recipe, "engine": {"threads": 1, "device": "cpu"}},
+        )
+        new_pretraining(config, path)
+    run = RunFolder(path)
+    if run.state() != "finished":
+        *_, last = train_run(run)
+        if not isinstance(last, Finished):
+            raise SystemExit(getattr(last, "details", "stopped: start again to go on"))
+    if arm == "drasclr":
+        return path
+    twin = work / "runs" / "twin"
+    if not twin.exists():
+        write_untrained(path, twin, seed=0)
+    return twin
 
 
-def _interval(values: list[float]) -> str:
+def write_table() -> None:
+    """Put means and intervals of all arms between their marks in the page."""
+    found: dict[str, Scores] = {}
+    for arm in ARMS:
+        path = RESULTS / f"{arm}.json"
+        if path.exists():
+            about: dict[str, Any] = json.loads(path.read_text("utf-8"))
+            found[arm] = about["held_out"]
+    if not found:
+        return
+    heads = [f"scans, {ARMS[arm]}" for arm in found] + ["LAA-950 alone"]
+    lines = [
+        f"| target | score | {' | '.join(heads)} |",
+        "|---" * (len(heads) + 2) + "|",
+    ]
+    some = next(iter(found.values()))
+    for target, title in TARGETS.items():
+        for metric in some[target]["scans"]:
+            cells = [_cell(arm[target]["scans"][metric]) for arm in found.values()]
+            cells.append(_cell(some[target]["LAA-950"][metric]))
+            lines.append(f"| {title} | {metric} | {' | '.join(cells)} |")
+    print("\n".join(lines))
+    before, rest = PAGE.read_text("utf-8").split(_BEGIN)
+    text = before + _BEGIN + "\n".join(lines) + "\n" + _END + rest.split(_END)[1]
+    PAGE.write_text(text, encoding="utf-8")
+
+
+def _cell(values: list[float]) -> str:
     mean, n = float(np.mean(values)), len(values)
     half = stats.t.ppf(0.975, n - 1) * stats.sem(values) if n > 1 else 0.0
-    return f"{mean:.3f} [{mean - half:.3f}, {mean + half:.3f}]"
+    return f"{mean:.2f} [{mean - half:.2f}, {mean + half:.2f}]"
 
 
 if __name__ == "__main__":

@@ -6,11 +6,16 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
 
 from scanlearn.gui.layers import grid_of, origin_of
+from scanlearn.gui.opening import read_entry
+from scanlearn.gui.orientation import show_orientation
 from scanlearn.gui.scans_dock import ScansDock
+from scanlearn.phantom.dicom_out import write_dicom_radiograph
 from scanlearn.phantom.radiograph import make_radiograph, write_png
+from scanlearn.scans.find import find_scans
 
 pytestmark = pytest.mark.viewer
 
@@ -144,6 +149,35 @@ def test_a_radiograph_has_no_letters(
         lambda: "scanlearn_top_center" in viewer.canvas.overlays, timeout=10_000
     )
     assert letters(viewer) == ["", "", "", ""]
+    viewer.layers.clear()
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (["L", "F"], ["S", "I", "R", "L"]),  # seen from the front, the head up
+        (["R", "F"], ["S", "I", "L", "R"]),  # the same mirrored: the letters say so
+        (["P", "F"], ["S", "I", "A", "P"]),  # from the side
+        (["HL", "LF"], ["R", "L", "I", "S"]),  # lying; the first letters count
+        (["L"], ["", "", "", ""]),
+        (None, ["", "", "", ""]),
+    ],
+)
+def test_a_radiograph_shows_the_letters_of_its_file(
+    open_dock: Any, tmp_path: Path, said: list[str] | None, shown: list[str]
+) -> None:
+    path = write_dicom_radiograph(tmp_path / "a.dcm", make_radiograph(1, 2))
+    file = pydicom.dcmread(path)
+    file.PatientOrientation = said
+    file.save_as(path)
+    viewer = open_dock(ScansDock).viewer
+    data, settings, _ = read_entry(find_scans(tmp_path)[0])
+    viewer.add_image(data, **settings)
+    show_orientation(viewer)
+    assert letters(viewer) == shown
+    viewer.dims.order = (0, 2, 1)  # turned over its diagonal: so are the letters
+    top, bottom, left, right = shown
+    assert letters(viewer) == [left, right, top, bottom]
     viewer.layers.clear()
 
 

@@ -37,7 +37,9 @@ AXIS_LABELS = ("S", "P", "L")
 class Origin:
     """Where the voxels of a layer come from, and the grid they had there.
 
-    ``on_uneven`` says what was chosen for missing or unevenly spaced slices.
+    ``on_uneven`` says what was chosen for missing or unevenly spaced slices;
+    ``letters`` are those of a radiograph, see
+    :class:`scanlearn.scans.scan.Acquisition`.
     """
 
     source: Path
@@ -47,6 +49,7 @@ class Origin:
     series: str = ""
     volume: int | None = None
     on_uneven: OnUneven = "refuse"
+    letters: tuple[str, ...] = ()
 
     def options(self) -> list[str]:
         """Return what makes a command read the scan as it is shown."""

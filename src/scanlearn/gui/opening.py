@@ -73,6 +73,7 @@ def _origin(entry: ScanEntry, scan: Scan, on_uneven: OnUneven) -> Origin:
         series=entry.series_uid,
         volume=entry.volume,
         on_uneven=on_uneven,
+        letters=scan.acquisition.letters,
     )
 
 

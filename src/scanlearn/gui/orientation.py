@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from napari.components.overlays import TextOverlay
@@ -22,6 +23,10 @@ VIEWS = {"Axial": (0, 1, 2), "Coronal": (1, 0, 2), "Sagittal": (2, 0, 1)}
 _LETTERS = tuple(reversed(PATIENT_LETTERS))
 
 _HEAD_AXIS = 0
+
+_OPPOSITE = {
+    one: other for pair in PATIENT_LETTERS for one, other in (pair, pair[::-1])
+}
 
 
 def show_orientation(viewer: Any) -> None:
@@ -69,14 +74,35 @@ def edge_letters(rows: int, columns: int) -> dict[str, str]:
     return dict(zip(_EDGES, (top, bottom, left, right), strict=True))
 
 
+def radiograph_letters(known: Sequence[str], rows: int) -> dict[str, str]:
+    """Return the patient letter of each canvas edge over a radiograph.
+
+    Parameters
+    ----------
+    known
+        Letters of where the image's rows and columns run to; none if not known.
+    rows
+        Array axis (1 or 2) along the canvas's height.
+    """
+    if not known:
+        return {}
+    right, bottom = known if rows == 1 else reversed(known)
+    top, left = _OPPOSITE[bottom], _OPPOSITE[right]
+    return dict(zip(_EDGES, (top, bottom, left, right), strict=True))
+
+
 def _refresh(viewer: Any) -> None:
     ours = any(origin_of(layer) is not None for layer in viewer.layers)
     flat = viewer.dims.ndisplay == 2 and viewer.dims.ndim == 3
     letters: dict[str, str] = {}
     if ours and flat:
         rows, columns = viewer.dims.order[-2:]
-        if not any(_is_radiograph(layer) for layer in viewer.layers):
+        radiographs = _radiographs(viewer)
+        if not radiographs:
             letters = edge_letters(rows, columns)
+        elif len(radiographs) == 1 and _HEAD_AXIS not in (rows, columns):
+            (known,) = radiographs
+            letters = radiograph_letters(known, rows)
         up = "up" if rows == _HEAD_AXIS else "down"
         viewer.scene.camera.orientation = ("away", up, "right")
     elif ours:
@@ -88,15 +114,15 @@ def _refresh(viewer: Any) -> None:
         overlay.visible = edge in letters
 
 
-def _is_radiograph(layer: Any) -> bool:
-    """Whether a layer shows a projection image, whose own directions are not known.
-
-    A picture does not tell them; of a DICOM file they are not read.
-    """
-    origin = origin_of(layer)
-    if origin is None or not isinstance(layer, Image):
-        return False
-    return is_projection(origin.grid.shape, origin.modality)
+def _radiographs(viewer: Any) -> set[tuple[str, ...]]:
+    """Return the letters of the projection images shown; a picture knows none."""
+    images = [layer for layer in viewer.layers if isinstance(layer, Image)]
+    origins = [origin for origin in map(origin_of, images) if origin is not None]
+    return {
+        origin.letters
+        for origin in origins
+        if is_projection(origin.grid.shape, origin.modality)
+    }
 
 
 def _turn_to_front(viewer: Any) -> None:

@@ -14,7 +14,7 @@ from scanlearn.errors import BadScan
 from scanlearn.scans.dicom_headers import SliceHeader, read_headers
 from scanlearn.scans.dicom_pixels import read_slices
 from scanlearn.scans.dicom_series import DicomScan, group_slices
-from scanlearn.scans.scan import Problem, Scan, ScanEntry
+from scanlearn.scans.scan import Acquisition, Problem, Scan, ScanEntry
 from scanlearn.scans.uneven import fill_evenly
 
 
@@ -59,8 +59,17 @@ def read_dicom_scan(found: DicomScan, *, on_uneven: str = "refuse") -> Scan:
         voxels, note = _monochrome1(voxels, found)
         problems.append(note)
     problems += _padding_note(voxels, first) + _units_note(found)
-    acquisition = replace(first.series.acquisition, slice_thickness_mm=first.thickness)
-    return Scan(voxels, found.grid, acquisition, first.series.patient, tuple(problems))
+    return Scan(
+        voxels, found.grid, _acquisition(first), first.series.patient, tuple(problems)
+    )
+
+
+def _acquisition(first: SliceHeader) -> Acquisition:
+    return replace(
+        first.series.acquisition,
+        slice_thickness_mm=first.thickness,
+        letters=first.letters,
+    )
 
 
 def choose(scans: Sequence[DicomScan], series: str, where: Path) -> DicomScan:
@@ -109,9 +118,7 @@ def _entry(scan: DicomScan) -> ScanEntry:
         path=files[0] if len(files) == 1 else _common_folder(files),
         kind="dicom",
         files=files,
-        acquisition=replace(
-            first.series.acquisition, slice_thickness_mm=first.thickness
-        ),
+        acquisition=_acquisition(first),
         shape=grid.shape if grid else (len(scan.slices), first.rows, first.columns),
         spacing_mm=grid.spacing_mm if grid else (),
         orientation=grid.orientation if grid and scan.stack else "",

@@ -35,6 +35,8 @@ _NO_SCANS = ("SEG", "RTSTRUCT", "RTDOSE", "RTPLAN", "SR", "PR", "KO", "REG", "FI
 #: A header that states more pixels in a frame is damaged; mammograms have a tenth.
 MOST_PIXELS = 1 << 28
 _DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
+#: What DICOM calls the patient's sides (of head and feet it has its own) -> our letter.
+_SIDES = {"L": "L", "R": "R", "A": "A", "P": "P", "H": "S", "F": "I"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ class SliceHeader:
     image_type: tuple[str, ...]
     phase: tuple[tuple[str, str], ...]
     pixel_offset: int
+    letters: tuple[str, ...] = ()
     problem: str = ""
 
     @property
@@ -210,6 +213,7 @@ class HeaderReader:
             image_type=once(tuple(tags.text("ImageType").upper().split("\\"))),
             phase=once(tuple(phases)),
             pixel_offset=offset,
+            letters=once(_letters(tags.text("PatientOrientation"))),
             problem=problem,
         )
 
@@ -264,6 +268,15 @@ def _series_info(dataset: Dataset, tags: Tags) -> SeriesInfo:
         manufacturer=tags.decoded("Manufacturer"),
     )
     return SeriesInfo(tags.text("SeriesInstanceUID"), acquisition, _patient(tags))
+
+
+def _letters(text: str) -> tuple[str, ...]:
+    """Return where rows and columns run to in letters of ours, if the file says it.
+
+    DICOM PS3.3, C.7.6.1.1.1: of several letters the first is the main direction.
+    """
+    found = tuple(_SIDES.get(part.strip()[:1], "") for part in text.split("\\"))
+    return found if len(found) == 2 and all(found) else ()
 
 
 def _patient(tags: Tags) -> str:

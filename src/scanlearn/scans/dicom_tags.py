@@ -19,7 +19,7 @@ _SLICE_TAGS = (
     "PixelSpacing ImagerPixelSpacing NominalScannedPixelSpacing SpacingBetweenSlices "
     "SliceThickness BitsAllocated BitsStored HighBit PixelRepresentation "
     "PixelPaddingValue RescaleIntercept RescaleSlope RescaleType SeriesInstanceUID "
-    "Modality"
+    "Modality PatientOrientation"
 )
 _SERIES_TAGS = (
     "SpecificCharacterSet Manufacturer SeriesDescription ProtocolName PatientName "

@@ -44,7 +44,11 @@ def choose_volume(volumes: int) -> str:
 
 @dataclass(frozen=True)
 class Acquisition:
-    """How a scan was made, as far as the file says; no identity of the patient."""
+    """How a scan was made, as far as the file says; no identity of the patient.
+
+    ``letters`` are of a radiograph, whose grid knows no patient: the sides that its
+    rows and its columns run to, of L, R, A, P, S, I.
+    """
 
     modality: str = "OT"
     units: Units = "arbitrary"
@@ -54,6 +58,7 @@ class Acquisition:
     slice_thickness_mm: float | None = None
     contrast: str = ""
     manufacturer: str = ""
+    letters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
