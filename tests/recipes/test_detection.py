@@ -14,6 +14,7 @@ from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.finding_set import FindingSet
 from scanlearn.cohort.findings import collect_findings
 from scanlearn.cohort.prepare import prepare
+from scanlearn.config.detection import DetectionConfig
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import BadLabels, BadRun
 from scanlearn.launching import finetuning_config, new_finetuning
@@ -188,6 +189,10 @@ def test_nothing_to_learn_from_is_refused(balls, make):
     empty = [i for i in labels.items if not len(i.objects)]
     with pytest.raises(BadLabels, match="None of the 1 scans"):
         make(FindingSet("spheres", tuple(empty)))
+
+
+def test_a_run_of_when_the_encoder_had_a_third_way_opens():
+    assert DetectionConfig(encoder="auto") == DetectionConfig(encoder="full")
 
 
 def test_a_frozen_encoder_does_not_move(make, accelerator):

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from scanlearn.config.base import Frozen
 from scanlearn.config.engine import OptimiserConfig
@@ -65,10 +65,8 @@ class DetectionConfig(Frozen):
     optimiser: OptimiserConfig = OptimiserConfig(
         learning_rate=5e-3, weight_decay=1e-4, warmup=0.05
     )
-    encoder: Literal["auto", "frozen", "full"] = Field(
-        default="auto",
-        description="Whether the encoder is trained too; auto keeps a pre-trained one "
-        "frozen below 10 labelled findings",
+    encoder: Literal["full", "frozen"] = Field(
+        default="full", description="Whether the encoder is trained too"
     )
     encoder_rate: float = Field(
         default=0.5, ge=0, description="Encoder's learning rate relative to the head's"
@@ -83,3 +81,9 @@ class DetectionConfig(Frozen):
     within_lungs: bool = Field(
         default=True, description="Leave out findings of a chest CT outside the lungs"
     )
+
+    @field_validator("encoder", mode="before")
+    @classmethod
+    def _was_auto(cls, value: object) -> object:
+        """Open runs of when there was a third way, frozen with few findings only."""
+        return "full" if value == "auto" else value

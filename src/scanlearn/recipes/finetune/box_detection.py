@@ -63,7 +63,6 @@ class BoxDetection(CentreRecipe):
         self.start, self.pretrained = start, start.pretrained
         self.cohorts = SliceCohorts(config.cohorts, slices=1, images_a_volume=1)
         self.training_images, self.held_out = self._split(FindingSet.load(run.inputs))
-        self.labelled = sum(len(image.boxes) for image in self.training_images)
         self.units = start.units_of([*self.training_images, *self.held_out])
         self.network = SliceDetector(start.encoder, stride=self.config.stride)
         self.freeze(start.encoder)

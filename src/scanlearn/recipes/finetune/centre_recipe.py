@@ -25,9 +25,6 @@ from scanlearn.recipes.finetune.viewed_recipe import ViewedRecipe
 #: Patients from which some are held out: fewer have too few findings to choose by.
 _ENOUGH_PATIENTS = 10
 
-#: Below this many labelled findings a pre-trained encoder stays as it is.
-_FEW_FINDINGS = 10
-
 _Sample = TypeVar("_Sample")
 
 
@@ -42,14 +39,11 @@ class CentreRecipe(ViewedRecipe):
         Has an ``encoder``.
     pretrained
         Name of the run the encoder was trained in; empty for a fresh one.
-    labelled
-        Findings in the scans to train on.
     """
 
     score = "ap"
     network: Any
     pretrained: str
-    labelled: int
 
     def __init__(self, config: RunConfig) -> None:
         super().__init__(config.engine.seed)
@@ -59,8 +53,6 @@ class CentreRecipe(ViewedRecipe):
     @property
     def is_frozen(self) -> bool:
         """Whether the encoder stays as it is."""
-        if self.config.encoder == "auto":
-            return self.labelled < _FEW_FINDINGS and bool(self.pretrained)
         return self.config.encoder == "frozen"
 
     @property
@@ -115,7 +107,7 @@ class CentreRecipe(ViewedRecipe):
             f"{held_out} scans held out."
         )
         if self.is_frozen:
-            text += " With so few the encoder stays as it was pre-trained."
+            text += " The encoder stays as it is."
         return text
 
 

@@ -74,7 +74,6 @@ class Detection(CentreRecipe):
         self.pretrained = start.pretrained
         self.cohorts, self.atlas, self.placed = start.cohorts, start.atlas, start.placed
         self.training_scans, self.held_out = self._split(labels)
-        self.labelled = sum(len(scan.spheres) for scan in self.training_scans)
         mine = [*self.training_scans, *self.held_out]
         self.units = units_as_of(
             [self.cohorts.scans[s.number] for s in mine], start.card
