@@ -50,7 +50,7 @@ class Task:
         :class:`scanlearn.evaluate.evaluation.Evaluation`.
     worth
         What a start from a pre-training gave where it was measured, said where a start
-        is chosen; empty where nothing was.
+        is chosen.
     doubt
         ``doubt(run, cohort, keys, tell)`` says of each scan how little sure the run
         is, from 0 to 1, and leaves out those it cannot look at; empty where a task
@@ -83,8 +83,8 @@ class Task:
     panel: str
     overlay: str
     result: str
+    worth: str
     doubt: str = ""
-    worth: str = ""
     least: int = 1
     views: bool = False
     covariates: bool = False
@@ -93,6 +93,8 @@ class Task:
         """Import a part, such as ``part("recipe")``."""
         return resolve_name(getattr(self, name))
 
+
+_ASK = "Compare, in Runs, tells for your scans."
 
 #: Name of the recipe in the configuration, and of ``--task`` -> the task.
 TASKS: dict[str, Task] = {
@@ -111,7 +113,7 @@ TASKS: dict[str, Task] = {
         result="scanlearn.gui.class_result:ClassResult",
         doubt="scanlearn.predict.segmentations:doubt_of_segmentations",
         worth="Measured on MR of the hippocampus, 2 to 20 scans labelled: pre-training "
-        "starts faster and ends the same. Compare, in Runs, tells for your scans.",
+        f"starts faster and ends the same. {_ASK}",
         views=True,
     ),
     "detection": Task(
@@ -131,6 +133,8 @@ TASKS: dict[str, Task] = {
         panel="scanlearn.gui.finding_panel:FindingPanel",
         overlay="scanlearn.gui.findings:finding_layers",
         result="scanlearn.gui.finding_result:FindingResult",
+        worth="Measured on chest phantoms, 5 and 20 scans labelled: after a quick "
+        f"pre-training fewer nodules were found than from scratch. {_ASK}",
     ),
     "texture": Task(
         title="Texture (emphysema subtypes)",
@@ -146,6 +150,8 @@ TASKS: dict[str, Task] = {
         overlay="scanlearn.gui.texture_result:texture_layers",
         result="scanlearn.gui.texture_result:TextureResult",
         doubt="scanlearn.probing.texture_doubt:doubt_of_textures",
+        worth="Measured on emphysema patches: 5 labels a class on a joint pre-training "
+        f"did what 50 did from scratch, by densities and texture. {_ASK}",
     ),
     "classification": Task(
         title="Classification of radiographs",
@@ -161,6 +167,8 @@ TASKS: dict[str, Task] = {
         overlay="scanlearn.gui.activation:activation_layers",
         result="scanlearn.gui.classification_result:ClassificationResult",
         doubt="scanlearn.predict.classifications:doubt_of_classifications",
+        worth="Measured on small chest radiographs, 1 to 100 % of the labels: a small "
+        f"pre-training was no better than a new network. {_ASK}",
     ),
     "outcome": Task(
         title="Outcome of patients",
@@ -175,6 +183,9 @@ TASKS: dict[str, Task] = {
         panel="scanlearn.gui.outcome_panel:OutcomePanel",
         overlay="scanlearn.gui.outcome_result:no_layers",
         result="scanlearn.gui.outcome_result:OutcomeResult",
+        worth="Measured on chest phantoms: a DrasCLR pre-training told how severe "
+        "emphysema is better than lung densities did, lung function and survival not. "
+        f"{_ASK}",
         least=4,
         covariates=True,
     ),

@@ -68,6 +68,8 @@ def test_one_repeat_claims_nothing_and_says_so():
     one = {1: [0.9], 2: [0.9]}
     verdict = judge(one, {1: [0.1], 2: [0.1]}, score="Dice")
     assert verdict.saving is None
+    assert "cannot be said yet" in verdict.sentences[0]
+    assert "+0.800 to +0.800" in verdict.sentences[0]
     assert verdict.sentences[-1].startswith("Only 1 repeat:")
 
 

@@ -153,8 +153,7 @@ def test_what_a_pre_training_gave_is_said_where_the_start_is_chosen(
         dock.tasks.setCurrentIndex(number)
         worth = MANIFEST[dock.task].worth
         assert dock.worth.text() == worth
-        assert dock.worth.isHidden() == (not worth)
-    assert any(task.worth for task in MANIFEST.values())
+        assert "Measured on" in worth
 
 
 def test_points_of_two_classes_start_a_texture_run(

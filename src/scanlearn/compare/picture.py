@@ -51,8 +51,9 @@ def draw_curves(verdict: Verdict, path: Path, *, score: str) -> None:
     axes.legend(frameon=False)
     repeats = verdict.points[0].gain.n
     axes.set_title("\n".join(_wrapped(verdict.sentences[0])), fontsize=10, loc="left")
+    bands = f"{repeats} repeats; bands: 95 % intervals of the mean"
     figure.supxlabel(
-        f"{repeats} repeats; bands: 95 % intervals of the mean",
+        bands if repeats > 1 else "1 repeat: no intervals",
         fontsize=8,
         x=0.99,
         ha="right",

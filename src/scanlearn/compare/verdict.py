@@ -223,6 +223,11 @@ def _saved(saving: Saving, largest: int) -> str:
 
 def _not_saved(points: Sequence[Point], score: str) -> str:
     gains = [point.gain.mean for point in points]
+    if points[0].gain.n == 1:
+        return (
+            f"Whether labels were saved cannot be said yet: {score} with pre-training "
+            f"was {min(gains):+.3f} to {max(gains):+.3f} beside scratch, once"
+        )
     return (
         f"No label was saved: at no number of labels was {score} with pre-training "
         f"better beyond chance (mean gain {min(gains):+.3f} to {max(gains):+.3f})"

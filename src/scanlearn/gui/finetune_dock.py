@@ -126,7 +126,6 @@ class FinetuneDock(QWidget):
         self._pages.turn_to(self.panel)
         self.about.setText(TASKS[self.task].about.capitalize())
         self.worth.setText(MANIFEST[self.task].worth)
-        self.worth.setVisible(bool(MANIFEST[self.task].worth))
         self.form.show_recipe(self.task, TASKS[self.task])
         self._refresh()
 
