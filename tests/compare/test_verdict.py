@@ -62,6 +62,8 @@ def test_better_than_all_budgets_has_no_number():
     assert verdict.saving.labels is None
     assert verdict.saving.high is None
     assert "did more than 10 from scratch" in verdict.sentences[0]
+    assert verdict.saving.low is None
+    assert "(95 % of resampled repeats: over 10)" in verdict.sentences[0]
 
 
 def test_one_repeat_claims_nothing_and_says_so():

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanlearn.nets.centre_map import (
+    MOST_CANDIDATES,
     Cells,
     centre_loss,
     centre_targets,
@@ -156,6 +157,18 @@ def test_descent_on_the_loss_finds_the_object():
     found = torch.cat([centres, sizes], dim=1)[scores.argsort(descending=True)]
     found = found[found[:, 0].argsort()]
     np.testing.assert_allclose(found, wanted[0, :2], atol=0.2)
+
+
+def test_of_very_many_findings_the_best_are_told():
+    """Equal heat everywhere makes a finding of every cell."""
+    heat = torch.full((64, 64), 0.3)
+    heat[10, 20] = 0.4
+    maps = torch.zeros(2, 64, 64)
+    cells = Cells(2, (1.0, 1.0))
+    scores, centres, _ = decode(heat, maps, maps, cells, least=0.1)
+    assert len(scores) == len(centres) == MOST_CANDIDATES
+    assert scores[0] == heat[10, 20]
+    torch.testing.assert_close(centres[0], cells.to_voxels(torch.tensor([10.0, 20.0])))
 
 
 def test_neighbouring_peaks_are_one_finding():

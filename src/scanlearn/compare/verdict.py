@@ -57,12 +57,12 @@ class Saving:
         Labelled patients from scratch with the same score, between budgets by the
         logarithm of their number; None if no budget reached it.
     low, high
-        95 % of bootstrapped repeats; None for ``high`` if it lies above all budgets.
+        95 % of bootstrapped repeats; None where it lies above all budgets.
     """
 
     budget: int
     labels: float | None
-    low: float
+    low: float | None
     high: float | None
 
 
@@ -171,7 +171,7 @@ def _saving(
     )
     low, high = np.quantile([needed(d) for d in draws], _LEVELS, method="nearest")
     found = needed(np.arange(count))
-    return Saving(budget, _finite(found), float(low), _finite(float(high)))
+    return Saving(budget, _finite(found), _finite(float(low)), _finite(float(high)))
 
 
 def _times(saving: Saving) -> float:
@@ -207,17 +207,22 @@ def _sentences(points: Sequence[Point], saving: Saving | None, score: str) -> li
 def _saved(saving: Saving, largest: int) -> str:
     """State a saving of labels, or that the same labels did more."""
     mine = f"{saving.budget} labelled patient{'s' if saving.budget > 1 else ''}"
+    low, high = (
+        f"over {largest}" if end is None else f"{end:.0f}"
+        for end in (saving.low, saving.high)
+    )
+    between = low if low == high else f"{low} to {high}"
+    resampled = f"95 % of resampled repeats: {between}"
     if saving.labels is None:
         return (
             f"{mine} with pre-training did more than {largest} from scratch, the most "
-            "that were tried"
+            f"that were tried ({resampled})"
         )
     if saving.labels < saving.budget + 0.5:
         return f"{mine} gave a better score with pre-training, but saved no label"
-    top = f"{saving.high:.0f}" if saving.high is not None else f"over {largest}"
     return (
         f"{mine} with pre-training did what about {saving.labels:.0f} did from scratch "
-        f"(95 % of resampled repeats: {saving.low:.0f} to {top})"
+        f"({resampled})"
     )
 
 
