@@ -178,6 +178,11 @@ def test_a_radiograph_shows_the_letters_of_its_file(
     viewer.dims.order = (0, 2, 1)  # turned over its diagonal: so are the letters
     top, bottom, left, right = shown
     assert letters(viewer) == [left, right, top, bottom]
+    volume = nib.Nifti1Image(np.zeros((6, 5, 4), np.int16), np.eye(4))
+    nib.save(volume, tmp_path / "b.nii")
+    data, settings, _ = read_entry(find_scans(tmp_path / "b.nii")[0])
+    viewer.add_image(data, **settings)
+    assert letters(viewer) == ["", "", "", ""]  # each would have letters of its own
     viewer.layers.clear()
 
 

@@ -97,12 +97,11 @@ def _refresh(viewer: Any) -> None:
     letters: dict[str, str] = {}
     if ours and flat:
         rows, columns = viewer.dims.order[-2:]
-        radiographs = _radiographs(viewer)
-        if not radiographs:
+        known = _letters_of_images(viewer)
+        if known <= {None}:
             letters = edge_letters(rows, columns)
-        elif len(radiographs) == 1 and _HEAD_AXIS not in (rows, columns):
-            (known,) = radiographs
-            letters = radiograph_letters(known, rows)
+        elif len(known) == 1 and _HEAD_AXIS not in (rows, columns):
+            letters = radiograph_letters(known.pop() or (), rows)
         up = "up" if rows == _HEAD_AXIS else "down"
         viewer.scene.camera.orientation = ("away", up, "right")
     elif ours:
@@ -114,14 +113,16 @@ def _refresh(viewer: Any) -> None:
         overlay.visible = edge in letters
 
 
-def _radiographs(viewer: Any) -> set[tuple[str, ...]]:
-    """Return the letters of the projection images shown; a picture knows none."""
+def _letters_of_images(viewer: Any) -> set[tuple[str, ...] | None]:
+    """Return the letters of the radiographs shown, and None for volumes.
+
+    Several of these at once have no letter in common; a picture knows none.
+    """
     images = [layer for layer in viewer.layers if isinstance(layer, Image)]
     origins = [origin for origin in map(origin_of, images) if origin is not None]
     return {
-        origin.letters
+        origin.letters if is_projection(origin.grid.shape, origin.modality) else None
         for origin in origins
-        if is_projection(origin.grid.shape, origin.modality)
     }
 
 
