@@ -174,7 +174,7 @@ def test_the_table_filters_boxes_and_leads_to_one(found, qtbot: Any) -> None:
     panel.least.setValue(0.3)
     np.testing.assert_allclose(corners_in(found.layer), found.boxes[:2], atol=1e-6)
     headers = [panel.table.horizontalHeaderItem(n).text() for n in range(6)]
-    assert headers == ["#", "Score", "x", "y", "width", "height"]
+    assert headers == ["#", "Score", "x", "y", "w", "h"]
     assert [panel.table.item(1, n).text() for n in (2, 5)] == ["50", "30"]
     panel.table.selectRow(1)
     there = found.image.data_to_world((0, 75, 60))

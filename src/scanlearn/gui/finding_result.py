@@ -36,14 +36,14 @@ _SHOWN_FROM = 0.3
 
 _COLUMNS = {
     "sphere": ("#", "Score", "mm", "x", "y", "z"),
-    "box": ("#", "Score", "x", "y", "width", "height"),
+    "box": ("#", "Score", "x", "y", "w", "h"),
 }
 
 _ABOUT = {
     "sphere": "Rings are as large as the findings. Click a line to go there; x, y, z "
     "are patient millimetres (LPS).",
-    "box": "Click a line to go there; x and y of the corner at the top left, width and "
-    "height are pixels of the file.",
+    "box": "Click a line to go there; x and y of the corner at the top left, width (w) "
+    "and height (h) are pixels of the file.",
 }
 
 
