@@ -150,11 +150,12 @@ def test_from_a_joint_pretraining_on_radiograph_phantoms(tmp_path):
         tmp_path / "run",
         steps=3,
         start_from=joint.path,
+        encoder="frozen",
     )
     assert isinstance(events[-1], Finished), events[-1]
     network, card = load_slice_detector(run.path)
     assert (card.pretrained, card.radiograph_size) == ("joint", 96)
-    # Few findings: the trunk stays as it was pre-trained.
+    # Kept as it was pre-trained, the trunk tells where it came from.
     start = load_weights(joint.checkpoints / "encoder.safetensors")
     for name, value in network.encoder.state_dict().items():
         assert value.equal(start[name]), name
