@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pages import write_between
 from scanlearn.randomness import numpy_generator
 
 PAGE = Path(__file__).parents[1] / "docs" / "segmentation_evidence.md"
@@ -18,7 +19,6 @@ PICTURES = {
     "hippocampus": PAGE.parent / "images" / "hippocampus.png",
     "heart, slices": PAGE.parent / "images" / "heart.png",
 }
-_BEGIN, _END = "<!-- MR segmentation: begin -->\n", "<!-- MR segmentation: end -->\n"
 
 _DRAWS = 2000
 
@@ -40,10 +40,7 @@ def write_page(results: Path) -> None:
     print(tables)
     for setup, picture in PICTURES.items():
         _draw([piece for piece in pieces if piece["setup"] == setup], picture)
-    page = PAGE.read_text("utf-8")
-    before, rest = page.split(_BEGIN)
-    after = rest.split(_END)[1]
-    PAGE.write_text(before + _BEGIN + tables + _END + after, encoding="utf-8")
+    write_between(PAGE, "MR segmentation", tables)
 
 
 def _lines(setup: str, pieces: list[Piece]) -> list[str]:

@@ -27,28 +27,26 @@ import numpy as np
 import torch
 
 from nodule_cohort import SCAN_MM, SPACING_MM, make_cohort, write_labels
-from scanlearn.app import train_run
+from pages import write_between
+from resuming import finish, pretrained, untrained_twin
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.finding_set import FindingSet
 from scanlearn.cohort.findings import collect_findings
+from scanlearn.config.run import RunConfig
 from scanlearn.evaluate.judging import judge_scans, score
 from scanlearn.files import write_text
 from scanlearn.launching import (
     finetuning_config,
     new_finetuning,
-    new_pretraining,
     pretraining_config,
 )
 from scanlearn.metrics.froc import RATES
 from scanlearn.predict.detecting import Detector
 from scanlearn.randomness import numpy_generator
-from scanlearn.recipes.untrained import write_untrained
-from scanlearn.runs.events import Finished
 from scanlearn.runs.folder import RunFolder
 
 RESULTS = Path(__file__).parent / "results" / "nodules"
 PAGE = Path(__file__).parents[1] / "docs" / "detection.md"
-_BEGIN, _END = "<!-- nodules: begin -->\n", "<!-- nodules: end -->\n"
 
 #: Patients to draw labelled scans from, and those that are only tested on.
 POOL, TEST = range(1, 21), range(25, 37)
@@ -120,23 +118,17 @@ def _encoder(asked: argparse.Namespace, arm: str) -> Path | None:
     """Return the run a detector starts from: made of the pool alone, once."""
     if arm == "scratch":
         return None
-    path = asked.work / "runs" / "pretrained"
-    if not (path / "config.yaml").exists():
-        pool = make_cohort(asked.work, POOL, name="pool")
-        config = pretraining_config(
-            [pool],
+
+    def config() -> RunConfig:
+        return pretraining_config(
+            [make_cohort(asked.work, POOL, name="pool")],
             method="drasclr",
             preset_name="quick",
             changes={"engine": {"threads": 1, "device": "cpu"}},
         )
-        new_pretraining(config, path)
-    _finish(RunFolder(path))
-    if arm == "drasclr":
-        return path
-    twin = asked.work / "runs" / "twin"
-    if not twin.exists():
-        write_untrained(path, twin, seed=0)
-    return twin
+
+    run = pretrained(asked.work / "runs" / "pretrained", config)
+    return run if arm == "drasclr" else untrained_twin(run)
 
 
 def _train(
@@ -164,15 +156,8 @@ def _train(
             },
         )
         new_finetuning(config, collect_findings(table, cohort), path)
-    _finish(RunFolder(path))
+    finish(RunFolder(path))
     return path
-
-
-def _finish(run: RunFolder) -> None:
-    if run.state() != "finished":
-        *_, last = train_run(run)
-        if not isinstance(last, Finished):
-            raise SystemExit(getattr(last, "details", "stopped: start again to go on"))
 
 
 def write_table(results: Path) -> None:
@@ -203,9 +188,7 @@ def write_table(results: Path) -> None:
             f"{np.mean([one['ap'] for one in found]):.2f}",
         ]
         lines.append("| " + " | ".join(cells) + " |")
-    before, rest = PAGE.read_text("utf-8").split(_BEGIN)
-    table = "\n".join(lines) + "\n"
-    PAGE.write_text(before + _BEGIN + table + _END + rest.split(_END)[1], "utf-8")
+    write_between(PAGE, "nodules", "\n".join(lines) + "\n")
 
 
 def _tell(path: Path) -> None:

@@ -24,26 +24,25 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from pages import write_between
+from resuming import pretrained, untrained_twin
 from scanlearn.app import train_run
 from scanlearn.cohort.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
+from scanlearn.config.run import RunConfig
 from scanlearn.files import write_text
 from scanlearn.launching import (
     finetuning_config,
     labels_for,
     new_finetuning,
-    new_pretraining,
     pretraining_config,
 )
 from scanlearn.phantom.sample import write_sample
 from scanlearn.probing.outcome_file import load_outcome
-from scanlearn.recipes.untrained import write_untrained
-from scanlearn.runs.events import Crashed, Finished
-from scanlearn.runs.folder import RunFolder
+from scanlearn.runs.events import Crashed
 
 RESULTS = Path(__file__).parent / "results" / "outcomes"
 PAGE = Path(__file__).parents[1] / "docs" / "outcomes.md"
-_BEGIN, _END = "<!-- outcomes: begin -->\n", "<!-- outcomes: end -->\n"
 
 TARGETS = {
     "fev1_percent": "lung function",
@@ -128,28 +127,19 @@ def _encoder(work: Path, cohort: Path, arm: str) -> Path | None:
     """Return the run whose encoder makes the vectors; pre-trained once."""
     if arm == "none":
         return None
-    path = work / "runs" / "drasclr"
-    if not (path / "config.yaml").exists():
+
+    def config() -> RunConfig:
         # Patches of 16 voxels: the phantoms are coarser than the preset.
         recipe = {"spacing_mm": SPACING_MM, "landmarks": {"patch_mm": 48.0}}
-        config = pretraining_config(
+        return pretraining_config(
             [cohort],
             method="drasclr",
             preset_name="quick",
             changes={"recipe": recipe, "engine": {"threads": 1, "device": "cpu"}},
         )
-        new_pretraining(config, path)
-    run = RunFolder(path)
-    if run.state() != "finished":
-        *_, last = train_run(run)
-        if not isinstance(last, Finished):
-            raise SystemExit(getattr(last, "details", "stopped: start again to go on"))
-    if arm == "drasclr":
-        return path
-    twin = work / "runs" / "twin"
-    if not twin.exists():
-        write_untrained(path, twin, seed=0)
-    return twin
+
+    run = pretrained(work / "runs" / "drasclr", config)
+    return run if arm == "drasclr" else untrained_twin(run)
 
 
 def write_table() -> None:
@@ -174,9 +164,7 @@ def write_table() -> None:
             cells.append(_cell(some[target]["LAA-950"][metric]))
             lines.append(f"| {title} | {metric} | {' | '.join(cells)} |")
     print("\n".join(lines))
-    before, rest = PAGE.read_text("utf-8").split(_BEGIN)
-    text = before + _BEGIN + "\n".join(lines) + "\n" + _END + rest.split(_END)[1]
-    PAGE.write_text(text, encoding="utf-8")
+    write_between(PAGE, "outcomes", "\n".join(lines) + "\n")
 
 
 def _cell(values: list[float]) -> str:

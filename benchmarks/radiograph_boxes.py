@@ -29,7 +29,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from scanlearn.app import train_run
+from pages import write_between
+from resuming import finish
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.finding_set import FindingSet
 from scanlearn.cohort.findings import collect_findings
@@ -42,12 +43,10 @@ from scanlearn.phantom.radiograph import Radiograph, make_radiograph, write_png
 from scanlearn.phantom.tables import BOXES, Row, box_rows, write_table
 from scanlearn.predict.box_detecting import BoxDetector
 from scanlearn.randomness import numpy_generator
-from scanlearn.runs.events import Finished
 from scanlearn.runs.folder import RunFolder
 
 RESULTS = Path(__file__).parent / "results" / "radiograph_boxes"
 PAGE = Path(__file__).parents[1] / "docs" / "detection.md"
-_BEGIN, _END = "<!-- boxes: begin -->\n", "<!-- boxes: end -->\n"
 
 #: Patients to draw labelled radiographs from, and those that are only tested on.
 POOL, TEST = range(1, 46), range(51, 76)
@@ -182,11 +181,7 @@ def _train(asked: argparse.Namespace, cohort: Cohort, budget: int, seed: int) ->
             },
         )
         new_finetuning(config, collect_findings(table, cohort), path)
-    run = RunFolder(path)
-    if run.state() != "finished":
-        *_, last = train_run(run)
-        if not isinstance(last, Finished):
-            raise SystemExit(getattr(last, "details", "stopped: start again to go on"))
+    finish(RunFolder(path))
     return path
 
 
@@ -205,9 +200,7 @@ def write_page(results: Path) -> None:
         if mine:
             cells = [nodules, *_cells(budget, mine)]
             lines.append("| " + " | ".join(cells) + " |")
-    before, rest = PAGE.read_text("utf-8").split(_BEGIN)
-    table = "\n".join(lines) + "\n"
-    PAGE.write_text(before + _BEGIN + table + _END + rest.split(_END)[1], "utf-8")
+    write_between(PAGE, "boxes", "\n".join(lines) + "\n")
 
 
 def _cells(budget: int, mine: list[dict[str, Any]]) -> list[str]:

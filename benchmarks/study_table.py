@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pages import write_between
 from scanlearn.evaluate.probes import balanced_accuracy, r_squared
 from scanlearn.randomness import numpy_generator
 
 PAGE = Path(__file__).parents[1] / "docs" / "evidence.md"
-_BEGIN, _END = "<!-- phantom study: begin -->\n", "<!-- phantom study: end -->\n"
 
 _DRAWS = 2000
 _REFERENCE = "untrained"
@@ -39,10 +39,7 @@ def write_tables(results: Path) -> None:
     tables = (_lines(pieces), _patch_lines(pieces), _ablation_lines(pieces))
     table = "\n\n".join("\n".join(lines) for lines in tables) + "\n"
     print(table)
-    page = PAGE.read_text("utf-8")
-    before, rest = page.split(_BEGIN)
-    after = rest.split(_END)[1]
-    PAGE.write_text(before + _BEGIN + table + _END + after, encoding="utf-8")
+    write_between(PAGE, "phantom study", table)
 
 
 def _arms(pieces: list[Piece]) -> dict[str, list[Piece]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from scanlearn.cohort.places import row_source
 from scanlearn.errors import BadLabels
+from scanlearn.scans.cells import number_of
 from scanlearn.scans.tables import read_table
 
 Source = tuple[Path, str]
@@ -105,11 +106,8 @@ def _of_table(path: Path, names: Sequence[str]) -> Covariates:
 
 
 def _number(name: str, value: object) -> float:
-    try:
-        number = float(str(value))
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
+    number = number_of(str(value))
+    if math.isnan(number):
         raise BadLabels(
             f"The covariate '{name}' is '{value}'",
             expected="a number, such as 0 and 1 for two groups",

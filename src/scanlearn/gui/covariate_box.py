@@ -10,8 +10,9 @@ from qtpy.QtWidgets import QLineEdit, QVBoxLayout, QWidget
 
 from scanlearn.config.outcome import OutcomeConfig
 from scanlearn.errors import ScanlearnError
-from scanlearn.gui.widgets import hint, labelled
+from scanlearn.gui.widgets import LABEL_WIDTH, hint, labelled
 from scanlearn.runs import RunFolder
+from scanlearn.scans.cells import number_of
 
 #: Widest name, in pixels; the names are columns of the user's tables.
 _WIDEST = 180
@@ -53,7 +54,7 @@ class CovariateBox(QWidget):
             field.setPlaceholderText("a number")
             field.setToolTip(name)
             field.textChanged.connect(self.changed)
-            row = labelled(name, field, width=min(max(widest, 72), _WIDEST))
+            row = labelled(name, field, width=min(max(widest, LABEL_WIDTH), _WIDEST))
             self._layout.addWidget(row)
         self.setVisible(bool(self.fields))
 
@@ -65,7 +66,7 @@ class CovariateBox(QWidget):
         for name, text in texts.items():
             if not text:
                 return f"Fill in {name}, too, or leave all of them empty"
-            if not _is_number(text):
+            if math.isnan(number_of(text)):
                 return f"{name} must be a number, such as 0 or 1 for two groups"
         return ""
 
@@ -86,10 +87,3 @@ def _covariates(run: Path | None) -> tuple[str, ...]:
         # A run that vanished: predicting with it says so.
         return ()
     return recipe.covariates if isinstance(recipe, OutcomeConfig) else ()
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False

@@ -28,6 +28,9 @@ from superqt import QElidingLabel
 #: Narrowest dock; at this width nothing is cut and nothing scrolls sideways.
 WIDTH = 360
 
+#: Width of the words before controls.
+LABEL_WIDTH = 72
+
 #: Seen on dark and light themes alike; a theme may be changed while docks are open.
 BORDER = "rgba(128, 128, 128, 110)"
 
@@ -67,7 +70,7 @@ def row(*widgets: QWidget, stretch: int | None = None) -> QWidget:
     return box
 
 
-def labelled(text: str, widget: QWidget, *, width: int = 72) -> QWidget:
+def labelled(text: str, widget: QWidget, *, width: int = LABEL_WIDTH) -> QWidget:
     """Put a word before a control; words of a dock line up."""
     label = QElidingLabel(text)
     label.setFixedWidth(width)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +10,7 @@ import pandas as pd
 
 from scanlearn.errors import BadLabels
 from scanlearn.files import written_beside
+from scanlearn.scans.cells import number_of
 
 Task = Literal["segmentation", "detection", "texture", "classification", "outcome"]
 
@@ -181,7 +181,7 @@ def _resolved(path: Path, cells: pd.Series[str]) -> pd.Series[Any]:
 
 
 def _numbers(path: Path, cells: pd.Series[str]) -> pd.Series[Any]:
-    numbers = cells.map(_number)
+    numbers = cells.map(number_of)
     wrong = numbers.isna() & (cells != "")
     if not wrong.any():
         return numbers.astype(float)
@@ -189,15 +189,6 @@ def _numbers(path: Path, cells: pd.Series[str]) -> pd.Series[Any]:
         found = f"is '{cells[wrong].iloc[0]}'"
         raise _bad_cell(path, wrong, cells.name, found, "a number or an empty cell")
     return cells
-
-
-def _number(cell: str) -> float:
-    """Return the number a cell holds, to the last digit; NaN for anything else."""
-    try:
-        number = float(cell)
-    except ValueError:
-        return math.nan
-    return number if math.isfinite(number) else math.nan
 
 
 def _check_values(path: Path, table: pd.DataFrame) -> None:
