@@ -20,8 +20,8 @@ from torch import Tensor
 
 from drasclr_step import compare
 from scanlearn.config.drasclr import ViewConfig
+from scanlearn.pretrain.drasclr.recipe import patch_views
 from scanlearn.randomness import torch_generator
-from scanlearn.recipes.pretrain.drasclr import patch_views
 
 SIDE, SHIFT = 32, 12
 

@@ -23,9 +23,9 @@ from scipy.io import loadmat
 from torch import nn
 from torch.nn import functional as F
 
-from scanlearn.evaluate.probes import balanced_accuracy
-from scanlearn.probing.handmade import handmade_features, histogram_features
-from scanlearn.probing.linear import fit_logistic
+from scanlearn.features.handmade import handmade_features, histogram_features
+from scanlearn.features.linear import fit_logistic
+from scanlearn.metrics.class_scores import balanced_accuracy
 from scanlearn.randomness import numpy_generator, seed_everything, torch_generator
 
 LABELS = (1, 5, 10, 20, 50)

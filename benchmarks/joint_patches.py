@@ -30,8 +30,8 @@ from scanlearn.cohort.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.config.run import merge
 from scanlearn.errors import ScanlearnError
-from scanlearn.evaluate.probes import balanced_accuracy
-from scanlearn.launching import new_pretraining, pretraining_config
+from scanlearn.metrics.class_scores import balanced_accuracy
+from scanlearn.new_run import new_pretraining, pretraining_config
 from scanlearn.predict.slice_embedding import SliceEmbedder
 from scanlearn.runs.events import Crashed
 

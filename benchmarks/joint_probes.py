@@ -31,13 +31,14 @@ from sklearn.linear_model import LogisticRegressionCV, RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from probes import r_squared
 from scanlearn.app import train_run
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import ScanlearnError
-from scanlearn.evaluate.probes import balanced_accuracy, r_squared
-from scanlearn.launching import new_pretraining, pretraining_config
+from scanlearn.metrics.class_scores import balanced_accuracy
+from scanlearn.new_run import new_pretraining, pretraining_config
 from scanlearn.predict.slice_embedding import SliceEmbedder
 from scanlearn.predict.slice_scans import cohort_slice_scans
 from scanlearn.runs.events import Crashed

@@ -35,22 +35,22 @@ from mr_cohorts import heart, hippocampus
 from mr_table import write_page
 from scanlearn.app import train_run
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.label_set import LabelSet
 from scanlearn.config.run import merge
 from scanlearn.files import write_text
-from scanlearn.launching import (
+from scanlearn.metrics.overlap import dice
+from scanlearn.new_run import (
     finetuning_config,
     labels_for,
     new_finetuning,
     new_pretraining,
     pretraining_config,
 )
-from scanlearn.metrics.overlap import dice
-from scanlearn.predict.segmenting import segmenter_of
+from scanlearn.pretrain.shared.untrained import write_untrained
 from scanlearn.randomness import numpy_generator
-from scanlearn.recipes.untrained import write_untrained
 from scanlearn.runs.events import Crashed, Finished, Health, Saved
 from scanlearn.runs.folder import RunFolder
+from scanlearn.tasks.segmentation.segmenter import segmenter_of
+from scanlearn.tasks.shared.label_set import LabelSet
 
 RESULTS = Path(__file__).parent / "results" / "mr_segmentation"
 

@@ -30,20 +30,20 @@ from nodule_cohort import SCAN_MM, SPACING_MM, make_cohort, write_labels
 from pages import write_between
 from resuming import finish, pretrained, untrained_twin
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.finding_set import FindingSet
-from scanlearn.cohort.findings import collect_findings
 from scanlearn.config.run import RunConfig
-from scanlearn.evaluate.judging import judge_scans, score
 from scanlearn.files import write_text
-from scanlearn.launching import (
+from scanlearn.metrics.froc import RATES
+from scanlearn.new_run import (
     finetuning_config,
     new_finetuning,
     pretraining_config,
 )
-from scanlearn.metrics.froc import RATES
-from scanlearn.predict.detecting import Detector
 from scanlearn.randomness import numpy_generator
 from scanlearn.runs.folder import RunFolder
+from scanlearn.tasks.detection.finding_set import FindingSet
+from scanlearn.tasks.detection.judgement import judge_scans, score
+from scanlearn.tasks.detection.labels import collect_findings
+from scanlearn.tasks.detection.sphere_detector import Detector
 
 RESULTS = Path(__file__).parent / "results" / "nodules"
 PAGE = Path(__file__).parents[1] / "docs" / "detection.md"

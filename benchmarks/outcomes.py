@@ -31,15 +31,15 @@ from scanlearn.cohort.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.config.run import RunConfig
 from scanlearn.files import write_text
-from scanlearn.launching import (
+from scanlearn.new_run import (
     finetuning_config,
     labels_for,
     new_finetuning,
     pretraining_config,
 )
 from scanlearn.phantom.sample import write_sample
-from scanlearn.probing.outcome_file import load_outcome
 from scanlearn.runs.events import Crashed
+from scanlearn.tasks.outcome.card import load_outcome
 
 RESULTS = Path(__file__).parent / "results" / "outcomes"
 PAGE = Path(__file__).parents[1] / "docs" / "outcomes.md"

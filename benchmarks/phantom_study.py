@@ -30,18 +30,18 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from scanlearn.app import train_run
-from scanlearn.cohort.prepare import prepare
-from scanlearn.config.prepare import PrepareConfig
-from scanlearn.config.run import merge
-from scanlearn.evaluate.probes import (
-    balanced_accuracy,
+from probes import (
     logistic_predictions,
     r_squared,
     ridge_predictions,
 )
+from scanlearn.app import train_run
+from scanlearn.cohort.prepare import prepare
+from scanlearn.config.prepare import PrepareConfig
+from scanlearn.config.run import merge
 from scanlearn.files import write_text
-from scanlearn.launching import new_pretraining, pretraining_config
+from scanlearn.metrics.class_scores import balanced_accuracy
+from scanlearn.new_run import new_pretraining, pretraining_config
 from scanlearn.runs.events import Crashed, Health
 from scanlearn.runs.folder import RunFolder
 from study_cohort import SPACING_MM, make_cohort, read_truth

@@ -32,18 +32,18 @@ import torch
 from pages import write_between
 from resuming import finish
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.finding_set import FindingSet
-from scanlearn.cohort.findings import collect_findings
 from scanlearn.cohort.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
-from scanlearn.evaluate.judging import JudgedScan, judge_radiographs, score
 from scanlearn.files import write_text
-from scanlearn.launching import finetuning_config, new_finetuning
+from scanlearn.new_run import finetuning_config, new_finetuning
 from scanlearn.phantom.radiograph import Radiograph, make_radiograph, write_png
 from scanlearn.phantom.tables import BOXES, Row, box_rows, write_table
-from scanlearn.predict.box_detecting import BoxDetector
 from scanlearn.randomness import numpy_generator
 from scanlearn.runs.folder import RunFolder
+from scanlearn.tasks.detection.box_detector import BoxDetector
+from scanlearn.tasks.detection.finding_set import FindingSet
+from scanlearn.tasks.detection.judgement import JudgedScan, judge_radiographs, score
+from scanlearn.tasks.detection.labels import collect_findings
 
 RESULTS = Path(__file__).parent / "results" / "radiograph_boxes"
 PAGE = Path(__file__).parents[1] / "docs" / "detection.md"

@@ -34,26 +34,26 @@ from sklearn.metrics import roc_auc_score
 
 from scanlearn.app import train_run
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.image_labels import ImageLabel, ImageLabels
 from scanlearn.cohort.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
+from scanlearn.encoders.encoder_file import load_slice_encoder
 from scanlearn.errors import ScanlearnError
 from scanlearn.files import folder_beside, write_text
-from scanlearn.launching import (
+from scanlearn.nets.image_classifier import ImageClassifier
+from scanlearn.new_run import (
     finetuning_config,
     new_finetuning,
     new_pretraining,
     pretraining_config,
 )
-from scanlearn.nets.image_classifier import ImageClassifier
-from scanlearn.probing.image_head import fit_head
+from scanlearn.pretrain.shared.untrained import write_untrained
 from scanlearn.randomness import seed_everything
-from scanlearn.recipes.encoder_file import load_slice_encoder
-from scanlearn.recipes.finetune.classifier_file import load_classifier
-from scanlearn.recipes.finetune.labelled_images import LabelledImages
-from scanlearn.recipes.untrained import write_untrained
 from scanlearn.runs.events import Crashed, Finished, Stopped
 from scanlearn.runs.folder import RunFolder
+from scanlearn.tasks.classification.card import load_classifier
+from scanlearn.tasks.classification.head import fit_head
+from scanlearn.tasks.classification.labelled_images import LabelledImages
+from scanlearn.tasks.classification.labels import ImageLabel, ImageLabels
 
 CLASSES = ("normal", "abnormal")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from scanlearn.app import train_run
 from scanlearn.config.run import RunConfig
-from scanlearn.launching import new_pretraining
-from scanlearn.recipes.untrained import write_untrained
+from scanlearn.new_run import new_pretraining
+from scanlearn.pretrain.shared.untrained import write_untrained
 from scanlearn.runs.events import Finished
 from scanlearn.runs.folder import RunFolder
 

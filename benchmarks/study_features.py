@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from scanlearn.anatomy.landmarks import Atlas
-from scanlearn.cohort.placing import place_cohorts
+from scanlearn.cohort.atlas_on_scans import place_cohorts
 from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.config.drasclr import LandmarkConfig
+from scanlearn.encoders.patch_places import patch_start
 from scanlearn.predict.embedding import Embedder
 from scanlearn.predict.encoder_scans import cohort_scans
-from scanlearn.recipes.pretrain.patches import patch_start
 
 Floats = NDArray[np.float64]
 Vectors = dict[str, Floats]

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pages import write_between
-from scanlearn.evaluate.probes import balanced_accuracy, r_squared
+from probes import r_squared
+from scanlearn.metrics.class_scores import balanced_accuracy
 from scanlearn.randomness import numpy_generator
 
 PAGE = Path(__file__).parents[1] / "docs" / "evidence.md"

@@ -25,11 +25,11 @@ from scipy import stats
 
 from scanlearn.app import train_run
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.labels import collect_maps
 from scanlearn.cohort.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.config.segmentation import SegmentationConfig
-from scanlearn.launching import (
+from scanlearn.metrics.overlap import dice
+from scanlearn.new_run import (
     Labels,
     finetuning_config,
     labels_for,
@@ -37,12 +37,12 @@ from scanlearn.launching import (
     new_pretraining,
     pretraining_config,
 )
-from scanlearn.metrics.overlap import dice
-from scanlearn.predict.segmenting import segmenter_of
-from scanlearn.predict.suggesting import suggest
 from scanlearn.randomness import numpy_generator
 from scanlearn.runs.events import Crashed
 from scanlearn.runs.folder import RunFolder
+from scanlearn.tasks.segmentation.labels import collect_maps
+from scanlearn.tasks.segmentation.segmenter import segmenter_of
+from scanlearn.tasks.shared.suggestion import suggest
 
 KNOWN, MORE = 2, 3
 ENGINE = {"device": "cpu", "threads": 1, "save_every": 1000}

@@ -31,13 +31,13 @@ from dense import in_bf16, plain_loop
 from scanlearn.anatomy.lungs import lung_mask
 from scanlearn.config.segmentation import ClassConfig
 from scanlearn.engine.devices import choose_device
+from scanlearn.features.linear import LinearModel
+from scanlearn.features.patch_describer import EncoderDescriber
 from scanlearn.predict.result_files import Saving
 from scanlearn.predict.sources import named_scans
-from scanlearn.probing.linear import LinearModel
-from scanlearn.probing.patch_describer import EncoderDescriber
-from scanlearn.probing.texture_map import save_texture_map, texture_map
 from scanlearn.randomness import numpy_generator
 from scanlearn.scans.read import read_scan
+from scanlearn.tasks.texture.predict import save_texture_map, texture_map
 
 STRIDE_MM = 8.0
 NAMES = ("normal", "centrilobular", "paraseptal", "panlobular")

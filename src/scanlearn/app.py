@@ -21,8 +21,8 @@ from scanlearn.engine.devices import make_accelerator, memory_in_use
 from scanlearn.engine.fitting import Fit, fit_at_once
 from scanlearn.engine.loop import train
 from scanlearn.errors import ScanlearnError
+from scanlearn.pretrain.registry import make_recipe
 from scanlearn.randomness import seed_everything
-from scanlearn.recipes.registry import make_recipe
 from scanlearn.runs.events import Crashed, Event, Saved
 from scanlearn.runs.folder import EventLog, RunFolder
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from accelerate.state import AcceleratorState, GradientState
 
-from scanlearn.launching import new_pretraining, pretraining_config
+from scanlearn.new_run import new_pretraining, pretraining_config
 from scanlearn.runs.folder import RunFolder
 
 Make = Callable[..., RunFolder]

@@ -19,30 +19,30 @@ from scanlearn.compare.study import Comparison
 from scanlearn.config.comparison import parse_comparison
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import BadLabels, BadScan
-from scanlearn.evaluate.classification import evaluate_classification
-from scanlearn.launching import (
+from scanlearn.nets.image_classifier import ImageClassifier
+from scanlearn.new_run import (
     finetuning_config,
     labels_for,
     new_finetuning,
     new_pretraining,
     pretraining_config,
 )
-from scanlearn.nets.image_classifier import ImageClassifier
-from scanlearn.predict.classifying import Classifier
-from scanlearn.predict.exporting import export_prediction
-from scanlearn.predict.predicting import predict_scans
-from scanlearn.predict.suggesting import suggest
+from scanlearn.predict.exports import export_prediction
 from scanlearn.predict.summary import read_prediction
-from scanlearn.probing.image_training import ImageTraining
-from scanlearn.recipes.finetune.classifier_file import (
-    load_classifier,
-    read_classifier_card,
-)
-from scanlearn.recipes.finetune.labelled_images import open_classification
 from scanlearn.runs.events import Epoch, Finished
 from scanlearn.scans.find import find_scans
 from scanlearn.scans.picture import picture_grid
 from scanlearn.scans.scan import Acquisition, Scan
+from scanlearn.tasks.classification.card import (
+    load_classifier,
+    read_classifier_card,
+)
+from scanlearn.tasks.classification.classifier import Classifier
+from scanlearn.tasks.classification.labelled_images import open_classification
+from scanlearn.tasks.classification.learn_full import ImageTraining
+from scanlearn.tasks.classification.scores import evaluate_classification
+from scanlearn.tasks.shared.predict_scans import predict_scans
+from scanlearn.tasks.shared.suggestion import suggest
 
 ENGINE = {
     "device": "cpu",

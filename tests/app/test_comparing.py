@@ -11,11 +11,11 @@ from scanlearn.app import train_run
 from scanlearn.cli import main
 from scanlearn.compare.study import Comparison
 from scanlearn.config.comparison import parse_comparison
+from scanlearn.encoders.encoder_file import load_encoder, read_card
 from scanlearn.errors import BadLabels, BadRun
-from scanlearn.launching import finetuning_config, labels_for, new_finetuning
-from scanlearn.predict.suggesting import suggest
-from scanlearn.recipes.encoder_file import load_encoder, read_card
+from scanlearn.new_run import finetuning_config, labels_for, new_finetuning
 from scanlearn.runs.folder import RunFolder
+from scanlearn.tasks.shared.suggestion import suggest
 
 SMALL = {
     "recipe": {"batch": 2, "tile": 32, "optimiser": {"learning_rate": 0.01}},

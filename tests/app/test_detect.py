@@ -10,13 +10,13 @@ import pytest
 from scanlearn.app import train_run
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.errors import BadScan
-from scanlearn.evaluate.detection import evaluate_detection
-from scanlearn.launching import finetuning_config, labels_for, new_finetuning
 from scanlearn.metrics.froc import RATES
-from scanlearn.predict.predicting import predict_scans
+from scanlearn.new_run import finetuning_config, labels_for, new_finetuning
 from scanlearn.runs.events import Finished, Message, Step
-from scanlearn.scans.findings import read_findings
+from scanlearn.scans.finding_table import read_findings
 from scanlearn.scans.read import read_scan
+from scanlearn.tasks.detection.scores import evaluate_detection
+from scanlearn.tasks.shared.predict_scans import predict_scans
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ from scanlearn.app import train_run
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
+from scanlearn.encoders.encoder_file import load_weights
 from scanlearn.errors import BadRun, BadScan
-from scanlearn.evaluate.detection import evaluate_detection
-from scanlearn.launching import (
+from scanlearn.new_run import (
     finetuning_config,
     labels_for,
     new_finetuning,
@@ -22,14 +22,14 @@ from scanlearn.launching import (
     pretraining_config,
 )
 from scanlearn.phantom.sample import write_sample
-from scanlearn.predict.predicting import predict_scans
-from scanlearn.recipes.encoder_file import load_weights
-from scanlearn.recipes.finetune.detector_file import load_slice_detector
 from scanlearn.runs.events import Crashed, Finished, Message
 from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.boxes import as_boxes, box_iou
-from scanlearn.scans.findings import read_box_findings
+from scanlearn.scans.finding_table import read_box_findings
 from scanlearn.scans.read import read_scan
+from scanlearn.tasks.detection.card import load_slice_detector
+from scanlearn.tasks.detection.scores import evaluate_detection
+from scanlearn.tasks.shared.predict_scans import predict_scans
 
 SMALL = {
     "side": 64,

@@ -13,20 +13,20 @@ from scipy.stats import entropy
 
 from scanlearn.app import train_run
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.labels import collect_labels
+from scanlearn.encoders.encoder_file import read_card
 from scanlearn.errors import BadLabels, BadScan
-from scanlearn.evaluate.segmentation import evaluate_segmentation
-from scanlearn.launching import finetuning_config, new_finetuning
 from scanlearn.nets.segmentation_loss import IGNORE
-from scanlearn.predict.predicting import predict_scans
-from scanlearn.predict.segmenting import Segmenter
+from scanlearn.new_run import finetuning_config, new_finetuning
 from scanlearn.predict.summary import read_prediction
-from scanlearn.recipes.encoder_file import read_card
-from scanlearn.recipes.finetune.segmenter_file import load_segmenter
 from scanlearn.runs.events import Crashed, Finished, Message, Step
 from scanlearn.scans.geometry import grid_from_ras
 from scanlearn.scans.labels import read_label_map, read_label_names
 from scanlearn.scans.read import read_scan
+from scanlearn.tasks.segmentation.card import load_segmenter
+from scanlearn.tasks.segmentation.scores import evaluate_segmentation
+from scanlearn.tasks.segmentation.segmenter import Segmenter
+from scanlearn.tasks.shared.label_maps import collect_labels
+from scanlearn.tasks.shared.predict_scans import predict_scans
 
 ENGINE = {
     "steps": 25,

@@ -13,15 +13,15 @@ from scanlearn.app import train_run
 from scanlearn.cli import main
 from scanlearn.cohort.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
-from scanlearn.launching import finetuning_config, labels_for, new_finetuning
+from scanlearn.encoders.encoder_file import read_card
 from scanlearn.nets.location_encoder import LocationEncoder
-from scanlearn.predict.predicting import predict_scans
+from scanlearn.new_run import finetuning_config, labels_for, new_finetuning
 from scanlearn.predict.summary import read_prediction
-from scanlearn.probing.texture_file import load_texture
-from scanlearn.recipes.encoder_file import read_card
-from scanlearn.recipes.released.drasclr import _CONV, _LAYERS, _NORM
+from scanlearn.pretrain.released.drasclr import _CONV, _LAYERS, _NORM
 from scanlearn.runs.events import Finished
 from scanlearn.runs.folder import RunFolder
+from scanlearn.tasks.shared.predict_scans import predict_scans
+from scanlearn.tasks.texture.card import load_texture
 
 EMBEDDED = 128
 

@@ -11,14 +11,14 @@ import pytest
 from scanlearn.app import train_run
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.errors import BadLabels, BadRun
-from scanlearn.evaluate.outcome import evaluate_outcome
-from scanlearn.launching import finetuning_config, labels_for, new_finetuning
-from scanlearn.predict.predicting import predict_scans
+from scanlearn.new_run import finetuning_config, labels_for, new_finetuning
 from scanlearn.predict.summary import read_prediction
-from scanlearn.probing.outcome_file import load_outcome
 from scanlearn.runs.events import Epoch, Event, Finished, Message
 from scanlearn.scans.find import find_scans
 from scanlearn.scans.read import read_scan
+from scanlearn.tasks.outcome.card import load_outcome
+from scanlearn.tasks.outcome.scores import evaluate_outcome
+from scanlearn.tasks.shared.predict_scans import predict_scans
 
 
 def learn(cohort, labels, out, **recipe):

@@ -14,9 +14,11 @@ from scipy.stats import entropy
 from scanlearn.anatomy.lungs import lung_mask
 from scanlearn.app import train_run
 from scanlearn.cohort.catalogue import Cohort
+from scanlearn.encoders.encoder_file import load_encoder, load_slice_encoder
 from scanlearn.errors import BadConfig, BadRun, BadScan
-from scanlearn.evaluate.texture import confusion, evaluate_texture
-from scanlearn.launching import (
+from scanlearn.features.axial_describers import SliceDescriber
+from scanlearn.features.linear import LinearModel
+from scanlearn.new_run import (
     finetuning_config,
     labels_for,
     new_finetuning,
@@ -24,20 +26,18 @@ from scanlearn.launching import (
     pretraining_config,
 )
 from scanlearn.predict.dense import DenseFeatures
-from scanlearn.predict.predicting import predict_scans
-from scanlearn.predict.suggesting import suggest
 from scanlearn.predict.summary import read_prediction
-from scanlearn.probing.axial_describers import SliceDescriber
-from scanlearn.probing.linear import LinearModel
-from scanlearn.probing.texture_doubt import doubt_of_textures
-from scanlearn.probing.texture_file import load_texture
-from scanlearn.probing.texture_map import texture_map
-from scanlearn.recipes.encoder_file import load_encoder, load_slice_encoder
-from scanlearn.recipes.registry import make_recipe
+from scanlearn.pretrain.registry import make_recipe
 from scanlearn.runs.events import Finished, Message, Step
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.read import read_scan
 from scanlearn.scans.resample import resample
+from scanlearn.tasks.shared.predict_scans import predict_scans
+from scanlearn.tasks.shared.suggestion import suggest
+from scanlearn.tasks.texture.card import load_texture
+from scanlearn.tasks.texture.doubt import doubt_of_textures
+from scanlearn.tasks.texture.predict import texture_map
+from scanlearn.tasks.texture.scores import confusion, evaluate_texture
 
 
 def learn(cohort, labels, out, start_from=None, **recipe):

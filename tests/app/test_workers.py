@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from scanlearn.app import train_run
+from scanlearn.encoders.encoder_file import load_encoder
 from scanlearn.engine.checkpoints import Checkpoints
 from scanlearn.errors import BadRun
-from scanlearn.recipes.encoder_file import load_encoder
 from scanlearn.runs.events import Crashed, Finished, Saved, Step, Stopped
 from scanlearn.runs.folder import RunFolder
 from scanlearn.runs.follow import follow

@@ -12,8 +12,8 @@ import pytest
 
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.config.presets import PRESETS
-from scanlearn.launching import new_pretraining, pretraining_config
-from scanlearn.recipes.encoder_file import load_encoder
+from scanlearn.encoders.encoder_file import load_encoder
+from scanlearn.new_run import new_pretraining, pretraining_config
 from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.geometry import grid_from_ras
 

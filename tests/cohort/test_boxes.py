@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.finding_set import FindingSet
-from scanlearn.cohort.findings import collect_findings, finding_kind
 from scanlearn.errors import BadCohort, BadLabels
 from scanlearn.scans.boxes import to_pixels
+from scanlearn.tasks.detection.finding_set import FindingSet
+from scanlearn.tasks.detection.labels import collect_findings, finding_kind
 
 HEADER = ["path", "x", "y", "width", "height", "split"]
 

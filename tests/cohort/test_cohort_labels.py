@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.label_set import LabelSet
-from scanlearn.cohort.labels import collect_labels
 from scanlearn.cohort.names import is_label_name, scan_stem_of, stem_of
 from scanlearn.cohort.paint import IGNORED
 from scanlearn.errors import BadLabels
+from scanlearn.tasks.shared.label_maps import collect_labels
+from scanlearn.tasks.shared.label_set import LabelSet
 
 
 @pytest.fixture

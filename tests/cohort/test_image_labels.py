@@ -9,15 +9,15 @@ import pytest
 from PIL import Image
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.image_labels import (
-    ImageLabels,
-    collect_image_labels,
-    labels_of,
-)
 from scanlearn.cohort.prepare import prepare
 from scanlearn.config.classification import ClassificationConfig
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import BadLabels
+from scanlearn.tasks.classification.labels import (
+    ImageLabels,
+    collect_image_labels,
+    labels_of,
+)
 
 ASKED = ClassificationConfig()
 

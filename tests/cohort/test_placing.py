@@ -9,9 +9,9 @@ import pytest
 
 from scanlearn.anatomy.frames import frame_of_mask
 from scanlearn.anatomy.lungs import LungMask
+from scanlearn.cohort.atlas_on_scans import carry_atlas, choose_atlas, place_cohorts
+from scanlearn.cohort.atlas_quality import default_placement, remarks
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.fit import default_placement, remarks
-from scanlearn.cohort.placing import carry_atlas, choose_atlas, place_cohorts
 from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.config.drasclr import LandmarkConfig
 from scanlearn.errors import BadCohort, BadConfig

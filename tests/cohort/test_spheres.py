@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.finding_set import FindingSet
-from scanlearn.cohort.findings import collect_findings
-from scanlearn.cohort.spheres import components
 from scanlearn.errors import BadLabels
 from scanlearn.scans.geometry import Grid
+from scanlearn.tasks.detection.finding_set import FindingSet
+from scanlearn.tasks.detection.labels import collect_findings
+from scanlearn.tasks.detection.sphere_labels import components
 
 
 @pytest.fixture(scope="module")

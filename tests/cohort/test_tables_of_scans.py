@@ -8,12 +8,12 @@ import pytest
 from PIL import Image
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.labels import collect_labels
 from scanlearn.cohort.prepare import prepare
 from scanlearn.cohort.tables import entries_of_table
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import BadLabels, BadScan
 from scanlearn.scans.read import read_scan
+from scanlearn.tasks.shared.label_maps import collect_labels
 
 
 @pytest.fixture

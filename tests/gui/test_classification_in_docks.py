@@ -13,16 +13,16 @@ import pytest
 from PIL import Image
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.image_labels import ImageLabels
-from scanlearn.gui.activation import activation_layers
-from scanlearn.gui.classification_result import ClassificationResult
-from scanlearn.gui.finetune_dock import FinetuneDock
-from scanlearn.gui.layers import grid_of, origin_of
-from scanlearn.gui.opening import read_entry
+from scanlearn.gui.tasks.classification.overlay import activation_layers
+from scanlearn.gui.tasks.classification.result import ClassificationResult
+from scanlearn.gui.train.finetune_dock import FinetuneDock
+from scanlearn.gui.viewer.file_layers import read_entry
+from scanlearn.gui.viewer.layers import grid_of, origin_of
 from scanlearn.predict.summary import read_prediction
 from scanlearn.runs.folder import find_runs
 from scanlearn.scans.find import find_scans
 from scanlearn.scans.write_nifti import write_nifti_channels
+from scanlearn.tasks.classification.labels import ImageLabels
 
 pytestmark = pytest.mark.viewer
 

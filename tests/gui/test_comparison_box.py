@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scanlearn.gui.runs_dock import RunsDock
+from scanlearn.gui.runs.dock import RunsDock
 
 pytestmark = pytest.mark.viewer
 SCRIPT = Path(__file__).parent / "small_compare.py"

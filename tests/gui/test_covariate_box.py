@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from scanlearn.cohort.covariates import read_covariates
-from scanlearn.gui.predict_dock import PredictDock
+from scanlearn.gui.predict.dock import PredictDock
+from scanlearn.tasks.outcome.covariates import read_covariates
 
 pytestmark = pytest.mark.viewer
 

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scanlearn.cohort.finding_set import FindingSet
-from scanlearn.gui.finding_result import FindingResult
-from scanlearn.gui.findings import finding_layers
-from scanlearn.gui.finetune_dock import FinetuneDock
-from scanlearn.gui.layers import grid_of, origin_of
-from scanlearn.gui.opening import read_entry
+from scanlearn.gui.tasks.detection.overlay import finding_layers
+from scanlearn.gui.tasks.detection.result import FindingResult
+from scanlearn.gui.train.finetune_dock import FinetuneDock
+from scanlearn.gui.viewer.file_layers import read_entry
+from scanlearn.gui.viewer.layers import grid_of, origin_of
 from scanlearn.predict.summary import read_prediction
 from scanlearn.runs.folder import find_runs
 from scanlearn.scans.find import find_scans
-from scanlearn.scans.findings import Finding, write_findings
+from scanlearn.scans.finding_table import Finding, write_findings
+from scanlearn.tasks.detection.finding_set import FindingSet
 
 pytestmark = pytest.mark.viewer
 

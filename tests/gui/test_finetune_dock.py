@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from scanlearn.config.palette import class_colour
-from scanlearn.gui.finetune_dock import FinetuneDock
-from scanlearn.gui.layers import grid_of
-from scanlearn.gui.opening import read_entry
+from scanlearn.gui.train.finetune_dock import FinetuneDock
+from scanlearn.gui.viewer.file_layers import read_entry
+from scanlearn.gui.viewer.layers import grid_of
 from scanlearn.runs.events import Saved
 from scanlearn.runs.folder import EventLog, find_runs
 from scanlearn.scans.find import find_scans
-from scanlearn.tasks import TASKS as MANIFEST
+from scanlearn.tasks.registry import TASKS as MANIFEST
 
 pytestmark = pytest.mark.viewer
 
@@ -98,7 +98,7 @@ def test_a_folder_of_masks_starts_a_training(
     folder = next(path for path in masks.rglob("*lungs*"))
     chosen = folder if folder.is_dir() else folder.parent
     monkeypatch.setattr(
-        "scanlearn.gui.painted_panel.QFileDialog.getExistingDirectory",
+        "scanlearn.gui.tasks.segmentation.panel.QFileDialog.getExistingDirectory",
         lambda *_: str(chosen),
     )
     click(dock.panel.browse_button)

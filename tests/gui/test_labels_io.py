@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanlearn.errors import BadLabels
-from scanlearn.gui.labels_io import Painted, amount, to_grid, write_labels
-from scanlearn.gui.layers import Origin
+from scanlearn.gui.viewer.labels_io import Painted, amount, to_grid, write_labels
+from scanlearn.gui.viewer.layers import Origin
 from scanlearn.scans.geometry import Grid, canonical_grid, to_canonical_axes
 
 

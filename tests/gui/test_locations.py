@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from scanlearn.errors import BadScan
-from scanlearn.gui.layers import Origin
-from scanlearn.gui.locations import read_located
-from scanlearn.gui.locations_box import LocationsBox
-from scanlearn.gui.run_list import RunRow
+from scanlearn.gui.runs.locations_section import LocationsSection
+from scanlearn.gui.runs.run_list import RunRow
+from scanlearn.gui.viewer.atlas_layers import read_located
+from scanlearn.gui.viewer.layers import Origin
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.write_nifti import write_nifti
 
@@ -62,7 +62,7 @@ def test_the_button_says_what_is_missing_and_layers_are_drawn_once(
     make_napari_viewer: Any, tmp_path: Path, qtbot: Any
 ) -> None:
     viewer = make_napari_viewer()
-    box = LocationsBox(viewer)
+    box = LocationsSection(viewer)
     qtbot.addWidget(box)
     box.choose_run(None)
     assert "Select a pre-training" in box.show_button.toolTip()

@@ -30,9 +30,10 @@ def test_every_contribution_can_be_imported() -> None:
 
 def test_docks_open_without_torch() -> None:
     code = (
-        "import scanlearn.gui.workbench, scanlearn.gui.readers, scanlearn.gui.writers;"
-        "import scanlearn.gui.show, scanlearn.gui.samples;"
-        "import scanlearn.launching, scanlearn.cohort.labels, sys;"
+        "import scanlearn.gui.workbench, scanlearn.gui.viewer.readers;"
+        "import scanlearn.gui.viewer.writers;"
+        "import scanlearn.gui.show, scanlearn.gui.viewer.samples;"
+        "import scanlearn.new_run, scanlearn.tasks.shared.label_maps, sys;"
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

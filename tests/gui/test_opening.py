@@ -10,9 +10,9 @@ import pytest
 from napari.layers import Image, Labels
 
 from scanlearn.errors import BadScan
-from scanlearn.gui.layers import grid_of, origin_of
-from scanlearn.gui.readers import get_reader
-from scanlearn.gui.writers import write_labels_nifti
+from scanlearn.gui.viewer.layers import grid_of, origin_of
+from scanlearn.gui.viewer.readers import get_reader
+from scanlearn.gui.viewer.writers import write_labels_nifti
 
 
 def test_nifti_voxels_lie_where_nibabel_puts_them(scans_folder: Path) -> None:

@@ -7,9 +7,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from scanlearn.gui.layers import grid_of
-from scanlearn.gui.opening import read_entry
-from scanlearn.gui.predict_dock import PredictDock
+from scanlearn.gui.predict.dock import PredictDock
+from scanlearn.gui.viewer.file_layers import read_entry
+from scanlearn.gui.viewer.layers import grid_of
 from scanlearn.scans.find import find_scans
 
 pytestmark = pytest.mark.viewer

@@ -12,9 +12,9 @@ import pytest
 
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.config.prepare import PrepareConfig
-from scanlearn.gui.excluding import remembered
-from scanlearn.gui.prepare_options import PrepareOptions
-from scanlearn.gui.scans_dock import ScansDock
+from scanlearn.gui.scans.dock import ScansDock
+from scanlearn.gui.scans.exclusion import remembered
+from scanlearn.gui.scans.prepare_options import PrepareOptions
 
 pytestmark = pytest.mark.viewer
 
@@ -58,7 +58,7 @@ def test_advanced_settings_and_the_lung_masks_they_lead_to(
     click(options.head)
     assert options.crop.isVisible()
     monkeypatch.setattr(
-        "scanlearn.gui.prepare_options.QFileDialog.getExistingDirectory",
+        "scanlearn.gui.scans.prepare_options.QFileDialog.getExistingDirectory",
         lambda *_: str(masks),
     )
     click(options.masks_button)

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from qtpy.QtCore import Qt
 
-from scanlearn.cohort.fit import default_atlas
+from scanlearn.cohort.atlas_quality import default_atlas
 from scanlearn.config.presets import PRESETS
 from scanlearn.config.run import parse_settings
 from scanlearn.errors import BadConfig
-from scanlearn.gui.methods import METHODS
-from scanlearn.gui.pretrain_dock import PretrainDock
-from scanlearn.gui.settings_form import SettingsForm
-from scanlearn.gui.state import shared_state
+from scanlearn.gui.kit.state import shared_state
+from scanlearn.gui.train.methods import METHODS
+from scanlearn.gui.train.pretrain_dock import PretrainDock
+from scanlearn.gui.train.settings_form import SettingsForm
 from scanlearn.runs.folder import RunFolder, find_runs
 
 pytestmark = pytest.mark.viewer
@@ -292,7 +292,7 @@ def test_an_impossible_setting_leaves_no_run(
     def refuse(*_: Any, **__: Any) -> None:
         raise BadConfig("The setting 'batch' is not usable", next_step="Lower it")
 
-    monkeypatch.setattr("scanlearn.launching.pretraining_config", refuse)
+    monkeypatch.setattr("scanlearn.new_run.pretraining_config", refuse)
     click(ready.start_button)
     qtbot.waitUntil(ready.notice.isVisible, timeout=10_000)
     assert "Lower it." in ready.notice.text.text()

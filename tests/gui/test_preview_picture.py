@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 from qtpy.QtCore import Qt
 
-from scanlearn.gui.preview_picture import PreviewPicture
+from scanlearn.gui.kit.preview_picture import PreviewPicture
 
 
 def test_a_picture_is_shown_and_enlarged(qtbot, tmp_path) -> None:

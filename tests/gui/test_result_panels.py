@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from scanlearn.gui.outcome_result import OutcomeResult
-from scanlearn.gui.texture_result import TextureResult
+from scanlearn.gui.tasks.outcome.result import OutcomeResult
+from scanlearn.gui.tasks.texture.result import TextureResult
 from scanlearn.predict.summary import read_prediction
 
 ABOUT = {

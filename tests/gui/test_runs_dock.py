@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from scanlearn.gui.runs_dock import RunsDock
+from scanlearn.gui.runs.dock import RunsDock
 from scanlearn.runs.events import Crashed, Started, Step
 from scanlearn.runs.folder import EventLog
 

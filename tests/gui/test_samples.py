@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from napari.layers import Labels, Layer, Shapes
 
-from scanlearn.gui.layers import CLASSES, grid_of, origin_of
-from scanlearn.gui.painting import new_labels
-from scanlearn.gui.samples import chest_ct_sample, radiograph_sample
-from scanlearn.gui.writers import write_labels_nifti
+from scanlearn.gui.viewer.layers import CLASSES, grid_of, origin_of
+from scanlearn.gui.viewer.new_layers import new_labels
+from scanlearn.gui.viewer.samples import chest_ct_sample, radiograph_sample
+from scanlearn.gui.viewer.writers import write_labels_nifti
 from scanlearn.phantom import chest
 from scanlearn.phantom.chest import Phantom, make_chest
 from scanlearn.scans.geometry import world_to_patient

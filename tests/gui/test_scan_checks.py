@@ -18,10 +18,10 @@ from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QApplication, QWidget
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.gui.excluding import known_in
-from scanlearn.gui.layers import grid_of, origin_of
-from scanlearn.gui.scan_list import DRAGGED, ListedScan, ScanList
-from scanlearn.gui.scans_dock import ScansDock
+from scanlearn.gui.scans.dock import ScansDock
+from scanlearn.gui.scans.exclusion import known_in
+from scanlearn.gui.scans.scan_list import DRAGGED, ListedScan, ScanList
+from scanlearn.gui.viewer.layers import grid_of, origin_of
 from scanlearn.scans.find import find_scans
 from scanlearn.scans.scan import Problem
 
@@ -149,7 +149,7 @@ def test_missing_slices_are_filled_in_only_when_that_is_chosen(
 def test_the_middle_slice_is_shown_before_the_whole(
     dock: ScansDock, qtbot: Any, click: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from scanlearn.gui import reading
+    from scanlearn.gui.scans import scan_reader as reading
 
     go_on = threading.Event()
     whole_of = reading.read_entry
@@ -180,7 +180,7 @@ def test_the_middle_slice_is_shown_before_the_whole(
 def test_reading_is_cancelled(
     dock: ScansDock, qtbot: Any, click: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from scanlearn.gui import reading
+    from scanlearn.gui.scans import scan_reader as reading
 
     go_on, layers = threading.Event(), dock.viewer.layers
     monkeypatch.setattr(reading, "read_entry", lambda *_, **__: go_on.wait(30))

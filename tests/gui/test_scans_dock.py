@@ -9,10 +9,10 @@ import numpy as np
 import pydicom
 import pytest
 
-from scanlearn.gui.layers import grid_of, origin_of
-from scanlearn.gui.opening import read_entry
-from scanlearn.gui.orientation import show_orientation
-from scanlearn.gui.scans_dock import ScansDock
+from scanlearn.gui.scans.dock import ScansDock
+from scanlearn.gui.viewer.file_layers import read_entry
+from scanlearn.gui.viewer.layers import grid_of, origin_of
+from scanlearn.gui.viewer.orientation import show_orientation
 from scanlearn.phantom.dicom_out import write_dicom_radiograph
 from scanlearn.phantom.radiograph import make_radiograph, write_png
 from scanlearn.scans.find import find_scans
@@ -34,7 +34,7 @@ def test_scans_are_found_shown_and_prepared(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(
-        "scanlearn.gui.scans_dock.QFileDialog.getExistingDirectory",
+        "scanlearn.gui.scans.dock.QFileDialog.getExistingDirectory",
         lambda *_: str(scans_folder),
     )
     click(dock.folder_button)

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image, ImageColor
 
 from scanlearn.config.palette import class_colour
-from scanlearn.gui.layers import CLASSES, grid_of
 from scanlearn.gui.show import PICTURE_SIZE, show_prediction
+from scanlearn.gui.viewer.layers import CLASSES, grid_of
 from scanlearn.scans.labels import read_label_map
 from scanlearn.scans.write_nifti import write_nifti, write_nifti_channels
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.gui.layers import grid_of
-from scanlearn.gui.opening import read_entry
-from scanlearn.gui.runs_dock import RunsDock
-from scanlearn.gui.similar_scans import FOUND
+from scanlearn.gui.runs.dock import RunsDock
+from scanlearn.gui.runs.similar_scans import FOUND
+from scanlearn.gui.viewer.file_layers import read_entry
+from scanlearn.gui.viewer.layers import grid_of
 from scanlearn.runs.events import Saved
 from scanlearn.runs.folder import EventLog
 from scanlearn.scans.find import find_scans

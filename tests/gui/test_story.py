@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from scanlearn.gui.story import (
+from scanlearn.gui.runs.story import (
     Story,
     best_text,
     duration,

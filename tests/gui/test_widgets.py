@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from qtpy.QtWidgets import QWidget
 
-from scanlearn.gui.notice import Notice
-from scanlearn.gui.widgets import button, gate, hint, page
+from scanlearn.gui.kit.notice import Notice
+from scanlearn.gui.kit.widgets import button, gate, hint, page
 
 pytestmark = pytest.mark.viewer
 

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from napari.utils.key_bindings import KeyBinding
 
-from scanlearn.gui.layers import origin_of
-from scanlearn.gui.opening import read_entry
-from scanlearn.gui.widgets import WIDTH
+from scanlearn.gui.kit.widgets import WIDTH
+from scanlearn.gui.viewer.file_layers import read_entry
+from scanlearn.gui.viewer.layers import origin_of
 from scanlearn.gui.workbench import Workbench
 from scanlearn.scans.find import find_scans
 

@@ -11,8 +11,8 @@ import pytest
 from scanlearn.config.presets import PRESETS
 from scanlearn.config.run import parse_run_config
 from scanlearn.errors import BadConfig, BadRun
-from scanlearn.launching import Labels
-from scanlearn.tasks import TASKS, known_task, task_of
+from scanlearn.new_run import Labels
+from scanlearn.tasks.registry import TASKS, known_task, task_of
 
 PARTS = ("labels", "recipe", "predict", "evaluate", "panel", "overlay", "result")
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from scanlearn.config.run import merge
-from scanlearn.launching import new_pretraining, pretraining_config
-from scanlearn.recipes.registry import make_recipe
+from scanlearn.new_run import new_pretraining, pretraining_config
+from scanlearn.pretrain.registry import make_recipe
 from scanlearn.runs.folder import RunFolder
 
 SMALL = {

@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from scanlearn.cohort.catalogue import Cohort
+from scanlearn.encoders.encoder_file import load_encoder
 from scanlearn.errors import BadConfig, BadRun
-from scanlearn.launching import finetuning_config
+from scanlearn.new_run import finetuning_config
 from scanlearn.predict.dense import dense_features
 from scanlearn.predict.embedding import Embedder
 from scanlearn.predict.embedding_file import embed
 from scanlearn.predict.encoder_scans import cohort_scans
-from scanlearn.recipes.encoder_file import load_encoder
-from scanlearn.recipes.finetune.encoder_start import start_of
+from scanlearn.tasks.shared.encoder_start import start_of
 
 
 @pytest.fixture(scope="module")

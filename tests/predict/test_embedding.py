@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanlearn.anatomy.landmarks import Atlas
+from scanlearn.cohort.atlas_on_scans import place_scan
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.placing import place_scan
 from scanlearn.cohort.working import WorkingCohorts
+from scanlearn.encoders.encoder_file import load_encoder
 from scanlearn.errors import BadCohort, BadConfig, BadScan
 from scanlearn.predict.embedding import Embedder, ScanVectors, _by_location
 from scanlearn.predict.embedding_file import embed
-from scanlearn.recipes.encoder_file import load_encoder
 from scanlearn.runs.events import Message, Step
 
 

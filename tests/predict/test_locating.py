@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from scanlearn.cohort.atlas_on_scans import choose_atlas
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.placing import choose_atlas
 from scanlearn.cohort.plan import source_of
 from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.config.drasclr import LandmarkConfig
+from scanlearn.encoders.encoder_file import read_card
 from scanlearn.errors import BadRun
-from scanlearn.predict.locating import atlas_of_run, locate_scans
-from scanlearn.recipes.encoder_file import read_card
+from scanlearn.predict.atlas_maps import atlas_of_run, locate_scans
 from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.find import find_scans
 from scanlearn.scans.labels import read_label_map

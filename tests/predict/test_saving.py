@@ -12,11 +12,11 @@ from scanlearn.anatomy.lungs import LungMask
 from scanlearn.config.palette import class_colour
 from scanlearn.config.segmentation import ClassConfig
 from scanlearn.errors import BadScan
-from scanlearn.predict.saving import Saving, save_segmentation
-from scanlearn.predict.segmenting import SegmentedScan
 from scanlearn.predict.summary import read_prediction
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.scan import Acquisition, Scan, ScanEntry
+from scanlearn.tasks.segmentation.segmentation_files import Saving, save_segmentation
+from scanlearn.tasks.segmentation.segmenter import SegmentedScan
 
 CLASSES = (ClassConfig(value=1, name="lung, right"), ClassConfig(value=9, name="müde"))
 
@@ -191,7 +191,9 @@ def test_a_full_disk_leaves_no_summary(result, scan, entry, tmp_path, monkeypatc
     def full(*_args, **_kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("scanlearn.predict.saving.write_nifti_channels", full)
+    monkeypatch.setattr(
+        "scanlearn.tasks.segmentation.segmentation_files.write_nifti_channels", full
+    )
     with pytest.raises(OSError, match="No space"):
         save_segmentation(result, scan, entry, Saving(tmp_path / "out", "scan-1", "a"))
     names = [path.name for path in (tmp_path / "out").iterdir()]

@@ -7,11 +7,11 @@ import pytest
 
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.errors import BadConfig, BadScan
-from scanlearn.predict import searching
+from scanlearn.predict import patch_search as searching
 from scanlearn.predict.embedding import Embedder, ScanVectors
 from scanlearn.predict.embedding_file import embed
 from scanlearn.predict.encoder_scans import cohort_scans
-from scanlearn.predict.searching import search, similar_scans
+from scanlearn.predict.patch_search import search, similar_scans
 from scanlearn.runs.events import Step
 
 

@@ -9,12 +9,12 @@ from scanlearn.anatomy.frames import Frame
 from scanlearn.config.segmentation import ClassConfig
 from scanlearn.errors import BadScan
 from scanlearn.phantom.chest import make_chest
-from scanlearn.predict import segmenting
-from scanlearn.predict.segmenting import SegmentedScan, Segmenter, _on_grid
-from scanlearn.predict.turned_views import view_grids
-from scanlearn.recipes.finetune.segmenter_file import SegmenterCard, save_segmenter
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.scan import Acquisition, Scan
+from scanlearn.tasks.segmentation import segmenter as segmenting
+from scanlearn.tasks.segmentation.card import SegmenterCard, save_segmenter
+from scanlearn.tasks.segmentation.segmenter import SegmentedScan, Segmenter, _on_grid
+from scanlearn.tasks.segmentation.turned_views import view_grids
 
 
 def affine(spacing, origin, degrees=0.0):

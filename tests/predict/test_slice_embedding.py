@@ -8,14 +8,14 @@ import torch
 
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.slices import SliceCohorts, even
+from scanlearn.encoders.encoder_file import load_slice_encoder
 from scanlearn.errors import BadCohort, BadConfig
 from scanlearn.predict.embedding_file import embed
-from scanlearn.predict.searching import search
+from scanlearn.predict.patch_search import search
 from scanlearn.predict.slice_embedding import SliceEmbedder, SliceVectors
 from scanlearn.predict.slice_scans import cohort_slice_scans
-from scanlearn.predict.slice_searching import same_slice, similar_volumes
-from scanlearn.recipes.encoder_file import load_slice_encoder
-from scanlearn.recipes.pretrain.slice_batches import SliceData
+from scanlearn.predict.slice_search import same_slice, similar_volumes
+from scanlearn.pretrain.joint.slice_batches import SliceData
 from scanlearn.runs.events import Message
 from scanlearn.scans.write_nifti import write_nifti
 from scanlearn.views.normalise import normalised

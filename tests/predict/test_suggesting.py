@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from scanlearn.config.segmentation import ClassConfig
-from scanlearn.predict.segmentations import doubt_of
-from scanlearn.predict.segmenting import PROBABILITY_STEPS, SegmentedScan
-from scanlearn.predict.suggesting import Doubt, next_scans
+from scanlearn.predict.uncertainty import PROBABILITY_STEPS
 from scanlearn.scans.geometry import Grid
+from scanlearn.tasks.segmentation.predict import doubt_of
+from scanlearn.tasks.segmentation.segmenter import SegmentedScan
+from scanlearn.tasks.shared.suggestion import Doubt, next_scans
 
 
 def scan(key, doubt, vector, patient=None):

@@ -8,9 +8,9 @@ import pytest
 from scipy import stats
 
 from scanlearn.predict.result_files import Saving
-from scanlearn.predict.turned_views import averaged, view_grids
 from scanlearn.predict.uncertainty import entropy, write_uncertainty
 from scanlearn.scans.geometry import Grid
+from scanlearn.tasks.segmentation.turned_views import averaged, view_grids
 
 
 def grid_of(shape, spacing) -> Grid:

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scanlearn.errors import BadLabels
-from scanlearn.scans.findings import (
+from scanlearn.scans.finding_table import (
     BoxFinding,
     Finding,
     read_box_findings,

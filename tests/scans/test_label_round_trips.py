@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from scanlearn.predict.exporting import export_prediction
+from scanlearn.predict.exports import export_prediction
 from scanlearn.predict.summary import FoundClass, Prediction
 from scanlearn.scans.find import find_scans
 from scanlearn.scans.geometry import Grid

@@ -13,10 +13,10 @@ from scanlearn.cli.output import console, print_event, print_json, telling
 from scanlearn.config.comparison import parse_comparison
 from scanlearn.config.run import load_yaml, merge, parse_settings
 from scanlearn.errors import BadConfig
-from scanlearn.launching import runs_folder
+from scanlearn.new_run import runs_folder
 from scanlearn.runs.events import Finished
 from scanlearn.runs.folder import new_run_path
-from scanlearn.tasks import TASKS, known_task
+from scanlearn.tasks.registry import TASKS, known_task
 
 
 def register(application: typer.Typer) -> None:

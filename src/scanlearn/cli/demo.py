@@ -20,22 +20,22 @@ import typer
 from scanlearn.cli.output import console, print_text, telling
 from scanlearn.cli.watching import launch_and_follow
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.labels import collect_labels
 from scanlearn.cohort.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import BadConfig
-from scanlearn.launching import (
+from scanlearn.metrics.overlap import dice
+from scanlearn.new_run import (
     finetuning_config,
     new_finetuning,
     new_pretraining,
     pretraining_config,
 )
-from scanlearn.metrics.overlap import dice
 from scanlearn.phantom.sample import write_sample
 from scanlearn.runs.events import Health, Step
 from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.labels import read_label_map
 from scanlearn.scans.write_nifti import write_nifti
+from scanlearn.tasks.shared.label_maps import collect_labels
 
 #: Patients made; the last one is only predicted on, never trained on.
 _PATIENTS = 8
@@ -190,7 +190,7 @@ def _paint(sample: Path, folder: Path) -> Path:
 
 
 def _predict(model: RunFolder, target: Path, out: Path) -> Path:
-    from scanlearn.predict.predicting import predict_scans
+    from scanlearn.tasks.shared.predict_scans import predict_scans
 
     with telling("predicting") as tell:
         return predict_scans(model, target, out, tell=tell)[0]

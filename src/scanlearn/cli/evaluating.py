@@ -10,10 +10,10 @@ from rich.table import Table
 from scanlearn.cli.options import AsJson, cohort_folder
 from scanlearn.cli.output import console, print_json, telling
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.evaluate.evaluation import Summary
 from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.results import DISCLAIMER
-from scanlearn.tasks import task_of
+from scanlearn.tasks.registry import task_of
+from scanlearn.tasks.shared.evaluation import Summary
 
 
 def register(application: typer.Typer) -> None:

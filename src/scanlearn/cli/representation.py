@@ -17,12 +17,12 @@ from scanlearn.cli.options import (
     cohort_folder,
 )
 from scanlearn.cli.output import print_json, print_text, telling
-from scanlearn.cohort.placing import choose_atlas
+from scanlearn.cohort.atlas_on_scans import choose_atlas
 from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.config.drasclr import DrasclrConfig
 from scanlearn.config.run import parse_settings
 from scanlearn.errors import BadConfig
-from scanlearn.launching import pretraining_config
+from scanlearn.new_run import pretraining_config
 from scanlearn.runs.events import Finished
 from scanlearn.runs.folder import RunFolder
 
@@ -132,8 +132,8 @@ def search(
     """
     folder, place = RunFolder(run), _point(at) if at else None
     # Imported here, because torch takes seconds and not every command needs it.
-    from scanlearn.predict.hits import write_hits
-    from scanlearn.predict.searching import search as found_like
+    from scanlearn.predict.patch_search import search as found_like
+    from scanlearn.predict.search_hits import write_hits
 
     with telling("searching", as_lines=as_events) as tell:
         hits = found_like(
@@ -199,7 +199,7 @@ def landmarks(
     Example: scanlearn landmarks runs/drasclr ~/dicom/patient-7 --out places
     """
     # Imported here, because torch takes seconds and not every command needs it.
-    from scanlearn.predict.locating import atlas_of_run, locate_scans
+    from scanlearn.predict.atlas_maps import atlas_of_run, locate_scans
 
     cohorts = None
     with telling("placing the atlas", as_lines=as_events) as tell:

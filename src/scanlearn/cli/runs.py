@@ -9,7 +9,7 @@ from scanlearn.cli.options import AsEvents, AsJson
 from scanlearn.cli.output import print_event, print_json, print_text
 from scanlearn.cli.watching import launch_and_follow
 from scanlearn.errors import BadRun
-from scanlearn.launching import runs_folder
+from scanlearn.new_run import runs_folder
 from scanlearn.runs.events import Finished, Message
 from scanlearn.runs.folder import RunFolder, find_runs
 

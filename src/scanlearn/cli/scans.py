@@ -18,8 +18,8 @@ from scanlearn.cli.output import (
     progress_bar,
 )
 from scanlearn.cohort import checks
+from scanlearn.cohort.atlas_cache import kept_fits
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.kept_placements import kept_fits
 from scanlearn.errors import BadScan
 from scanlearn.files import write_text
 from scanlearn.phantom.sample import write_sample

@@ -40,7 +40,7 @@ def suggest(
     """
     folder = RunFolder(run)
     # Imported here, because torch takes seconds and not every command needs it.
-    from scanlearn.predict.suggesting import suggest as suggested
+    from scanlearn.tasks.shared.suggestion import suggest as suggested
 
     with telling("looking at scans", as_lines=as_events) as tell:
         found = suggested(folder, cohort, count=n, tell=tell)

@@ -10,14 +10,14 @@ from scanlearn.cli.output import console
 from scanlearn.cli.watching import launch_and_follow
 from scanlearn.config.run import load_yaml, merge, parse_settings
 from scanlearn.errors import BadConfig
-from scanlearn.launching import (
+from scanlearn.new_run import (
     finetuning_config,
     labels_for,
     new_finetuning,
     new_pretraining,
     pretraining_config,
 )
-from scanlearn.tasks import TASKS, known_task
+from scanlearn.tasks.registry import TASKS, known_task
 
 Out = Annotated[Path | None, typer.Option(help="Folder of the run.")]
 Minutes = Annotated[

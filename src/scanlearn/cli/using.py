@@ -70,8 +70,8 @@ def predict(
     """
     folder = RunFolder(run)
     # Imported here, because torch takes seconds and not every command needs it.
-    from scanlearn.predict.predicting import predict_scans
     from scanlearn.predict.result_files import Extra
+    from scanlearn.tasks.shared.predict_scans import predict_scans
 
     wanted: list[tuple[bool, Extra]] = [(dicom_seg, "dicom-seg"), (figures, "figures")]
     with telling("predicting", as_lines=as_events) as tell:
@@ -117,7 +117,7 @@ def export(
 
     Example: scanlearn export predictions/7_prediction.json ~/dicom/7 --out report
     """
-    from scanlearn.predict.exporting import export_prediction
+    from scanlearn.predict.exports import export_prediction
     from scanlearn.predict.sources import scan_named
     from scanlearn.predict.summary import Format, read_prediction
 

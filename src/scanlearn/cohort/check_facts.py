@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from scanlearn.anatomy.frames import frame_of
 from scanlearn.anatomy.lungs import lung_mask
-from scanlearn.cohort.check_rules import ScanFacts
-from scanlearn.cohort.fit import (
+from scanlearn.cohort.atlas_quality import (
     Fit,
     default_atlas,
     default_placement,
     fit_of,
 )
+from scanlearn.cohort.check_rules import ScanFacts
 from scanlearn.cohort.provenance import voxel_hash
 from scanlearn.cohort.record import ScanRecord
 from scanlearn.cohort.spacing import canonical_order

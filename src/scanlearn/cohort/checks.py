@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from scanlearn.cohort.atlas_cache import kept_fits
+from scanlearn.cohort.atlas_quality import Fit
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.check_facts import facts_of_entry, facts_of_record, facts_of_scan
 from scanlearn.cohort.check_rules import (
@@ -15,8 +17,6 @@ from scanlearn.cohort.check_rules import (
     own_problems,
     size_problems,
 )
-from scanlearn.cohort.fit import Fit
-from scanlearn.cohort.kept_placements import kept_fits
 from scanlearn.cohort.keys import installation_salt, patient_key
 from scanlearn.cohort.names import is_label_name
 from scanlearn.cohort.plan import patient_identity

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from scanlearn.anatomy.lungs import LungMask
+from scanlearn.cohort.atlas_cache import keep_placement
+from scanlearn.cohort.atlas_quality import default_atlas, default_placement, remarks
 from scanlearn.cohort.catalogue import write_record
-from scanlearn.cohort.fit import default_atlas, default_placement, remarks
 from scanlearn.cohort.intensity import Units, normalised
-from scanlearn.cohort.kept_placements import keep_placement
 from scanlearn.cohort.keys import read_salt
 from scanlearn.cohort.plan import Job
 from scanlearn.cohort.previews import write_preview

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from scanlearn.compare.verdict import Verdict
-from scanlearn.evaluate.evaluation import Summary
 from scanlearn.files import written_beside
+from scanlearn.tasks.shared.evaluation import Summary
 
 #: Blue and orange of Okabe and Ito, told apart by all eyes.
 _ARMS = (

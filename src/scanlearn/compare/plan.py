@@ -9,7 +9,7 @@ from typing import Literal
 from scanlearn.config.comparison import ComparisonConfig
 from scanlearn.errors import BadLabels
 from scanlearn.randomness import numpy_generator
-from scanlearn.tasks import TASKS
+from scanlearn.tasks.registry import TASKS
 
 Arm = Literal["pretrained", "scratch"]
 ARMS: tuple[Arm, ...] = ("pretrained", "scratch")

@@ -13,20 +13,20 @@ from typing import Any, NamedTuple
 
 from scanlearn.app import train_run
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.finding_set import FindingSet
 from scanlearn.compare.picture import draw_curves
 from scanlearn.compare.plan import ARMS, Training, draws, trainings, with_budgets
 from scanlearn.compare.verdict import Verdict, judge
 from scanlearn.config.comparison import ComparisonConfig, parse_comparison
 from scanlearn.config.run import load_yaml, merge, to_yaml
 from scanlearn.errors import BadLabels, BadRun
-from scanlearn.evaluate.evaluation import Summary
 from scanlearn.files import folder_beside, write_text
-from scanlearn.launching import Labels, finetuning_config, labels_for, new_finetuning
-from scanlearn.recipes.untrained import write_untrained
+from scanlearn.new_run import Labels, finetuning_config, labels_for, new_finetuning
+from scanlearn.pretrain.shared.untrained import write_untrained
 from scanlearn.runs.events import Crashed, Event, Finished, Step
 from scanlearn.runs.folder import RunFolder
-from scanlearn.tasks import TASKS
+from scanlearn.tasks.detection.finding_set import FindingSet
+from scanlearn.tasks.registry import TASKS
+from scanlearn.tasks.shared.evaluation import Summary
 
 Tell = Callable[[Event], None]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scanlearn.evaluate.evaluation import Summary, summary_of
 from scanlearn.randomness import numpy_generator
+from scanlearn.tasks.shared.evaluation import Summary, summary_of
 
 #: Fewer repeats than this give intervals that nobody should rely on.
 FEW_REPEATS = 5

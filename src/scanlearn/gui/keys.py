@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from napari.utils.notifications import show_warning
 
 from scanlearn.errors import ScanlearnError
-from scanlearn.gui.painting import new_labels
+from scanlearn.gui.viewer.new_layers import new_labels
 
 if TYPE_CHECKING:
     from scanlearn.gui.workbench import Workbench

@@ -14,16 +14,23 @@ from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from scanlearn.errors import BadScan, ScanlearnError
 from scanlearn.files import written_beside
-from scanlearn.gui.layers import LayerData, Origin, grid_of, labels_layer, origin_of
-from scanlearn.gui.opening import read_entry
-from scanlearn.gui.orientation import show_orientation
-from scanlearn.gui.prediction import onto, prediction_layers
-from scanlearn.gui.result_panel import ResultPanel
-from scanlearn.gui.run_list import undated
-from scanlearn.gui.widgets import heading, hint
+from scanlearn.gui.kit.widgets import heading, hint
+from scanlearn.gui.predict.prediction_layers import prediction_layers
+from scanlearn.gui.runs.run_list import undated
+from scanlearn.gui.tasks.shared.label_layers import onto
+from scanlearn.gui.tasks.shared.result_panel import ResultPanel
+from scanlearn.gui.viewer.file_layers import read_entry
+from scanlearn.gui.viewer.layers import (
+    LayerData,
+    Origin,
+    grid_of,
+    labels_layer,
+    origin_of,
+)
+from scanlearn.gui.viewer.orientation import show_orientation
 from scanlearn.predict.summary import Prediction, read_prediction
 from scanlearn.scans.geometry import Grid
-from scanlearn.tasks import TASKS
+from scanlearn.tasks.registry import TASKS
 
 #: Window of a picture, in screen points.
 PICTURE_SIZE = (1500, 950)

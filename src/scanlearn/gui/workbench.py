@@ -6,13 +6,13 @@ from typing import Any
 
 from qtpy.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
-from scanlearn.gui.finetune_dock import FinetuneDock
 from scanlearn.gui.keys import bind_keys
-from scanlearn.gui.predict_dock import PredictDock
-from scanlearn.gui.pretrain_dock import PretrainDock
-from scanlearn.gui.runs_dock import RunsDock
-from scanlearn.gui.scans_dock import ScansDock
-from scanlearn.gui.widgets import WIDTH
+from scanlearn.gui.kit.widgets import WIDTH
+from scanlearn.gui.predict.dock import PredictDock
+from scanlearn.gui.runs.dock import RunsDock
+from scanlearn.gui.scans.dock import ScansDock
+from scanlearn.gui.train.finetune_dock import FinetuneDock
+from scanlearn.gui.train.pretrain_dock import PretrainDock
 
 
 class Workbench(QWidget):

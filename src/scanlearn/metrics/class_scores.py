@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from scanlearn.randomness import numpy_generator
 
@@ -124,3 +124,10 @@ def intervals(
         if len(values) >= _RESAMPLES // 2
         for low, high in [np.percentile(values, [2.5, 97.5])]
     }
+
+
+def balanced_accuracy(classes: ArrayLike, predictions: ArrayLike) -> float:
+    """Return the mean over classes of the share that was found."""
+    truth = np.asarray(classes)
+    right = truth == np.asarray(predictions)
+    return float(np.mean([right[truth == name].mean() for name in np.unique(truth)]))

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.layout import Layout
 from scanlearn.errors import ScanlearnError
-from scanlearn.predict.exporting import refuse_impossible
+from scanlearn.predict.exports import refuse_impossible
 from scanlearn.predict.result_files import Extra, Saving
 from scanlearn.predict.sources import named_scans
 from scanlearn.predict.summary import read_prediction
@@ -51,7 +51,7 @@ class Request:
         How many ways each scan is looked at, where the task can.
     covariates
         Clinical numbers, where the task takes any: as of
-        :func:`scanlearn.cohort.covariates.read_covariates`.
+        :func:`scanlearn.tasks.outcome.covariates.read_covariates`.
     """
 
     source: Path

@@ -17,10 +17,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from scanlearn.encoders.encoder_file import load_encoder
+from scanlearn.encoders.patch_places import patch_start
 from scanlearn.engine.devices import choose_device, mixed_precision
 from scanlearn.predict.encoder_scans import EncoderScan
-from scanlearn.recipes.encoder_file import load_encoder
-from scanlearn.recipes.pretrain.patches import patch_start
 from scanlearn.views.normalise import normalised, shifted
 
 Progress = Callable[[int, int], None]

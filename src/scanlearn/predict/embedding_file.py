@@ -11,6 +11,8 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from scanlearn.encoders.encoder_file import read_card
+from scanlearn.encoders.slice_encoder_card import SliceEncoderCard
 from scanlearn.errors import BadConfig, BadScan
 from scanlearn.files import written_beside
 from scanlearn.predict.each_scan import Tell
@@ -29,8 +31,6 @@ from scanlearn.predict.slice_scans import (
     cohort_slice_scans,
     file_slice_scans,
 )
-from scanlearn.recipes.encoder_file import read_card
-from scanlearn.recipes.slice_encoder_card import SliceEncoderCard
 from scanlearn.runs.events import Message, Step
 from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.read import OnUneven

@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scanlearn.anatomy.frames import Locator
+from scanlearn.cohort.atlas_on_scans import place_scan
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.placing import place_scan
 from scanlearn.cohort.store import filled_box
 from scanlearn.cohort.working import WorkingCohorts
+from scanlearn.encoders.encoder_file import EncoderCard
 from scanlearn.errors import BadCohort, ScanlearnError
 from scanlearn.predict.each_scan import Tell, tell_problems
 from scanlearn.predict.ready_volume import ready_volume
 from scanlearn.predict.sources import named_scans
-from scanlearn.recipes.encoder_file import EncoderCard
 from scanlearn.runs.events import Message
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.read import OnUneven, read_scan

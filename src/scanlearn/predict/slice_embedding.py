@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scanlearn.cohort.slices import even
+from scanlearn.encoders.encoder_file import load_slice_encoder
+from scanlearn.encoders.pixels import pixels_of
 from scanlearn.engine.devices import choose_device, mixed_precision
 from scanlearn.predict.embedding import Precision, Vectors
 from scanlearn.predict.slice_scans import SliceScan
-from scanlearn.recipes.encoder_file import load_slice_encoder
-from scanlearn.recipes.pretrain.slice_batches import pixels_of
 from scanlearn.views.normalise import Units, normalised, shifted
 
 #: Slices in one forward pass.

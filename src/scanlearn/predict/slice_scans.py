@@ -14,10 +14,10 @@ from scanlearn.cohort.intensity import normalised as as_stored
 from scanlearn.cohort.prepare_one import stored_units
 from scanlearn.cohort.record import Intensity
 from scanlearn.cohort.slices import squared
+from scanlearn.encoders.slice_encoder_card import SliceEncoderCard
 from scanlearn.errors import BadCohort, BadScan, ScanlearnError
 from scanlearn.predict.each_scan import Tell, tell_problems
 from scanlearn.predict.sources import named_scans
-from scanlearn.recipes.slice_encoder_card import SliceEncoderCard
 from scanlearn.runs.events import Message
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.read import OnUneven, read_scan

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanlearn.predict.result_files import Saving
-from scanlearn.predict.segmenting import PROBABILITY_STEPS
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.write_nifti import write_nifti
+
+#: Probabilities are kept in steps of 1/255: finer than any two trainings agree.
+PROBABILITY_STEPS = 255
 
 
 def entropy(probabilities: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -1,0 +1,1 @@
+"""A trained encoder on disk, and the pixels and patches it is given."""

@@ -1,0 +1,266 @@
+"""The trained encoder as two files: weights, and how they are to be used elsewhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from scanlearn.anatomy.landmarks import Atlas
+from scanlearn.encoders.slice_encoder_card import SliceEncoderCard
+from scanlearn.errors import BadRun
+from scanlearn.files import write_text, written_beside
+from scanlearn.nets.dense_encoder import STRIDE, DenseEncoder, pool_of
+from scanlearn.nets.location_encoder import LocationEncoder
+from scanlearn.nets.slice_encoder import SliceEncoder
+
+Encoder = LocationEncoder | DenseEncoder
+
+WEIGHTS = "encoder.safetensors"
+CARD = "encoder.json"
+
+
+class Convention(BaseModel):
+    """How an encoder's inputs follow from locations of frames and canonical patches.
+
+    Encoders trained here take both as they are; released ones have their own ways.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: The encoder's location is ``scale * location + offset``, along x, y, z.
+    scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    #: Array axes of a patch (S, P, L) that run the other way.
+    flipped: tuple[bool, bool, bool] = (False, False, False)
+
+    @property
+    def flipped_axes(self) -> tuple[int, ...]:
+        """The flipped axes of a patch, counted from the last: -3, -2, -1."""
+        return tuple(n - 3 for n, flipped in enumerate(self.flipped) if flipped)
+
+    def locations(self, locations: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Make the encoder's locations of locations (..., 3) in a frame."""
+        scaled = locations * np.array(self.scale) + np.array(self.offset)
+        return np.asarray(scaled, dtype=np.float32)
+
+    def patches(self, voxels: NDArray[np.generic]) -> NDArray[np.generic]:
+        """Turn patches (..., S, P, L) as the encoder was trained on them."""
+        return np.flip(voxels, self.flipped_axes)
+
+
+class EncoderCard(BaseModel):
+    """What another program must know to use the weights."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    architecture: Literal["location-encoder", "dense-encoder"] = "location-encoder"
+    method: str
+    width: int
+    dim: int
+    experts: int
+    #: Side of the patches it takes (with their halo), and the working voxel size.
+    patch_voxels: int
+    spacing_mm: tuple[float, float, float]
+    #: How many voxels of its cohort made a working voxel along each axis.
+    pooling: int = 1
+    units: Literal["HU", "zscore", "unit"]
+    #: Of the curve its input passes (``scanlearn.nets.tone_curve``).
+    knee: float | None = None
+    convention: Convention = Convention()
+    #: What the locations refer to (``scanlearn.anatomy.landmarks.Atlas``).
+    atlas: dict[str, Any]
+    #: Of the dense encoder: step of the location (x, y, z) per voxel.
+    voxel_step: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    step: int
+    #: False for the twin of a comparison, which has the shape and nothing learned.
+    trained: bool = True
+
+    @property
+    def core_voxels(self) -> int:
+        """Side of a patch without its halo."""
+        if self.architecture == "dense-encoder":
+            return STRIDE * pool_of(self.patch_voxels)
+        return self.patch_voxels
+
+    @property
+    def stored_spacing_mm(self) -> tuple[float, float, float]:
+        """Voxel size of the cohort it was trained on."""
+        s, p, l = self.spacing_mm  # noqa: E741 - the axes are S, P, L
+        return s / self.pooling, p / self.pooling, l / self.pooling
+
+    def located(self) -> Atlas:
+        """Return what its locations refer to.
+
+        Raises
+        ------
+        BadRun
+            If the atlas was changed: locations would mean other places.
+        """
+        try:
+            return Atlas.from_dict(self.atlas)
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadRun(
+                f"The atlas of this encoder cannot be used: {error}",
+                expected=f"{CARD} as the training wrote it",
+                next_step="Resume the run so that it saves it again",
+            ) from None
+
+    def build(self) -> Encoder:
+        """Make the network, untrained."""
+        if self.architecture == "dense-encoder":
+            return DenseEncoder(
+                width=self.width,
+                dim=self.dim,
+                basis=self.experts,
+                pool=pool_of(self.patch_voxels),
+                voxel_step=self.voxel_step,
+                knee=self.knee,
+            )
+        return LocationEncoder(
+            width=self.width, dim=self.dim, experts=self.experts, knee=self.knee
+        )
+
+
+Card = Annotated[EncoderCard | SliceEncoderCard, Field(discriminator="architecture")]
+
+_CARDS: TypeAdapter[EncoderCard | SliceEncoderCard] = TypeAdapter(Card)
+
+
+def save_encoder(
+    folder: Path, encoder: nn.Module, card: EncoderCard | SliceEncoderCard
+) -> None:
+    """Write both files beside their places and rename them."""
+    save_weights(folder / WEIGHTS, encoder.state_dict())
+    write_text(folder / CARD, card.model_dump_json(indent=1))
+
+
+def save_weights(path: Path, weights: dict[str, Tensor]) -> None:
+    """Write tensors as safetensors, beside first."""
+    plain = {name: x.detach().cpu().contiguous() for name, x in weights.items()}
+    with written_beside(path) as draft:
+        save_file(plain, draft)
+
+
+def read_card(run: Path) -> EncoderCard | SliceEncoderCard:
+    """Read a run's ``encoder.json``, or say that it has no encoder yet."""
+    path = run / "checkpoints" / CARD
+    try:
+        return _CARDS.validate_python(json.loads(path.read_text("utf-8")))
+    except FileNotFoundError:
+        raise BadRun(
+            f"{run} has no trained encoder ({CARD} is missing)",
+            expected="a pre-training run that has saved at least once",
+            next_step="Choose another run, or train from scratch",
+        ) from None
+    except (ValueError, ValidationError) as error:
+        raise BadRun(f"{path} cannot be understood: {error}") from None
+
+
+def read_patch_card(run: Path) -> EncoderCard:
+    """Read the card of an encoder of patches.
+
+    Raises
+    ------
+    BadRun
+        If the run has none, or one that sees slices.
+    """
+    card = read_card(run)
+    if not isinstance(card, EncoderCard):
+        raise BadRun(
+            f"{run} has an encoder of slices",
+            expected="a pre-training with --method drasclr, which sees patches in "
+            "three dimensions",
+            next_step="Choose another run",
+        )
+    return card
+
+
+def load_encoder(run: Path) -> tuple[Encoder, EncoderCard]:
+    """Load a run's encoder of patches, on the CPU, in evaluation mode.
+
+    Raises
+    ------
+    BadRun
+        If the run has none, or one that sees slices.
+    """
+    card = read_patch_card(run)
+    encoder = card.build()
+    fill(encoder, run, weights=WEIGHTS, card=CARD)
+    return encoder.eval(), card
+
+
+def load_slice_encoder(run: Path) -> tuple[SliceEncoder, SliceEncoderCard]:
+    """Load a run's encoder of slices, on the CPU, in evaluation mode.
+
+    Raises
+    ------
+    BadRun
+        If the run has none, or one that sees patches.
+    """
+    card = read_card(run)
+    if not isinstance(card, SliceEncoderCard):
+        raise BadRun(
+            f"{run} has an encoder of patches in three dimensions",
+            expected="a pre-training with --method joint, which sees slices",
+            next_step="Choose another run",
+        )
+    encoder = card.build()
+    fill(encoder, run, weights=WEIGHTS, card=CARD)
+    return encoder.eval(), card
+
+
+def load_encoder_for_frames(run: Path) -> tuple[LocationEncoder, EncoderCard]:
+    """Load a run's encoder to be trained on: its convention becomes that of frames.
+
+    Flipping kernels for flipped axes is exact but for the strides, which begin at the
+    other end.
+
+    Raises
+    ------
+    BadRun
+        If it is no :class:`LocationEncoder`.
+    """
+    encoder, card = load_encoder(run)
+    if not isinstance(encoder, LocationEncoder):
+        raise BadRun(
+            f"{run} has a dense encoder, which keeps no maps at full resolution for a "
+            "U-Net",
+            expected="a pre-training with encoder.architecture=release",
+            next_step="Choose another run, or start from scratch",
+        )
+    ways = card.convention
+    encoder.adopt(ways.scale, ways.offset, ways.flipped_axes)
+    return encoder, card.model_copy(update={"convention": Convention()})
+
+
+def fill(network: nn.Module, run: Path, *, weights: str, card: str) -> None:
+    """Give a network the weights of a file in a run's ``checkpoints/``."""
+    found = load_weights(run / "checkpoints" / weights)
+    try:
+        network.load_state_dict(found)
+    except RuntimeError:
+        raise BadRun(
+            f"{run} has weights ({weights}) of another network than {card} describes",
+            expected="both files from the same training",
+            next_step="Resume the run so that it saves them again",
+        ) from None
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """Read tensors from a safetensors file; no code in it can run."""
+    try:
+        return dict(load_file(path))
+    except (OSError, SafetensorError) as error:
+        raise BadRun(
+            f"The weights {path} cannot be read: {error}",
+            next_step="Resume the run so that it saves them again",
+        ) from None

@@ -1,0 +1,1 @@
+"""Features of scans and places by any encoder or by hand, and linear models on them."""

@@ -1,0 +1,1 @@
+"""The Predict dock and its parts."""

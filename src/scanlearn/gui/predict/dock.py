@@ -1,0 +1,262 @@
+"""The Predict dock: a model of one's own on a scan, laid over it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QLabel, QWidget
+
+from scanlearn.gui.kit.background import (
+    Failure,
+    Report,
+    connect_while_alive,
+    in_background,
+)
+from scanlearn.gui.kit.job_row import JobRow
+from scanlearn.gui.kit.notice import Notice
+from scanlearn.gui.kit.state import shared_state
+from scanlearn.gui.kit.widgets import (
+    Pages,
+    button,
+    combo,
+    fill,
+    gate,
+    heading,
+    hint,
+    labelled,
+    page,
+    primary,
+    row,
+)
+from scanlearn.gui.predict.prediction_layers import prediction_layers
+from scanlearn.gui.predict.save_section import SaveSection
+from scanlearn.gui.runs.run_list import RunRow
+from scanlearn.gui.tasks.outcome.covariate_section import CovariateSection
+from scanlearn.gui.tasks.shared.result_panel import ResultPanel
+from scanlearn.gui.viewer.file_layers import read_entry
+from scanlearn.gui.viewer.layers import LayerData, grid_of, origin_of
+from scanlearn.gui.viewer.new_layers import is_scan
+from scanlearn.gui.viewer.orientation import show_orientation
+from scanlearn.predict.summary import Prediction, read_predictions
+from scanlearn.tasks.registry import TASKS
+
+_READY = ("finished", "stopped")
+
+#: How many ways of looking at a scan are offered beside one.
+_VIEWS = 5
+
+_ABOUT = "Lay what a fine-tuned model finds over a scan, and tell it in a table."
+
+Result = tuple[Prediction, list[LayerData]]
+
+
+class PredictDock(QWidget):
+    """Model, scan, Predict, the result with its legend, what to save it as."""
+
+    def __init__(self, napari_viewer: Any, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.viewer = napari_viewer
+        self.state = shared_state()
+        self.models = combo("Fine-tuned models, newest first")
+        self.scans = combo("Scan to predict on")
+        self.browse_button = button("Browse…", self.browse, "A scan not yet shown")
+        self.views = QCheckBox(f"Look at it in {_VIEWS} ways ({_VIEWS} times as long)")
+        self.views.setToolTip(
+            "Slightly turned and stretched, the mean counts. Volumes get a standard "
+            "deviation, and the uncertainty counts where the views differ."
+        )
+        self.covariates = CovariateSection()
+        self.predict_button = primary("Predict", self.predict)
+        self.missing = hint()
+        self.job = JobRow()
+        self.notice = Notice()
+        self.result = heading("Result")
+        self.panels: dict[str, ResultPanel] = {}
+        self._pages = Pages()
+        self.saving = SaveSection()
+        self.prediction: Prediction | None = None
+        self._target: Any = None
+        self._tasks: dict[Path | None, str] = {}
+        self._folder = Path(tempfile.mkdtemp(prefix="scanlearn-predict-"))
+        self.destroyed.connect(partial(_remove, self._folder))
+        self._lay_out()
+        self._connect()
+        self._show_models(self.state.runs.rows)
+        self._show_scans()
+        self._show_result(None)
+
+    def _lay_out(self) -> None:
+        layout = page(self)
+        disclaimer = QLabel("Not for clinical use")
+        disclaimer.setStyleSheet("font-weight: 600")
+        for widget in (
+            hint(_ABOUT),
+            labelled("Model", self.models),
+            labelled("Scan", row(self.scans, self.browse_button, stretch=0)),
+            self.views,
+            self.covariates,
+            self.predict_button,
+            self.missing,
+            self.job,
+            self.notice,
+            self.result,
+            self._pages,
+            self.saving,
+            disclaimer,
+        ):
+            layout.addWidget(widget)
+        layout.addStretch(1)
+
+    def _connect(self) -> None:
+        self.state.runs.changed.connect(self._show_models)
+        self.state.runs.watch(self)
+        self.models.currentIndexChanged.connect(self._refresh)
+        self.scans.currentIndexChanged.connect(self._refresh)
+        self.covariates.changed.connect(self._refresh)
+        self.job.finished.connect(self._predicted)
+        self.job.failed.connect(self._failed)
+        self.job.cancelled.connect(self._refresh)
+        self.saving.changed.connect(self._refresh)
+        events = self.viewer.layers.events
+        for emitter in (events.inserted, events.removed):
+            connect_while_alive(self, emitter, self._show_scans)
+
+    def browse(self) -> None:
+        """Let the user choose a scan that is not shown yet."""
+        chosen, _ = QFileDialog.getOpenFileName(self, "Scan")
+        if chosen:
+            self.open_scan(Path(chosen))
+
+    def open_scan(self, path: Path) -> None:
+        """Show a scan, so that it can be chosen."""
+        self.notice.clear()
+
+        def work(_report: Report) -> LayerData:
+            from scanlearn.scans.find import find_scans
+
+            return read_entry(find_scans(path)[0])
+
+        in_background(self, work, done=self._opened, failed=self._failed)
+
+    def predict(self) -> None:
+        """Run the model on the chosen scan in a process of its own."""
+        layer = self._layer()
+        origin = origin_of(layer)
+        assert origin is not None
+        self.notice.clear()
+        self._show_result(None)
+        # The layer may be renamed or removed meanwhile: its place is noted now.
+        self._target = (origin, grid_of(layer))
+        out = Path(tempfile.mkdtemp(dir=self._folder))
+        self._out = out
+        model = self.models.currentData()
+        arguments = ["predict", str(model), str(origin.source), "--out", str(out)]
+        arguments += origin.options()
+        if self.views.isVisibleTo(self) and self.views.isChecked():
+            arguments += ["--views", str(_VIEWS)]
+        arguments += self.covariates.arguments()
+        self.job.start(arguments, f"Predicting on {origin.patient}")
+        self._refresh()
+
+    def _layer(self) -> Any | None:
+        name = self.scans.currentData()
+        return next((one for one in self.viewer.layers if one.name == name), None)
+
+    def _opened(self, layer: LayerData) -> None:
+        data, settings, _kind = layer
+        added = self.viewer.add_image(data, **settings)
+        show_orientation(self.viewer)
+        self.scans.setCurrentIndex(self.scans.findData(added.name))
+
+    def _predicted(self, _events: list[Any]) -> None:
+        origin, grid = self._target
+        out = self._out
+
+        def work(_report: Report) -> Result:
+            return prediction_layers(read_predictions(out), origin, grid)
+
+        in_background(self, work, done=self._show_layers, failed=self._failed)
+        self._refresh()
+
+    def _show_layers(self, result: Result) -> None:
+        prediction, layers = result
+        added = [
+            getattr(self.viewer, f"add_{kind}")(data, **settings)
+            for data, settings, kind in layers
+        ]
+        self._show_result(prediction, added)
+
+    def _show_result(
+        self, prediction: Prediction | None, layers: Sequence[Any] = ()
+    ) -> None:
+        self.prediction = prediction
+        for widget in (self.result, self._pages):
+            widget.setVisible(prediction is not None)
+        if prediction is not None:
+            panel = self._panel(prediction.task)
+            panel.show_prediction(prediction, list(layers))
+            self._pages.turn_to(panel)
+        self.saving.show_prediction(prediction, self._target and self._target[0])
+
+    def _panel(self, task: str) -> ResultPanel:
+        """Return where the results of a task are told."""
+        if task not in self.panels:
+            self.panels[task] = TASKS[task].part("result")(self.viewer)
+        return self.panels[task]
+
+    def _failed(self, failure: Failure) -> None:
+        self.notice.show_failure(failure)
+        self._refresh()
+
+    def _show_models(self, rows: tuple[RunRow, ...]) -> None:
+        ready = [
+            r
+            for r in rows
+            if r.kind == "finetune" and r.state in _READY and r.has_model
+        ]
+        items: list[tuple[str, object]] = [(_model_text(r), r.path) for r in ready]
+        none: list[tuple[str, object]] = [("none yet: see Fine-tune", None)]
+        self._tasks = {r.path: r.method for r in ready}
+        fill(self.models, items or none, self.models.currentData())
+        self._refresh()
+
+    def _show_views(self) -> None:
+        """Offer several views where the model's task can have them."""
+        task = TASKS.get(self._tasks.get(self.models.currentData(), ""))
+        self.views.setVisible(task is not None and task.views)
+
+    def _show_scans(self) -> None:
+        names = [layer.name for layer in self.viewer.layers if is_scan(layer)]
+        items: list[tuple[str, object]] = [(f"shown: {n}", n) for n in reversed(names)]
+        none: list[tuple[str, object]] = [("none shown yet", None)]
+        fill(self.scans, items or none, self.scans.currentData())
+        self._refresh()
+
+    def _refresh(self) -> None:
+        self._show_views()
+        self.covariates.show_model(self.models.currentData())
+        missing = self.covariates.missing()
+        if self.models.currentData() is None:
+            missing = "Fine-tune a model first"
+        elif self.scans.currentData() is None:
+            missing = "Add a scan to the viewer first, or open one with Browse…"
+        elif self.job.busy:
+            missing = "A prediction is going on"
+        elif self.saving.job.busy:
+            missing = "The last result is being saved"
+        gate(self.predict_button, missing, self.missing)
+        if self.job.busy:  # told by its own row
+            self.missing.setVisible(False)
+
+
+def _model_text(run: RunRow) -> str:
+    return f"{run.title} · {run.best}" if run.best else run.title
+
+
+def _remove(folder: Path, _gone: object = None) -> None:
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""The Runs dock and its parts."""

@@ -1,0 +1,191 @@
+"""The Runs dock: every training on this machine, watched, stopped, resumed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import QUrl
+from qtpy.QtGui import QDesktopServices
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from scanlearn.gui.kit.background import Failure, Report, in_background
+from scanlearn.gui.kit.notice import Notice
+from scanlearn.gui.kit.settings import runs_folder, under_home
+from scanlearn.gui.kit.state import shared_state
+from scanlearn.gui.kit.widgets import button, gate, hint, page, primary, row
+from scanlearn.gui.runs.comparison_section import ComparisonSection
+from scanlearn.gui.runs.locations_section import LocationsSection
+from scanlearn.gui.runs.run_card import RunCard
+from scanlearn.gui.runs.run_list import RunRow
+from scanlearn.gui.runs.runs_table import RunsTable
+from scanlearn.gui.runs.similar_section import SimilarSection
+from scanlearn.gui.runs.story import STOPPING
+from scanlearn.gui.runs.suggestions_section import SuggestionsSection
+from scanlearn.runs import RunFolder, launch
+
+_WELCOME = (
+    "No runs yet. A <b>run</b> is one training: a folder with its settings, its story "
+    "and its model. It goes on when napari is closed, and is found again here. "
+    "Start one under Pre-train or Fine-tune."
+)
+
+_RESUMABLE = ("stopped", "crashed", "lost", "new")
+
+
+class RunsDock(QWidget):
+    """Table, actions, and the card of the selected run."""
+
+    def __init__(self, napari_viewer: Any, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.viewer = napari_viewer
+        self.state = shared_state()
+        self.welcome = hint(_WELCOME)
+        self.table = RunsTable()
+        self.resume_button = primary(
+            "Resume", self.resume, "Goes on from the last checkpoint"
+        )
+        self.stop_button = button(
+            "Stop and keep", self.stop, "Finishes the step, saves a usable model, ends"
+        )
+        self.folder_button = button(
+            "Folder", lambda: self._open(""), "Open the run's folder"
+        )
+        self.log_button = button(
+            "Log", lambda: self._open("log.txt"), "Open what the worker printed"
+        )
+        self.locations = LocationsSection(napari_viewer)
+        self.notice = Notice()
+        self.similar = SimilarSection(napari_viewer)
+        self.comparison = ComparisonSection()
+        self.suggestions = SuggestionsSection()
+        self.card: RunCard | None = None
+        self._wanted: Path | None = None
+        self._place = QVBoxLayout()
+        self._lay_out()
+        self.table.itemSelectionChanged.connect(self._chosen)
+        self.state.runs.changed.connect(self._show_runs)
+        self.state.runs.failed.connect(self.notice.show_failure)
+        self.state.run_selected.connect(self.show_run)
+        self.state.runs.watch(self)
+        self._show_runs(self.state.runs.rows)
+
+    def _lay_out(self) -> None:
+        layout = page(self)
+        layout.addWidget(hint(f"Runs in {under_home(runs_folder())}"))
+        layout.addWidget(self.welcome)
+        layout.addWidget(self.table)
+        layout.addWidget(
+            row(
+                self.resume_button,
+                self.stop_button,
+                self.folder_button,
+                self.log_button,
+                stretch=0,
+            )
+        )
+        layout.addWidget(self.locations)
+        layout.addWidget(self.notice)
+        layout.addLayout(self._place)
+        layout.addWidget(self.similar)
+        layout.addWidget(self.comparison)
+        layout.addWidget(self.suggestions)
+        layout.addStretch(1)
+
+    def show_run(self, path: Path) -> None:
+        """Select a run and show its card."""
+        self._wanted = path
+        self.table.choose(path)
+
+    def resume(self) -> None:
+        """Go on with the selected run."""
+        run = self._run()
+        self.notice.clear()
+
+        def work(_report: Report) -> RunFolder:
+            launch(run)
+            return run
+
+        in_background(self, work, done=self._resumed, failed=self._failed)
+        gate(self.resume_button, "Starting…")
+
+    def stop(self) -> None:
+        """Ask the selected run to save and end."""
+        self._run().request_stop()
+        gate(self.stop_button, STOPPING)
+        self.state.runs.refresh()
+
+    def _run(self) -> RunFolder:
+        chosen = self.table.chosen()
+        assert chosen is not None
+        return RunFolder(chosen.path)
+
+    def _resumed(self, run: RunFolder) -> None:
+        self._show_card(run)
+        self.state.runs.refresh()
+
+    def _failed(self, failure: Failure) -> None:
+        self.notice.show_failure(failure)
+        self._refresh()
+
+    def _show_runs(self, rows: tuple[RunRow, ...]) -> None:
+        self.table.show_runs(rows)
+        self.table.setVisible(bool(rows))
+        self.welcome.setVisible(not rows)
+        if self._wanted in [run.path for run in rows]:
+            # A run just started elsewhere appears with the next refresh only.
+            assert self._wanted is not None
+            self.table.choose(self._wanted)
+            self._wanted = None
+        elif rows and self.table.chosen() is None:
+            going_on = [run for run in rows if run.state == "running"]
+            self.table.choose((going_on or list(rows))[0].path)
+        self._refresh()
+
+    def _chosen(self) -> None:
+        self.notice.clear()
+        chosen = self.table.chosen()
+        shown = self.card.run.path if self.card else None
+        if chosen is None or chosen.state == "unreadable":
+            self._show_card(None)
+            if chosen is not None:
+                self.notice.say(chosen.sentence)
+        elif chosen.path != shown:
+            self._show_card(RunFolder(chosen.path))
+        self._refresh()
+
+    def _show_card(self, run: RunFolder | None) -> None:
+        if self.card is not None:
+            self.card.blockSignals(True)
+            self.card.detach()
+            self._place.removeWidget(self.card)
+            self.card.hide()  # it is drawn until it is deleted, later
+            self.card.deleteLater()
+            self.card = None
+        if run is not None:
+            self.card = RunCard(run, activity=False)
+            self.card.hide_buttons()
+            self.card.ended.connect(lambda _run: self.state.runs.refresh())
+            self._place.addWidget(self.card)
+
+    def _refresh(self) -> None:
+        chosen = self.table.chosen()
+        self.comparison.show_run(chosen)
+        self.suggestions.show_run(chosen)
+        self.similar.show_run(chosen)
+        self.locations.choose_run(chosen)
+        nothing = "" if chosen else "Select a run first"
+        for control in (self.folder_button, self.log_button):
+            gate(control, nothing)
+        state = chosen.state if chosen else ""
+        running = "" if state == "running" else f"The run is not running: {state}"
+        if chosen is not None and chosen.stopping:
+            running = STOPPING
+        gate(self.stop_button, nothing or running)
+        resumable = (
+            "" if state in _RESUMABLE else f"The run cannot go on: it is {state}"
+        )
+        gate(self.resume_button, nothing or resumable)
+
+    def _open(self, name: str) -> None:
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._run().path / name)))

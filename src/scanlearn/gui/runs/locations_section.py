@@ -1,0 +1,139 @@
+"""The button that draws an atlas and its landmarks on the scan that is shown."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from scanlearn.gui.kit.background import (
+    Failure,
+    Report,
+    connect_while_alive,
+    in_background,
+)
+from scanlearn.gui.kit.job_row import JobRow
+from scanlearn.gui.kit.notice import Notice
+from scanlearn.gui.kit.widgets import button, gate, hint
+from scanlearn.gui.runs.run_list import RunRow
+from scanlearn.gui.viewer.atlas_layers import SEEN_WITHIN_MM, Located, read_located
+from scanlearn.gui.viewer.layers import ORIGIN, Origin, origin_of
+from scanlearn.gui.viewer.new_layers import shown_scan
+
+#: Width of the atlas's outline, in its voxels of 2 mm.
+_OUTLINE_VOXELS = 1
+
+
+class LocationsSection(QWidget):
+    """Show locations, the job that finds them, and how well they fit."""
+
+    def __init__(self, viewer: Any, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.viewer = viewer
+        self.show_button = button(
+            "Show locations",
+            self.show_locations,
+            "Draws the atlas and its landmarks on the scan that is shown",
+        )
+        self.job = JobRow()
+        self.sentence = hint()
+        self.sentence.setVisible(False)
+        self.notice = Notice()
+        self._atlas: list[str] = []
+        self._no_atlas = "Choose an atlas first"
+        self._origin: Origin | None = None
+        self._folder = Path(tempfile.mkdtemp(prefix="scanlearn-locations-"))
+        self._out = self._folder
+        self.destroyed.connect(partial(_remove, self._folder))
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        for widget in (self.show_button, self.job, self.sentence, self.notice):
+            layout.addWidget(widget)
+        self.job.finished.connect(self._placed)
+        self.job.failed.connect(self._failed)
+        self.job.cancelled.connect(self.refresh)
+        events = viewer.layers.events
+        for emitter in (events.inserted, events.removed):
+            connect_while_alive(self, emitter, self.refresh)
+        self.refresh()
+
+    def choose_run(self, run: RunRow | None) -> None:
+        """Take the run whose locations are to be shown."""
+        if run is None or run.kind != "pretrain":
+            self.choose([], "Select a pre-training: its encoder has an atlas")
+        elif run.method == "joint":
+            self.choose([], "This run learned from slices, which need no atlas")
+        elif not (run.path / "checkpoints" / "encoder.json").exists():
+            self.choose([], "The run has saved nothing yet")
+        else:
+            self.choose([str(run.path)])
+
+    def choose(self, atlas: list[str], missing: str = "") -> None:
+        """Take the arguments that name an atlas, or why there is none yet."""
+        self._atlas, self._no_atlas = atlas, missing
+        self.refresh()
+
+    def show_locations(self) -> None:
+        """Place the atlas in the shown scan, in a process of its own."""
+        origin = origin_of(shown_scan(self.viewer))
+        assert origin is not None
+        self._origin = origin
+        self.notice.clear()
+        self.sentence.setVisible(False)
+        self._out = Path(tempfile.mkdtemp(dir=self._folder))
+        named, *settings = self._atlas
+        arguments = ["landmarks", named, str(origin.source), *settings]
+        arguments += ["--out", str(self._out)]
+        arguments += origin.options()
+        self.job.start(arguments, f"Placing the atlas in {origin.patient}")
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Say on the button why it cannot be pressed, if it cannot."""
+        gate(self.show_button, self._missing())
+
+    def _missing(self) -> str:
+        if self._no_atlas:
+            return self._no_atlas
+        layer = shown_scan(self.viewer)
+        if layer is None or origin_of(layer) is None:
+            return "Add a scan to the viewer first, under Scans"
+        return "The atlas is being placed" if self.job.busy else ""
+
+    def _placed(self, _events: list[Any]) -> None:
+        folder, origin = self._out, self._origin
+        assert origin is not None
+
+        def work(_report: Report) -> Located:
+            return read_located(folder, origin)
+
+        in_background(self, work, done=self._draw, failed=self._failed)
+        self.refresh()
+
+    def _draw(self, found: Located) -> None:
+        for data, settings, kind in found.layers:
+            if settings["name"] in self.viewer.layers:
+                self.viewer.layers.remove(settings["name"])
+            layer = getattr(self.viewer, f"add_{kind}")(data, **settings)
+            if kind == "labels":  # an outline: the scan stays visible inside
+                layer.contour = _OUTLINE_VOXELS
+        # Points are shown within a thickness; all else as the one slice it is.
+        for layer in self.viewer.layers:
+            if layer.metadata.get(ORIGIN) is not None:
+                layer.projection_mode = "none"
+        margin = (SEEN_WITHIN_MM,) * self.viewer.dims.ndim
+        self.viewer.dims.margin_left = self.viewer.dims.margin_right = margin
+        self.sentence.setText(found.sentence)
+        self.sentence.setVisible(True)
+
+    def _failed(self, failure: Failure) -> None:
+        self.notice.show_failure(failure)
+        self.refresh()
+
+
+def _remove(folder: Path, _gone: object = None) -> None:
+    shutil.rmtree(folder, ignore_errors=True)

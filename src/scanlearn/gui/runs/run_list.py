@@ -1,0 +1,156 @@
+"""What the docks know of the runs on disk, read off the main thread."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtWidgets import QWidget
+
+from scanlearn.errors import ScanlearnError
+from scanlearn.gui.kit.background import Failure, Report, in_background
+from scanlearn.gui.runs.story import Story, best_text
+from scanlearn.runs import RunFolder, find_runs
+from scanlearn.runs.events import parse_event
+
+REFRESH_MILLISECONDS = 2000
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """One run as a line of a table or a choice of a list."""
+
+    path: Path
+    kind: str
+    method: str
+    state: str
+    step: int = 0
+    steps: int = 0
+    best: str = ""
+    light: str = ""
+    sentence: str = ""
+    cohorts: tuple[Path, ...] = ()
+    has_model: bool = False
+    start_from: Path | None = None
+    stopping: bool = False
+
+    @property
+    def name(self) -> str:
+        """Name of the folder."""
+        return self.path.name
+
+    @property
+    def title(self) -> str:
+        """The name without its date, for narrow places."""
+        return undated(self.name)
+
+    @property
+    def percent(self) -> int:
+        """How much is done."""
+        return round(100 * self.step / self.steps) if self.steps else 0
+
+
+def undated(name: str) -> str:
+    """Return the name of a run without the date it begins with."""
+    return re.sub(r"^\d{4}-\d\d-\d\d_", "", name)
+
+
+class RunList(QObject):
+    """The runs of a folder; ``changed`` says that they are others than before."""
+
+    changed = Signal(object)
+    failed = Signal(object)
+
+    def __init__(self, folder: Callable[[], Path]) -> None:
+        super().__init__()
+        self._folder = folder
+        self._stories: dict[Path, _Telling] = {}
+        self._busy = False
+        self.rows: tuple[RunRow, ...] = ()
+
+    def watch(self, widget: QWidget) -> None:
+        """Refresh the list every two seconds while a widget is seen."""
+        timer = QTimer(widget)
+        timer.setInterval(REFRESH_MILLISECONDS)
+        timer.timeout.connect(lambda: self.refresh() if widget.isVisible() else None)
+        timer.start()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read the runs again, unless that is going on."""
+        if self._busy:
+            return
+        self._busy = True
+        in_background(self, self._read, done=self._done, failed=self._failed)
+
+    def _done(self, rows: tuple[RunRow, ...]) -> None:
+        self._busy = False
+        if rows != self.rows:
+            self.rows = rows
+            self.changed.emit(rows)
+
+    def _failed(self, failure: Failure) -> None:
+        self._busy = False
+        self.failed.emit(failure)
+
+    def _read(self, _report: Report) -> tuple[RunRow, ...]:
+        rows = []
+        for run in find_runs(self._folder()):
+            telling = self._stories.setdefault(run.path, _Telling())
+            try:
+                rows.append(_row(run, telling))
+            except (ScanlearnError, OSError, ValueError) as error:
+                rows.append(
+                    RunRow(run.path, "?", "?", "unreadable", sentence=str(error))
+                )
+        return tuple(rows)
+
+
+@dataclass
+class _Telling:
+    """A story and how far its file has been read."""
+
+    story: Story = field(default_factory=Story)
+    position: int = 0
+
+    def read_on(self, file: Path) -> Story:
+        if not file.exists():
+            return self.story
+        with file.open("rb") as events:
+            events.seek(self.position)
+            chunk = events.read()
+        whole = chunk[: chunk.rfind(b"\n") + 1]
+        self.position += len(whole)
+        lines = [line for line in whole.split(b"\n") if line]
+        points = [n for n, line in enumerate(lines) if b'"kind":"step"' in line[:80]]
+        # A long training has thousands of curve points: only the newest is needed.
+        unneeded = set(points[:-1])
+        for number, line in enumerate(lines):
+            if number not in unneeded:
+                self.story.add(parse_event(line))
+        return self.story
+
+
+def _row(run: RunFolder, telling: _Telling) -> RunRow:
+    config = run.config()
+    story = telling.read_on(run.events_file)
+    state = run.state()
+    return RunRow(
+        path=run.path,
+        kind=config.kind,
+        method=config.recipe.name,
+        state=state,
+        stopping=state == "running" and run.stop_file.exists(),
+        step=story.step,
+        steps=story.steps or config.engine.steps,
+        best=best_text(story),
+        light=story.health.light if story.health else "",
+        sentence=story.health.sentence if story.health else "",
+        cohorts=config.cohorts,
+        # What is there before the first save has learned nothing yet.
+        has_model=bool(story.saved) or state in ("finished", "stopped"),
+        start_from=config.start_from,
+    )

@@ -1,0 +1,1 @@
+"""The Scans dock and its parts."""

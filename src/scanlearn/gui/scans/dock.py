@@ -1,0 +1,304 @@
+"""The Scans dock: open scans, look at them, check them, make a cohort of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtWidgets import QFileDialog, QWidget
+
+from scanlearn.gui.kit.background import Failure
+from scanlearn.gui.kit.notice import Notice
+from scanlearn.gui.kit.progress_row import ProgressRow
+from scanlearn.gui.kit.state import count_scans, shared_state
+from scanlearn.gui.kit.widgets import button, gate, hint, page, row, rule
+from scanlearn.gui.scans.check_table import CheckTable
+from scanlearn.gui.scans.drop import CanvasDrop
+from scanlearn.gui.scans.exclusion import Excluder, source_of_entry
+from scanlearn.gui.scans.lung_pictures import LungPictures
+from scanlearn.gui.scans.picture_reader import PictureReader
+from scanlearn.gui.scans.prepare_form import PrepareForm
+from scanlearn.gui.scans.scan_list import ListedScan, ScanList, summary
+from scanlearn.gui.scans.scan_reader import ScanReader
+from scanlearn.gui.scans.scan_search import ScanSearch
+from scanlearn.gui.scans.volume_choice import VolumeChoice
+from scanlearn.gui.viewer.file_layers import is_uneven
+from scanlearn.gui.viewer.orientation import show_orientation
+from scanlearn.gui.viewer.view_bar import view_bar
+from scanlearn.scans.scan import ScanEntry
+
+_WELCOME = (
+    "Open a folder of CT or MR scans (DICOM or NIfTI); folders inside it are searched "
+    "too. No scans at hand? <b>Sample</b> writes a few artificial chest CTs."
+)
+
+_FILES = "Scans (*.dcm *.nii *.nii.gz *.nrrd *.mha *.mhd *.png *.jpg *.tif);;All (*)"
+
+
+class ScansDock(QWidget):
+    """From files to layers and to a cohort."""
+
+    def __init__(self, napari_viewer: Any, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.viewer = napari_viewer
+        self.state = shared_state()
+        self.folder_button = button("Open folder…", self.ask_folder)
+        self.file_button = button("Open file…", self.ask_file)
+        self.sample_button = button(
+            "Sample", self.write_sample, "Write artificial chest CTs and open them"
+        )
+        self.welcome = hint(_WELCOME)
+        self.list = ScanList()
+        self.progress = ProgressRow()
+        self.summary = hint()
+        self.news = hint()
+        self.checks = CheckTable()
+        self.add_button = button(
+            "Add to viewer",
+            self.add_chosen,
+            "Show the selected scans in napari; dragging them there does the same",
+        )
+        self.exclude_button = button("Exclude", self.exclude_or_include)
+        self.volume = VolumeChoice()
+        self.notice = Notice()
+        self.form = PrepareForm()
+        self.lungs = LungPictures()
+        self.search = ScanSearch(self)
+        self.reader = ScanReader(napari_viewer, self)
+        self.pictures = PictureReader(self.list)
+        self.excluder = Excluder(self.list, self)
+        self.drop = CanvasDrop(self, self.add_rows)
+        self._bar, self.windows, self.views = view_bar(napari_viewer)
+        self._path: Path | None = None
+        self._lay_out()
+        self._connect()
+        self._show_scans([])
+
+    def _lay_out(self) -> None:
+        layout = page(self)
+        layout.addWidget(row(self.folder_button, self.file_button, self.sample_button))
+        for widget in (
+            self.notice,
+            self.welcome,
+            self.list,
+            self.progress,
+            self.summary,
+            self.checks,
+            self.volume,
+            row(self.add_button, self.exclude_button),
+            self._bar,
+            rule(),
+            self.form,
+            self.news,
+            self.lungs,
+        ):
+            layout.addWidget(widget)
+        layout.setStretchFactor(self.list, 6)
+        layout.addStretch(1)
+
+    def _connect(self) -> None:
+        self.list.selection_changed.connect(self._refresh)
+        self.list.selection_changed.connect(
+            lambda: self.lungs.show_lines(self.list.chosen_rows())
+        )
+        self.lungs.wanted.connect(lambda line: self.list.select_rows([line]))
+        self.lungs.failed.connect(self.notice.show_failure)
+        self.search.progressed.connect(self._searches)
+        self.search.found.connect(self._found)
+        self.search.written.connect(self.open_path)
+        self.search.failed.connect(self.notice.show_failure)
+        self.search.ended.connect(self._rest)
+        self.pictures.failed.connect(self.notice.show_failure)
+        self.list.doubleClicked.connect(lambda index: self.add_rows([index.row()]))
+        self.checks.scans_chosen.connect(self.list.select_rows)
+        self.checks.checked.connect(self._checked)
+        self.checks.failed.connect(self.notice.show_failure)
+        self.progress.cancelled.connect(self.cancel)
+        self.reader.progressed.connect(self.progress.show_progress)
+        self.reader.failed.connect(self._failed)
+        self.reader.ended.connect(self._read)
+        self.excluder.shown.connect(self._show_remarks)
+        self.excluder.changed.connect(self._changed)
+        self.excluder.failed.connect(self._failed)
+        self.form.started.connect(self._prepares)
+        self.form.failed.connect(self.notice.show_failure)
+        self.form.prepared.connect(self._prepared)
+        self.form.name.editingFinished.connect(self._look_up_cohort)
+
+    def showEvent(self, event: Any) -> None:
+        """Watch the canvas of the window that the dock is now in."""
+        super().showEvent(event)
+        window = self.window()
+        if window is not None:
+            self.drop.watch(window)
+
+    def ask_folder(self) -> None:
+        """Let the user choose a folder."""
+        chosen = QFileDialog.getExistingDirectory(self, "Folder of scans")
+        if chosen:
+            self.open_path(Path(chosen))
+
+    def ask_file(self) -> None:
+        """Let the user choose a file."""
+        chosen, _ = QFileDialog.getOpenFileName(self, "Scan", filter=_FILES)
+        if chosen:
+            self.open_path(Path(chosen))
+
+    def open_path(self, path: Path) -> None:
+        """List the scans of a folder or file, with what their headers tell."""
+        self.cancel()
+        self.notice.clear()
+        self._path = path
+        self._show_scans([])
+        self.form.set_input(None, 0)
+        self.form.set_uneven(0)
+        self.news.clear()
+        self.welcome.setVisible(False)
+        self.search.find(path)
+
+    def write_sample(self) -> None:
+        """Write the sample scans, once, and open them."""
+        self.notice.clear()
+        self.search.write_sample()
+
+    def cancel(self) -> None:
+        """End searching and reading; what is listed and shown already stays."""
+        self.search.cancel()
+        if self.reader.busy:
+            self.reader.cancel()
+        self._rest()
+
+    def add_chosen(self) -> None:
+        """Read the selected scans and show them."""
+        self.add_rows(self.list.chosen_rows())
+
+    def add_rows(self, rows: list[int]) -> None:
+        """Read some of the listed scans and show them; of uneven ones it is asked."""
+        entries = [self.list.entries[n] for n in rows if n < self.list.count()]
+        good = [self.volume.chosen(entry) for entry in entries if not entry.error]
+        for entry in good:
+            if is_uneven(entry) is None:
+                self.reader.read(entry)
+        uneven = [entry for entry in good if is_uneven(entry) is not None]
+        if uneven:
+            self._ask_uneven(uneven)
+
+    def exclude_or_include(self) -> None:
+        """Leave the selected scans out of the cohort, or take them in again."""
+        self.excluder.toggle(self.form.cohort, self.checks.reason.text().strip())
+
+    def _ask_uneven(self, entries: list[ScanEntry]) -> None:
+        def resample() -> None:
+            for entry in entries:
+                self.reader.read(entry, on_uneven="resample")
+
+        problem = is_uneven(entries[0])
+        assert problem is not None
+        more = f" (and {len(entries) - 1} more)" if len(entries) > 1 else ""
+        self.notice.say(
+            f"{entries[0].path.name}{more}: {problem.text}. The slices between can be "
+            "filled in from their neighbours; do not trust them like the others.",
+            action=("Fill in and add", resample),
+        )
+
+    def _searches(self, title: str, done: int, total: int) -> None:
+        self.progress.show_progress(title, done, total)
+        self._refresh()
+
+    def _found(self, scans: list[ListedScan]) -> None:
+        self._show_scans(scans)
+        entries = [scan.entry for scan in scans]
+        self.form.set_input(self._path, sum(not entry.error for entry in entries))
+        self.form.set_uneven(sum(is_uneven(entry) is not None for entry in entries))
+        self._look_up_cohort()
+
+    def _checked(self, rows: list[Any]) -> None:
+        """Take in what reading all voxels told."""
+        told = {(r.source, r.series, r.volume): r.problems for r in rows}
+        scans = []
+        for scan in self.list.scans:
+            entry = scan.entry
+            key = (entry.path, entry.series_uid, entry.volume)
+            scans.append(replace(scan, problems=told.get(key, scan.problems)))
+        self.list.update_scans(scans)
+        self._show_remarks()
+
+    def _look_up_cohort(self) -> None:
+        """Show what the named cohort has and leaves out already."""
+        self.excluder.look_up(self.form.cohort)
+        self.lungs.look_up(self.form.cohort, self.list.entries)
+
+    def _show_scans(self, scans: list[ListedScan]) -> None:
+        self.list.show_scans(scans)
+        self.list.setVisible(bool(scans))
+        self.welcome.setVisible(not scans)
+        self._show_remarks()
+
+    def _show_remarks(self) -> None:
+        scans = self.list.scans
+        self.checks.show_scans(self._path if scans else None, scans)
+        self.form.set_exclusions(
+            {source_of_entry(s.entry): s.excluded for s in scans if s.excluded}
+        )
+        self._refresh()
+
+    def _read(self) -> None:
+        """After the last scan was read."""
+        show_orientation(self.viewer)
+        self._rest()
+
+    def _rest(self) -> None:
+        """Nothing is going on any more."""
+        self.progress.setVisible(False)
+        self.welcome.setVisible(not self.list.count())
+        self._refresh()
+
+    def _refresh(self) -> None:
+        busy = "Something else is going on" if self.search.busy else ""
+        gate(self.sample_button, busy)
+        nothing = (
+            "Select a scan in the list" if self.list.count() else "Open scans first"
+        )
+        chosen = self.list.chosen()
+        gate(self.add_button, "" if chosen else nothing)
+        self.volume.show_entry(chosen[0] if len(chosen) == 1 else None)
+        rows = [self.list.scans[n] for n in self.list.chosen_rows()]
+        left_out = [scan.excluded for scan in rows if not scan.entry.error]
+        include = bool(left_out) and all(left_out)
+        self.exclude_button.setText("Include again" if include else "Exclude")
+        tip = "Trainings skip excluded scans; the catalogue says why"
+        self.exclude_button.setProperty("tip", tip)
+        busy = "Preparing is going on" if self.form.job.busy else ""
+        gate(self.exclude_button, busy or ("" if chosen else nothing))
+        self.summary.setText(summary(self.list.scans) if self.list.count() else "")
+        self._bar.setVisible(any(layer.ndim == 3 for layer in self.viewer.layers))
+
+    def _changed(self, cohort: Path) -> None:
+        if cohort == self.state.cohort:
+            self.state.cohorts_changed.emit()
+
+    def _prepares(self) -> None:
+        self.notice.clear()
+        self.news.clear()
+        self._refresh()
+
+    def _prepared(self, cohort: Path, failed: list[str]) -> None:
+        self._look_up_cohort()
+        self.lungs.head.setChecked(True)
+        self.news.setText(
+            f"The cohort {cohort.name} holds {count_scans(cohort)} scans. "
+            "Next: Pre\N{NON-BREAKING HYPHEN}train."
+        )
+        if failed:
+            noun = "scan was" if len(failed) == 1 else "scans were"
+            self.notice.say(
+                f"{len(failed)} {noun} not prepared. {failed[0]}",
+                details="\n".join(failed),
+            )
+        self.state.choose_cohort(cohort)
+
+    def _failed(self, failure: Failure) -> None:
+        self.notice.show_failure(failure)
+        if not self.reader.busy:
+            self._rest()

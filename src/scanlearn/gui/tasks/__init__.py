@@ -1,0 +1,1 @@
+"""What docks show of each task, a room each: gathering labels, telling results."""

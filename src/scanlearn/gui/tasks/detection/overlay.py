@@ -1,0 +1,155 @@
+"""Findings as napari layers: points in volumes, rectangles on radiographs.
+
+Where they are, as large as they are, coloured by score. Points lie in napari's world,
+which is millimetres, so that their sizes are too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scanlearn.gui.runs.run_list import undated
+from scanlearn.gui.tasks.detection.box_layers import box_layer, show_rectangles
+from scanlearn.gui.tasks.detection.score_colours import COLORMAP, TEXT
+from scanlearn.gui.viewer.layers import AXIS_LABELS, ORIGIN, LayerData, Origin
+from scanlearn.predict.summary import Prediction
+from scanlearn.scans.geometry import Grid, world_to_patient
+
+if TYPE_CHECKING:
+    from scanlearn.scans.finding_table import BoxFinding, Finding
+
+#: A ring this thick, as a share of the diameter, leaves the finding to be seen.
+_RING = 0.08
+
+
+def finding_layers(
+    prediction: Prediction, origin: Origin, shown: Grid
+) -> list[LayerData]:
+    """Return the findings of a prediction as a layer over its scan."""
+    name = undated(prediction.run)
+    if has_boxes(prediction):
+        return [box_layer(boxes_of(prediction), origin, name=name)]
+    return [findings_layer(findings_of(prediction), origin, name=name)]
+
+
+def has_boxes(prediction: Prediction) -> bool:
+    """Whether the findings of a prediction are boxes on a radiograph."""
+    return prediction.facts.get("shape") == "box"
+
+
+def findings_of(prediction: Prediction) -> list[Finding]:
+    """Read the findings in a volume, best first."""
+    from scanlearn.scans.finding_table import read_findings
+
+    table = prediction.table("findings.csv")
+    return [] if table is None else read_findings(table)
+
+
+def boxes_of(prediction: Prediction) -> list[BoxFinding]:
+    """Read the findings on a radiograph, best first."""
+    from scanlearn.scans.finding_table import read_box_findings
+
+    table = prediction.table("findings.csv")
+    return [] if table is None else read_box_findings(table)
+
+
+def read_any(prediction: Prediction) -> list[Finding | BoxFinding]:
+    """Read the findings of a prediction of either kind, best first."""
+    if has_boxes(prediction):
+        return [*boxes_of(prediction)]
+    return [*findings_of(prediction)]
+
+
+def show_only(
+    layer: Any, findings: Sequence[Finding | BoxFinding], shown: Sequence[bool]
+) -> None:
+    """Let a layer show some of its findings."""
+    if type(layer).__name__ == "Points":
+        if len(layer.data) == len(shown):
+            layer.shown = np.array(shown, dtype=bool)
+        return
+    from scanlearn.scans.finding_table import BoxFinding
+
+    # Shapes cannot be hidden one by one: only those that are shown are in the layer.
+    pairs = zip(findings, shown, strict=True)
+    kept = [one for one, is_shown in pairs if is_shown and isinstance(one, BoxFinding)]
+    show_rectangles(layer, kept)
+
+
+def middle_of(finding: Finding | BoxFinding, grid: Grid) -> tuple[float, ...]:
+    """Return where the middle of a finding is, LPS millimetres.
+
+    Parameters
+    ----------
+    finding
+        A sphere, or a box in pixels of the file.
+    grid
+        Of the file.
+    """
+    from scanlearn.scans.finding_table import Finding
+
+    if isinstance(finding, Finding):
+        return finding.centre
+    x, y, width, height = finding.box
+    point = grid.to_patient([0, y + height / 2, x + width / 2])
+    return tuple(point.tolist())
+
+
+def findings_layer(
+    findings: Sequence[Finding], origin: Origin, *, name: str
+) -> LayerData:
+    """Return findings as rings with the score's colour."""
+    centres = np.array([one.centre for one in findings]).reshape(-1, 3)
+    scores = np.array([one.score for one in findings])
+    diameters = np.array([one.diameter_mm for one in findings])
+    settings: dict[str, Any] = {
+        "name": f"{origin.patient} · {name} (findings)",
+        "features": {"score": scores, "diameter_mm": diameters},
+        "size": diameters if len(findings) else 10.0,
+        "face_color": "transparent",
+        "border_width": _RING,
+        "text": {
+            "string": "{score:.2f} · {diameter_mm:.0f} mm",
+            "color": TEXT,
+            "size": 9,
+            "anchor": "upper_left",
+        },
+        **in_world(origin),
+    }
+    if len(findings):
+        settings |= {
+            "border_color": "score",
+            "border_colormap": COLORMAP,
+            "border_contrast_limits": (0.0, 1.0),
+        }
+    return world_to_patient(centres), settings, "points"
+
+
+def in_world(origin: Origin) -> dict[str, Any]:
+    """Return what points of a scan share: millimetres, axis letters, whose they are.
+
+    A slice shows where it cuts the spheres (see :func:`see_across_slices`).
+    """
+    return {
+        "ndim": 3,
+        "projection_mode": "rescale_spherical",
+        "units": ("mm",) * 3,
+        "axis_labels": AXIS_LABELS,
+        "metadata": {ORIGIN: origin},
+    }
+
+
+def see_across_slices(viewer: Any, radius_mm: float) -> None:
+    """Let slices show spheres whose centres lie up to this far from them.
+
+    Images and label maps do not follow: each of their slices stays itself.
+    """
+    viewer.dims.margin_left = tuple(
+        max(radius_mm, mm) for mm in viewer.dims.margin_left
+    )
+    viewer.dims.margin_right = tuple(
+        max(radius_mm, mm) for mm in viewer.dims.margin_right
+    )

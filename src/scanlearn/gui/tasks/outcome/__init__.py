@@ -1,0 +1,1 @@
+"""Outcome in the docks."""

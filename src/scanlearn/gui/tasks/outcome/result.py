@@ -1,0 +1,69 @@
+"""The result of an outcome model: what it says, and how good it was on others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+from scanlearn.gui.kit.widgets import hint
+from scanlearn.gui.tasks.shared.result_panel import ResultPanel
+from scanlearn.gui.viewer.layers import LayerData, Origin
+from scanlearn.predict.summary import Prediction
+from scanlearn.scans.geometry import Grid
+
+
+def no_layers(prediction: Prediction, origin: Origin, shown: Grid) -> list[LayerData]:
+    """Return nothing: an outcome is of the patient, not of a place."""
+    return []
+
+
+class OutcomeResult(ResultPanel):
+    """One line a number, and below how far to trust it."""
+
+    def __init__(self, viewer: Any, parent: QWidget | None = None) -> None:
+        super().__init__(viewer, parent)
+        self.said = QLabel()
+        self.said.setWordWrap(True)
+        self.trust = hint()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.said)
+        layout.addWidget(self.trust)
+
+    def show_prediction(self, prediction: Prediction, layers: list[Any]) -> None:
+        """Show the outcome and the scores on held-out patients."""
+        lines = _lines(prediction.facts["outcome"])
+        known = prediction.facts.get("covariates", {})
+        if known:
+            each = ", ".join(f"{name} {value:g}" for name, value in known.items())
+            lines.append(f"By the scan and {each}")
+        self.said.setText("\n".join(lines))
+        self.trust.setText(_trust(prediction.facts))
+
+
+def _lines(found: dict[str, Any]) -> list[str]:
+    """Return a line for each number; an interval stands behind its own."""
+    lines = []
+    for name, value in found.items():
+        ends = [found.get(f"{name}_{end}") for end in ("low", "high")]
+        text = f"{name.replace('_', ' ')}: {_text(value)}"
+        if None not in ends:
+            text += f" ({_text(ends[0])} to {_text(ends[1])} in nine of ten patients)"
+        if name.removesuffix("_low").removesuffix("_high") not in found.keys() - {name}:
+            lines.append(text)
+    return lines
+
+
+def _text(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _trust(facts: dict[str, Any]) -> str:
+    lines = [f"Learned from {facts['patients']} patients. On held-out ones:"]
+    for name, scores in facts["held_out"].items():
+        each = ", ".join(f"{k} {v:.2f}" for k, v in scores.items())
+        lines.append(f"by {name}: {each}")
+    if not facts["held_out"]:
+        lines = [f"Learned from {facts['patients']} patients: too few to test on."]
+    return "\n".join(lines)

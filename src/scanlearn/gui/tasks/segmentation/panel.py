@@ -1,0 +1,157 @@
+"""Labels of segmentation: classes, painted layers, a folder of masks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
+
+from scanlearn.errors import ScanlearnError
+from scanlearn.gui.kit.background import Report, in_background
+from scanlearn.gui.kit.widgets import button, gate, heading, hint, row
+from scanlearn.gui.tasks.shared.class_table import ClassTable
+from scanlearn.gui.tasks.shared.label_panel import LabelPanel
+from scanlearn.gui.tasks.shared.labelled_list import LabelledList
+from scanlearn.gui.train.finetune_launch import scan_key_of
+from scanlearn.gui.viewer.labels_io import (
+    Amount,
+    Painted,
+    amount,
+    snapshot,
+    write_labels,
+)
+from scanlearn.gui.viewer.new_layers import (
+    chosen_labels,
+    new_labels,
+    recolour,
+    shown_scan,
+)
+
+if TYPE_CHECKING:
+    from scanlearn.cohort.catalogue import Cohort
+
+_PAINT = (
+    "Paint a few slices of a few scans; what you leave unpainted in other slices is "
+    "ignored, not taken for background."
+)
+
+
+@dataclass(frozen=True)
+class PaintedLabels:
+    """Painted layers, or a folder of masks where there are none."""
+
+    classes: Mapping[int, str]
+    painted: tuple[Painted, ...]
+    masks: Path | None
+
+    def changes(self) -> dict[str, Any]:
+        """Return the classes of the dock; none where the masks' own count."""
+        named = [{"value": v, "name": n} for v, n in sorted(self.classes.items())]
+        return {"recipe": {"classes": named}}
+
+    def source(self, cohort: Cohort, draft: Path) -> Path:
+        """Write painted layers as masks named by scan keys."""
+        for painted in self.painted:
+            key = scan_key_of(painted.origin, painted.name, cohort)
+            write_labels(draft / f"{key}.nii.gz", painted)
+        if self.painted:
+            return draft
+        assert self.masks is not None
+        return self.masks
+
+
+class PaintedPanel(LabelPanel):
+    """Classes, labelled scans, and the buttons that add to them."""
+
+    def __init__(self, viewer: Any, parent: QWidget | None = None) -> None:
+        super().__init__(viewer, parent)
+        self.classes = ClassTable()
+        self.labels = LabelledList()
+        self.new_button = button(
+            "New label layer", self.new_layer, "An empty layer on the shown scan's grid"
+        )
+        self.use_button = button(
+            "Use this layer", self.use_layer, "Take the selected Labels layer as it is"
+        )
+        self.browse_button = button(
+            "Browse…", self.browse, "A folder of NIfTI masks named like the scans"
+        )
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        for widget in (
+            heading("Classes"),
+            self.classes,
+            heading("Labelled scans"),
+            hint(_PAINT),
+            self.labels,
+            row(self.new_button, self.use_button, self.browse_button),
+        ):
+            layout.addWidget(widget)
+        self.classes.changed.connect(self._classes_changed)
+        self.labels.changed.connect(self.changed)
+
+    def new_layer(self) -> None:
+        """Add an empty label layer over the shown scan, ready to paint."""
+        self._try(lambda: new_labels(self.viewer, self.classes.classes()))
+
+    def use_layer(self) -> None:
+        """Take the chosen Labels layer into the list of labelled scans."""
+        self._try(self._use_layer)
+
+    def browse(self) -> None:
+        """Let the user choose a folder of masks."""
+        chosen = QFileDialog.getExistingDirectory(self, "Folder of masks")
+        if chosen:
+            self.labels.add(Path(chosen))
+
+    def refresh(self) -> None:
+        """Look again at the viewer's layers."""
+        no_scan = "" if shown_scan(self.viewer) else "Add a scan to the viewer first"
+        gate(self.new_button, no_scan)
+        none = "" if chosen_labels(self.viewer) else "Press 'New label layer' and paint"
+        gate(self.use_button, none)
+
+    def missing(self) -> str:
+        """Say that labels are needed."""
+        if self.labels.sources:
+            return ""
+        return "Add labels first: 'Use this layer' or 'Browse…'"
+
+    def gathered(self) -> PaintedLabels:
+        """Return the labels as they are now."""
+        painted = tuple(self.labels.painted())
+        return PaintedLabels(self._classes(), painted, self.labels.folder())
+
+    def _use_layer(self) -> None:
+        layer = chosen_labels(self.viewer)
+        assert layer is not None
+        painted = snapshot(layer)
+
+        def work(_report: Report) -> tuple[Painted, Amount]:
+            return painted, amount(painted)
+
+        in_background(self, work, done=self._used, failed=self.failed.emit)
+
+    def _used(self, source: tuple[Painted, Amount]) -> None:
+        self.classes.include(source[1].values, source[0].classes)
+        self.labels.add(source)
+
+    def _classes(self) -> dict[int, str]:
+        """Return the classes; none, so that the masks' own count, if none is named."""
+        untouched = not any(
+            field.text().strip() for field in self.classes.names.values()
+        )
+        return {} if untouched and self.labels.folder() else self.classes.classes()
+
+    def _classes_changed(self) -> None:
+        recolour(self.viewer, self.classes.classes())
+        self.changed.emit()
+
+    def _try(self, action: Any) -> None:
+        try:
+            action()
+        except ScanlearnError as error:
+            self.failed.emit(error)

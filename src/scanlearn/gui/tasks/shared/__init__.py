@@ -1,0 +1,1 @@
+"""What the dock parts of tasks share."""

@@ -1,0 +1,106 @@
+"""The labelled scans of a fine-tuning: layers, a folder of masks or a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QListWidget, QListWidgetItem, QWidget
+
+from scanlearn.gui.kit.widgets import shortened
+from scanlearn.gui.viewer.labels_io import Amount
+from scanlearn.gui.viewer.layers import Origin
+
+
+class Drawn(Protocol):
+    """A snapshot of a layer that somebody drew on a scan."""
+
+    @property
+    def name(self) -> str:
+        """The layer's name."""
+        ...
+
+    @property
+    def origin(self) -> Origin:
+        """The scan it belongs to."""
+        ...
+
+
+Source = tuple[Drawn, Amount] | Path
+
+
+class LabelledList(QListWidget):
+    """Each source once; a layer used again replaces its older state."""
+
+    changed = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setFixedHeight(84)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.setToolTip("Press Delete to take a labelled scan off the list")
+        self.sources: list[Source] = []
+        self._show_emptiness()
+
+    def add(self, source: Source) -> None:
+        """Add labels, in place of older ones of the same scan."""
+        self.sources = [old for old in self.sources if not _same(old, source)]
+        self.sources.append(source)
+        self._show()
+
+    def painted(self) -> list[Any]:
+        """Return the labels taken from layers."""
+        return [source[0] for source in self.sources if isinstance(source, tuple)]
+
+    def folder(self) -> Path | None:
+        """Return the folder of masks, if one was chosen."""
+        paths = [source for source in self.sources if isinstance(source, Path)]
+        return paths[-1] if paths else None
+
+    def keyPressEvent(self, event: object) -> None:
+        """Take the selected line away on Delete."""
+        if event.key() in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):  # type: ignore[attr-defined]
+            chosen = {index.row() for index in self.selectedIndexes()}
+            kept = [s for i, s in enumerate(self.sources) if i not in chosen]
+            self.sources = kept
+            self._show()
+            return
+        super().keyPressEvent(event)  # type: ignore[arg-type]
+
+    def _show_emptiness(self) -> None:
+        if not self.sources:
+            item = QListWidgetItem("none yet")
+            item.setFlags(Qt.ItemFlag.NoItemFlags)
+            self.addItem(item)
+
+    def _show(self) -> None:
+        self.clear()
+        self._show_emptiness()
+        for source in self.sources:
+            text, tip = _described(source)
+            item = QListWidgetItem(text)
+            item.setToolTip(tip)
+            self.addItem(item)
+        self.changed.emit()
+
+
+def _same(one: Source, other: Source) -> bool:
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return one[0].origin.same_scan(other[0].origin)
+    # Masks of one folder only: a training reads one place.
+    return isinstance(one, Path) and isinstance(other, Path)
+
+
+def _described(source: Source) -> tuple[str, str]:
+    if isinstance(source, tuple):
+        painted, amount = source
+        text = f"✎ {painted.origin.patient} · {amount.short}"
+        return text, f"{painted.name}: {amount.meaning}\n{painted.origin.source}"
+    if source.suffix.lower() == ".csv":
+        return f"{shortened(source.name, 24)} · table", str(source)
+    masks = sum(1 for file in source.rglob("*.nii*")) if source.is_dir() else 1
+    return f"{shortened(source.name, 24)} · {masks} mask{'s' * (masks != 1)}", str(
+        source
+    )

@@ -1,0 +1,1 @@
+"""Texture in the docks."""

@@ -1,0 +1,1 @@
+"""The Pre-train and Fine-tune docks and their parts."""

@@ -1,0 +1,179 @@
+"""The Fine-tune dock: from a few labels to a model of one's own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtWidgets import QWidget
+
+from scanlearn.errors import ScanlearnError
+from scanlearn.gui.kit.background import Failure, connect_while_alive
+from scanlearn.gui.kit.cohort_section import CohortSection
+from scanlearn.gui.kit.settings import runs_folder
+from scanlearn.gui.kit.state import shared_state
+from scanlearn.gui.kit.widgets import Pages, combo, fill, hint, labelled, page
+from scanlearn.gui.runs.run_list import RunRow
+from scanlearn.gui.tasks.shared.label_panel import LabelPanel
+from scanlearn.gui.train.finetune_launch import Finetuning, config_of, start_finetuning
+from scanlearn.gui.train.launch_section import LaunchSection
+from scanlearn.gui.train.methods import TASKS
+from scanlearn.gui.train.settings_form import SettingsForm
+from scanlearn.runs.folder import new_run_path
+from scanlearn.tasks.registry import TASKS as MANIFEST
+
+
+class FinetuneDock(QWidget):
+    """Task, start, the task's own labels, Fine-tune, and the card of what runs."""
+
+    def __init__(self, napari_viewer: Any, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.viewer = napari_viewer
+        self.state = shared_state()
+        self.tasks = combo("What the model shall do")
+        items: list[tuple[str, object]] = [(t.title, n) for n, t in TASKS.items()]
+        fill(self.tasks, items, None)
+        self.about = hint()
+        self.starts = combo("Whose encoder the model starts from")
+        self.worth = hint()
+        self.cohorts = CohortSection()
+        self.panels: dict[str, LabelPanel] = {}
+        self._pages = Pages()
+        self.form = SettingsForm()
+        self.launcher = LaunchSection(
+            "finetune",
+            "fine-tuning",
+            pressed=self.start,
+            config_of=config_of,
+            start=start_finetuning,
+            text="Fine-tune",
+            tip="Train in the background on these labels",
+        )
+        self.plan, self.notice = self.launcher.plan, self.launcher.notice
+        self.slot, self.start_button = self.launcher.slot, self.launcher.button
+        self._lay_out()
+        self._show_task()
+        self._connect()
+        self._show_starts(self.state.runs.rows)
+
+    def _lay_out(self) -> None:
+        layout = page(self)
+        layout.addWidget(labelled("Task", self.tasks))
+        layout.addWidget(self.about)
+        layout.addWidget(labelled("Start from", self.starts))
+        layout.addWidget(self.worth)
+        layout.addWidget(labelled("Cohort", self.cohorts))
+        for widget in (self._pages, self.form, self.launcher):
+            layout.addWidget(widget)
+        layout.addStretch(1)
+
+    def _connect(self) -> None:
+        self.tasks.currentIndexChanged.connect(lambda _index: self._show_task())
+        self.state.runs.changed.connect(self._show_starts)
+        self.cohorts.chosen.connect(self._refresh)
+        self.cohorts.failed.connect(self.notice.show_error)
+        self.launcher.changed.connect(self._refresh)
+        self.form.changed.connect(self._refresh)
+        self.starts.currentIndexChanged.connect(self._refresh)
+        layers = self.viewer.layers
+        for emitter in (
+            layers.events.inserted,
+            layers.events.removed,
+            layers.selection.events.active,
+        ):
+            connect_while_alive(self, emitter, self._refresh)
+
+    @property
+    def task(self) -> str:
+        """Name of the chosen task."""
+        return str(self.tasks.currentData())
+
+    @property
+    def panel(self) -> LabelPanel:
+        """Where the chosen task's labels are gathered."""
+        return self.panels[self.task]
+
+    def new_layer(self) -> None:
+        """Add an empty layer to draw the task's labels on, over the shown scan."""
+        self.panel.new_layer()
+
+    def start(self) -> None:
+        """Write labels and run, and launch its worker."""
+        cohort = self.cohorts.cohort
+        assert cohort is not None
+        path = new_run_path(runs_folder(), f"{self.task}_{cohort.name}")
+        self.launcher.launch(replace(self._asked(cohort), path=path))
+
+    def _asked(self, cohort: Path) -> Finetuning:
+        return Finetuning(
+            path=Path(),
+            cohort=cohort,
+            task=self.task,
+            preset=self.form.preset,
+            start_from=self.starts.currentData(),
+            changes=self.form.changes(),
+            labels=self.panel.gathered(),
+        )
+
+    def _show_task(self) -> None:
+        """Show the panel of the chosen task; each keeps what was put into it."""
+        if self.task not in self.panels:
+            panel: LabelPanel = MANIFEST[self.task].part("panel")(self.viewer)
+            panel.changed.connect(self._panel_changed)
+            panel.failed.connect(self._panel_failed)
+            self.panels[self.task] = panel
+        self._pages.turn_to(self.panel)
+        self.about.setText(TASKS[self.task].about.capitalize())
+        self.worth.setText(MANIFEST[self.task].worth)
+        self.form.show_recipe(self.task, TASKS[self.task])
+        self._refresh()
+
+    def _panel_changed(self) -> None:
+        self.notice.clear()
+        self._refresh()
+
+    def _panel_failed(self, problem: ScanlearnError | Failure) -> None:
+        if isinstance(problem, ScanlearnError):
+            self.notice.show_error(problem)
+        else:
+            self.launcher.show_failure(problem)
+
+    def _show_starts(self, rows: tuple[RunRow, ...]) -> None:
+        before = self.starts.currentData()
+        ready = [r for r in rows if r.kind == "pretrain" and r.has_model]
+        items: list[tuple[str, object]] = [(r.title, r.path) for r in ready]
+        items.append(("from scratch (no pre-training)", None))
+        # Until the user chooses, the newest pre-training is the one to start from.
+        chosen = before if before is not None or not self.starts.count() else None
+        first = ready[0].path if ready and self.starts.count() <= 1 else chosen
+        fill(self.starts, items, first)
+        self._refresh()
+
+    def _refresh(self) -> None:
+        self.panel.show_cohort(self.cohorts.cohort)
+        self.panel.refresh()
+        missing, cohort = self._missing(), self.cohorts.cohort
+        self.launcher.show_missing(missing)
+        # A model that is fitted at once has no steps to plan.
+        planned = cohort is not None and "engine.steps" in self.form.fields
+        self.plan.setVisible(planned)
+        if cohort is None or not planned:
+            return
+        asked = self._asked(cohort)
+        self.plan.show_plan(
+            asked,
+            key=replace(asked, labels=None),
+            cohorts=[cohort],
+            scans=self.cohorts.scans(),
+            steps=self.form.value("engine.steps"),
+            minutes=self.form.value("engine.minutes"),
+            missing=missing,
+        )
+
+    def _missing(self) -> str:
+        if self.cohorts.cohort is None:
+            return "Prepare a cohort under Scans first, or open one"
+        if self.panel.missing():
+            return self.panel.missing()
+        return self.launcher.busy

@@ -1,0 +1,88 @@
+"""Starting a fine-tuning: labels into the run's inputs, then the worker."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scanlearn.config.run import RunConfig, merge
+from scanlearn.errors import BadLabels
+from scanlearn.gui.kit.background import Report
+from scanlearn.gui.tasks.shared.label_panel import GatheredLabels
+from scanlearn.gui.viewer.layers import Origin
+from scanlearn.runs import RunFolder, launch
+
+if TYPE_CHECKING:
+    from scanlearn.cohort.catalogue import Cohort
+
+
+@dataclass(frozen=True)
+class Finetuning:
+    """What the dock asks for; ``changes`` are laid over the preset."""
+
+    path: Path
+    cohort: Path
+    task: str
+    preset: str
+    start_from: Path | None
+    changes: Mapping[str, Any]
+    labels: GatheredLabels | None
+
+
+def start_finetuning(plan: Finetuning, _report: Report) -> RunFolder:
+    """Check labels and settings, write the run, launch its worker; slow.
+
+    Raises
+    ------
+    ScanlearnError
+        If labels fit no scan of the cohort, or a setting is impossible; nothing is left
+        on disk then.
+    """
+    from scanlearn.cohort.catalogue import Cohort
+    from scanlearn.new_run import labels_for, new_finetuning
+
+    assert plan.labels is not None
+    config = config_of(plan)
+    with tempfile.TemporaryDirectory(prefix="scanlearn-labels-") as draft:
+        source = plan.labels.source(Cohort(plan.cohort), Path(draft))
+        run = new_finetuning(config, labels_for(config, source), plan.path)
+    launch(run)
+    return run
+
+
+def config_of(plan: Finetuning) -> RunConfig:
+    """Return the checked configuration of a plan; slow the first time."""
+    from scanlearn.new_run import finetuning_config
+
+    changes = plan.labels.changes() if plan.labels else {}
+    return finetuning_config(
+        [plan.cohort],
+        task=plan.task,
+        preset_name=plan.preset,
+        start_from=plan.start_from,
+        changes=merge(dict(plan.changes), changes),
+    )
+
+
+def scan_key_of(origin: Origin, layer: str, cohort: Cohort) -> str:
+    """Return the key of the cohort's scan that a layer was drawn on.
+
+    Raises
+    ------
+    BadLabels
+        If the cohort was not prepared from that scan.
+    """
+    volume = "" if origin.volume is None else str(origin.volume)
+    wanted = (str(origin.source), origin.series, volume)
+    for key, source in cohort.sources().items():
+        if (source.path, source.series, source.volume) == wanted:
+            return key
+    raise BadLabels(
+        f"The layer '{layer}' was painted on {origin.source}, which is not in "
+        f"the cohort {cohort.path.name}",
+        expected="labels on scans of the chosen cohort",
+        next_step="Choose another cohort, or prepare this scan into it",
+    )

@@ -1,0 +1,101 @@
+"""Numbers before commitment: on what, on how much, for how long."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtWidgets import QFrame, QVBoxLayout, QWidget
+
+from scanlearn.gui.kit.background import Failure, follow_in_background
+from scanlearn.gui.kit.widgets import BORDER, heading, hint
+from scanlearn.gui.train.pace_line import PaceLine, amount
+from scanlearn.runs import Event, Job
+from scanlearn.runs.events import Crashed, Message
+
+
+class PlanSection(QFrame):
+    """Device, scans, steps and disk of the training that would start."""
+
+    def __init__(self, pace: PaceLine, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.pace = pace
+        self.setObjectName("plan")
+        self.setStyleSheet(
+            f"#plan {{ border: 1px solid {BORDER}; border-radius: 4px }}"
+        )
+        self.device = hint("Looking for a GPU…")
+        self.numbers = hint()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(8, 4, 8, 6)
+        layout.setSpacing(2)
+        layout.addWidget(heading("Plan"))
+        layout.addWidget(self.device)
+        layout.addWidget(self.numbers)
+        layout.addWidget(self.pace)
+        self._asked = False
+        self._measured: Any = None
+        self._size = ""
+
+    def showEvent(self, event: Any) -> None:
+        """Ask for the device when the box is first seen."""
+        super().showEvent(event)
+        self.ask_device()
+
+    def ask_device(self) -> None:
+        """Ask another process what it would train on; torch never loads in napari."""
+        if self._asked:
+            return
+        self._asked = True
+        job = Job(["device"])
+        self.destroyed.connect(lambda: job.cancel())
+        follow_in_background(
+            self,
+            "the question for a GPU",
+            job.events,
+            received=self._told,
+            failed=self._failed,
+        )
+
+    def show_plan(
+        self,
+        plan: Any,
+        *,
+        key: Any,
+        cohorts: Sequence[Path],
+        scans: int,
+        steps: int,
+        minutes: float | None,
+        missing: str,
+    ) -> None:
+        """Show the numbers of what would be started; see :class:`PaceLine`.
+
+        The scans are those of the cohorts that it would use.
+        """
+        limit = f", at most {minutes:g} min" if minutes is not None else ""
+        noun = "scan" if scans == 1 else "scans"
+        if (key, scans) != self._measured:
+            self._measured, self._size = (key, scans), _size(cohorts)
+        self.numbers.setText(
+            f"{scans:,} {noun} · {self._size} on disk\n{steps:,} steps{limit}"
+        )
+        self.pace.show_plan(
+            plan, key=key, steps=steps, minutes=minutes, missing=missing
+        )
+
+    def _told(self, events: list[Event]) -> None:
+        for event in events:
+            if isinstance(event, Message):
+                self.device.setText(event.text)
+            elif isinstance(event, Crashed):
+                self.device.setText("The device could not be asked for")
+                self.device.setToolTip(event.error)
+
+    def _failed(self, failure: Failure) -> None:
+        self.device.setText(f"The device could not be asked for: {failure.error}")
+
+
+def _size(cohorts: Sequence[Path]) -> str:
+    files = [file for cohort in cohorts for file in (cohort / "scans").glob("*.npy")]
+    return amount(sum(file.stat().st_size for file in files))

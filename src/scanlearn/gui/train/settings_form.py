@@ -1,0 +1,192 @@
+"""Preset and main settings of a recipe, generated from the configuration's fields."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from annotated_types import Ge, Gt, Le
+from magicgui.widgets import create_widget
+from magicgui.widgets.bases import ValueWidget
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from scanlearn.config.engine import EngineConfig
+from scanlearn.config.presets import PRESETS, preset
+from scanlearn.gui.kit.widgets import combo, fill, fold, hint, labelled
+from scanlearn.gui.train.methods import PRESETS_ABOUT, Recipe
+
+#: What a setting is called where its name does not say its unit.
+_LABELS = {
+    "minutes": "Time limit (min)",
+    "batch": "Batch (scans a step)",
+    "spacing_mm": "Voxel size (mm)",
+    "joint.batch": "Images a step",
+    "volume_batch": "Volumes a step",
+}
+
+#: Presets whose name is not a word.
+_PRESETS = {"mr": "MR"}
+
+#: What nought means in settings that may be left out.
+_NOT_GIVEN = {"minutes": "no limit", "spacing_mm": "the cohort's"}
+
+_STEPS = {"spacing_mm": 0.5}
+
+_LARGEST = 10_000_000
+
+
+class SettingsForm(QWidget):
+    """What a user may change before starting; the rest is in the preset."""
+
+    changed = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.presets = combo()
+        self.about = hint()
+        self._lines = QWidget()
+        self.more = fold("Settings", self._lines)
+        self._column = QVBoxLayout(self._lines)
+        self._column.setContentsMargins(12, 0, 0, 4)
+        self._column.setSpacing(4)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(labelled("Preset", self.presets))
+        layout.addWidget(self.about)
+        layout.addWidget(self.more)
+        layout.addWidget(self._lines)
+        self.fields: dict[str, ValueWidget[Any]] = {}
+        self._name = ""
+        self._recipe: Recipe | None = None
+        self._defaults: dict[str, Any] = {}
+        self.presets.currentIndexChanged.connect(self._preset_chosen)
+
+    def show_recipe(self, name: str, recipe: Recipe) -> None:
+        """Offer the presets and settings of a recipe."""
+        self._name, self._recipe = name, recipe
+        items: list[tuple[str, object]] = [
+            (_PRESETS.get(n, n.capitalize()), n) for n in PRESETS[name]
+        ]
+        fill(self.presets, items, self.presets.currentData())
+        self._build(recipe)
+        self._preset_chosen()
+
+    @property
+    def preset(self) -> str:
+        """The chosen preset."""
+        return str(self.presets.currentData())
+
+    def changes(self) -> dict[str, Any]:
+        """Return what the user changed of the preset, as nested settings."""
+        changes: dict[str, Any] = {}
+        for key, field in self.fields.items():
+            value = _from_widget(field)
+            if value != self._defaults[key]:
+                *sections, name = key.split(".")
+                inner = changes
+                for section in sections:
+                    inner = inner.setdefault(section, {})
+                inner[name] = value
+        return changes
+
+    def arguments(self) -> list[str]:
+        """Return the preset and the changes as a command takes them."""
+        found = ["--preset", self.preset]
+        for key, field in self.fields.items():
+            value = _from_widget(field)
+            if value != self._defaults[key]:
+                shown = "null" if value is None else value
+                found += ["-s", f"{key}={shown}"]
+        return found
+
+    def value(self, key: str) -> Any:
+        """Return the value of one setting, such as ``"engine.steps"``."""
+        return _from_widget(self.fields[key])
+
+    def set_value(self, key: str, value: Any) -> None:
+        """Change one setting."""
+        _into_widget(self.fields[key], value)
+
+    def _build(self, recipe: Recipe) -> None:
+        self.fields = {
+            key: _widget(key, _field(key, recipe)) for key in recipe.settings
+        }
+        while (old := self._column.takeAt(0)) is not None:
+            gone = old.widget()
+            assert gone is not None
+            gone.deleteLater()
+        for key, field in self.fields.items():
+            name = key.split(".")[-1]
+            own = f"{self._name}.{name}"
+            text = _LABELS.get(own) or _LABELS.get(name) or name.capitalize()
+            self._column.addWidget(labelled(text, field.native, width=140))
+            field.changed.connect(self.changed.emit)
+
+    def _preset_chosen(self) -> None:
+        if self._recipe is None:
+            return
+        self.about.setText(PRESETS_ABOUT[self.preset])
+        chosen = preset(self._name, self.preset, {})
+        self.blockSignals(True)  # a half-filled form is told to nobody
+        for key, field in self.fields.items():
+            *sections, name = key.split(".")
+            info, there = _field(key, self._recipe), chosen
+            for section in sections:
+                there = there.get(section, {})
+            self._defaults[key] = there.get(name, info.default)
+            _into_widget(field, self._defaults[key])
+        self.blockSignals(False)
+        self.changed.emit()
+
+
+def _field(key: str, recipe: Recipe) -> FieldInfo:
+    section, *parts, name = key.split(".")
+    model: type[BaseModel] = EngineConfig if section == "engine" else recipe.model
+    for part in parts:
+        inner = model.model_fields[part].annotation
+        assert isinstance(inner, type)
+        model = inner
+    return model.model_fields[name]
+
+
+def _widget(key: str, field: FieldInfo) -> ValueWidget[Any]:
+    name = key.split(".")[-1]
+    options: dict[str, Any] = {"tooltip": field.description or ""}
+    kinds = [kind for kind in get_args(field.annotation) if kind is not type(None)]
+    kind = kinds[0] if kinds and type(None) in get_args(field.annotation) else None
+    kind = kind or field.annotation
+    if kind in (int, float):
+        options |= _limits(field, kind)
+    if name in _STEPS:
+        options["step"] = _STEPS[name]
+    made = create_widget(annotation=kind, name=name, options=options)
+    assert isinstance(made, ValueWidget)
+    if type(None) in get_args(field.annotation):
+        # Nought stands for "not given", which a spin box cannot show by itself.
+        made.native.setSpecialValueText(_NOT_GIVEN[name])
+    return made
+
+
+def _limits(field: FieldInfo, kind: type) -> dict[str, Any]:
+    low: float = 0
+    high: float = _LARGEST
+    for rule in field.metadata:
+        if isinstance(rule, Ge):
+            low = kind(rule.ge)
+        elif isinstance(rule, Gt):
+            low = kind(rule.gt)
+        elif isinstance(rule, Le):
+            high = kind(rule.le)
+    return {"min": low, "max": high}
+
+
+def _from_widget(field: ValueWidget[Any]) -> Any:
+    special = getattr(field.native, "specialValueText", str)()
+    return None if special and field.value == field.min else field.value  # type: ignore[attr-defined]
+
+
+def _into_widget(field: ValueWidget[Any], value: Any) -> None:
+    field.value = field.min if value is None else value  # type: ignore[attr-defined]

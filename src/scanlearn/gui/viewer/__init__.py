@@ -1,0 +1,1 @@
+"""Scans, labels and results as napari layers; readers, writers and samples."""

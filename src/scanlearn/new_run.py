@@ -1,0 +1,181 @@
+"""Making runs: the configuration checked against its cohort and labels, then written.
+
+Both doors for people, the terminal and the docks, launch through here, so a training
+that cannot work is refused before anything is on disk.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from scanlearn.cohort.catalogue import Cohort
+from scanlearn.cohort.slices import slice_cohorts
+from scanlearn.cohort.working import WorkingCohorts
+from scanlearn.config.drasclr import DrasclrConfig
+from scanlearn.config.joint import JointConfig
+from scanlearn.config.presets import preset
+from scanlearn.config.run import RunConfig, merge, parse_run_config
+from scanlearn.errors import BadCohort, BadConfig, BadRun
+from scanlearn.runs.folder import RunFolder, new_run_path
+from scanlearn.tasks.registry import task_of
+
+METHODS = ("drasclr", "joint")
+
+
+class Labels(Protocol):
+    """Labels that were found and checked, of any task."""
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the user should know of them."""
+        ...
+
+    @property
+    def patient_keys(self) -> tuple[str, ...]:
+        """Keys of the labelled patients, each once, in order."""
+        ...
+
+    def of(self, patients: Collection[str]) -> Labels:
+        """Return the labels of some of them."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write them whole into a folder, which becomes a run's ``inputs/``."""
+        ...
+
+
+def runs_folder() -> Path:
+    """Return where runs go when no place is named."""
+    return Path(
+        os.environ.get("SCANLEARN_RUNS", Path.home() / "scanlearn" / "runs")
+    ).expanduser()
+
+
+def pretraining_config(
+    cohorts: Sequence[Path],
+    *,
+    method: str,
+    preset_name: str,
+    start_from: Path | None = None,
+    changes: dict[str, Any] | None = None,
+) -> RunConfig:
+    """Return the checked configuration of a pre-training.
+
+    Raises
+    ------
+    BadConfig
+        If a setting is wrong, or the method cannot start from another run.
+    """
+    settings = preset(method, preset_name, changes or {})
+    facts: dict[str, Any] = {"kind": "pretrain", "cohorts": _absolute(cohorts)}
+    if start_from is not None:
+        facts["start_from"] = _absolute([start_from])[0]
+    config = parse_run_config(merge(settings, facts))
+    if config.start_from is not None and method != "joint":
+        raise BadConfig(
+            f"A pre-training by {method} cannot start from another run",
+            expected="--method joint, or no --from",
+            next_step="Leave --from out",
+        )
+    return config
+
+
+def new_pretraining(config: RunConfig, out: Path | None = None) -> RunFolder:
+    """Write a pre-training run, after a look at its cohorts.
+
+    Raises
+    ------
+    BadCohort
+        If the cohorts cannot be trained on: none there, or scans of one patient only.
+    BadRun
+        If the run to start from has no encoder yet.
+    """
+    if isinstance(config.recipe, JointConfig):
+        slice_cohorts(config.cohorts, config.recipe)
+        _check_start(config.start_from)
+        return RunFolder.create(out or _default_path(config), config)
+    assert isinstance(config.recipe, DrasclrConfig)
+    found = WorkingCohorts(config.cohorts, config.recipe.spacing_mm)
+    if len(found.patients()) < 2:
+        raise BadCohort(
+            f"{', '.join(map(str, config.cohorts))} holds scans of one patient only",
+            expected="at least 2 patients: pre-training tells patients apart",
+            next_step="Add scans of other patients with 'scanlearn prepare'",
+        )
+    return RunFolder.create(out or _default_path(config), config)
+
+
+def finetuning_config(
+    cohorts: Sequence[Path],
+    *,
+    task: str,
+    preset_name: str,
+    start_from: Path | None,
+    changes: dict[str, Any] | None = None,
+) -> RunConfig:
+    """Return the checked configuration of a fine-tuning."""
+    settings = preset(task, preset_name, changes or {})
+    facts: dict[str, Any] = {"kind": "finetune", "cohorts": _absolute(cohorts)}
+    if start_from is not None:
+        facts["start_from"] = str(start_from.expanduser().absolute())
+    return parse_run_config(merge(settings, facts))
+
+
+def labels_for(config: RunConfig, source: Path) -> Labels:
+    """Find and check the labels of a fine-tuning's cohort.
+
+    Raises
+    ------
+    BadLabels
+        If they are not what the task takes, or fit no scan.
+    """
+    collect = task_of(config).part("labels")
+    found: Labels = collect(Path(source), Cohort(config.cohorts[0]), config.recipe)
+    return found
+
+
+def new_finetuning(
+    config: RunConfig, labels: Labels, out: Path | None = None
+) -> RunFolder:
+    """Write a fine-tuning run with its own copy of the labels.
+
+    Raises
+    ------
+    BadRun
+        If the run to start from has no encoder yet.
+    """
+    _check_start(config.start_from)
+    path = out or _default_path(config)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    try:
+        labels.save(draft)
+        return RunFolder.create(path, config, inputs=draft)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _check_start(run: Path | None) -> None:
+    if run is None:
+        return
+    RunFolder(run)
+    if not (run / "checkpoints" / "encoder.json").is_file():
+        raise BadRun(
+            f"{run} has no trained encoder yet",
+            expected="a pre-training run that has saved at least once",
+            next_step="Choose another run, or start from scratch",
+        )
+
+
+def _default_path(config: RunConfig) -> Path:
+    cohort = config.cohorts[0].name
+    return new_run_path(runs_folder(), f"{config.recipe.name}_{cohort}")
+
+
+def _absolute(paths: Sequence[Path]) -> list[str]:
+    return [str(Path(path).expanduser().absolute()) for path in paths]

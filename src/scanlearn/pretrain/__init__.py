@@ -1,0 +1,1 @@
+"""Pre-training methods, a room each: learning from scans without labels."""

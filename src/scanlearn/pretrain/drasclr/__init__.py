@@ -1,0 +1,1 @@
+"""DrasCLR (Yu et al., Medical Image Analysis 2023)."""

@@ -1,0 +1,228 @@
+"""Which images and volumes make a step of the joint method, and their pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from scanlearn.cohort.slices import Image, SliceCohorts, Volume, squared
+from scanlearn.config.joint import JointConfig, StagesConfig
+from scanlearn.encoders.pixels import pixels_of
+from scanlearn.randomness import numpy_generator
+from scanlearn.views.normalise import shifted
+
+Stage = Literal["warm", "mask", "joint"]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Which stage a step belongs to: a pure function of the step.
+
+    Parameters
+    ----------
+    shares
+        Of the stages.
+    steps
+        Of the whole training.
+    """
+
+    shares: StagesConfig
+    steps: int
+
+    @property
+    def starts(self) -> dict[Stage, int]:
+        """The first step of each stage that has any."""
+        shares: dict[Stage, float] = {
+            "warm": self.shares.warm,
+            "mask": self.shares.mask,
+            "joint": self.shares.joint,
+        }
+        total, begun, starts = sum(shares.values()), 0.0, {}
+        for stage, share in shares.items():
+            if share:
+                starts[stage] = round(begun / total * self.steps)
+            begun += share
+        return starts
+
+    @property
+    def trunk_updates(self) -> int:
+        """Steps that change the trunk: all but those of the frozen stage."""
+        starts = self.starts
+        after = [first for s, first in starts.items() if s == "joint"]
+        frozen = (*after, self.steps)[0] - starts["mask"] if "mask" in starts else 0
+        return self.steps - frozen
+
+    def at(self, step: int) -> Stage:
+        """Return the stage of a step."""
+        return [s for s, first in self.starts.items() if first <= step][-1]
+
+
+@dataclass(frozen=True)
+class Deck:
+    """Samples in batches, epoch by epoch; sources are drawn in balance.
+
+    A source of n samples has a share of ``n ** balance``: an epoch holds as many
+    samples as there are, of small sources all of them several times, of large ones a
+    part that changes from epoch to epoch.
+
+    Parameters
+    ----------
+    sources
+        (n,) source of each sample; their numbers are the samples' own.
+    batch, balance, seed, name
+        ``name`` keeps the streams of several decks apart.
+    """
+
+    sources: tuple[int, ...]
+    batch: int
+    balance: float
+    seed: int
+    name: str
+
+    @property
+    def size(self) -> int:
+        """Samples a batch."""
+        return min(self.batch, len(self.sources))
+
+    @property
+    def batches(self) -> int:
+        """Batches an epoch."""
+        return max(1, len(self.sources) // self.size)
+
+    def at(self, number: int) -> NDArray[np.int64]:
+        """Return the samples of a batch."""
+        epoch, place = divmod(number, self.batches)
+        order = _epoch(self, epoch)
+        return order[place * self.size : (place + 1) * self.size]
+
+
+@lru_cache(maxsize=8)
+def _epoch(deck: Deck, epoch: int) -> NDArray[np.int64]:
+    rng = numpy_generator(deck.seed, "deck", deck.name, epoch)
+    of = np.asarray(deck.sources)
+    names, counts = np.unique(of, return_counts=True)
+    total = deck.batches * deck.size
+    exact = counts**deck.balance / (counts**deck.balance).sum() * total
+    quotas = np.diff(np.rint(np.cumsum(exact)).astype(int), prepend=0)
+    drawn = []
+    for source, quota in zip(names, quotas, strict=True):
+        mine = np.flatnonzero(of == source)
+        rounds = -(-quota // len(mine))
+        piles = [rng.permutation(mine) for _ in range(rounds)] or [mine[:0]]
+        drawn.append(np.concatenate(piles)[:quota])
+    return rng.permutation(np.concatenate(drawn))
+
+
+@dataclass(frozen=True)
+class StepRequest:
+    """What a step needs: numbers of images and volumes, and whether to read those."""
+
+    images: tuple[int, ...]
+    volumes: tuple[int, ...]
+    read_volumes: bool
+
+
+@dataclass(frozen=True)
+class StepPlan:
+    """The requests of all steps.
+
+    In the stage of hidden slices volumes are only named: their tokens are kept.
+    """
+
+    schedule: Schedule
+    images: Deck
+    volumes: Deck | None
+    accumulate: int = 1
+    #: Whether the joint stage has a use for them.
+    joint_images: bool = True
+    joint_volumes: bool = True
+
+    def request(self, number: int) -> StepRequest:
+        """Return the request of a batch, several of which may make a step."""
+        stage = self.schedule.at(number // self.accumulate)
+        number -= self.schedule.starts[stage] * self.accumulate
+        joint = stage == "joint"
+        use_images = self.joint_images if joint else stage == "warm"
+        use_volumes = self.joint_volumes if joint else stage == "mask"
+        return StepRequest(
+            _numbers(self.images, number) if use_images else (),
+            _numbers(self.volumes, number) if use_volumes else (),
+            read_volumes=joint,
+        )
+
+
+def _numbers(deck: Deck | None, number: int) -> tuple[int, ...]:
+    return () if deck is None else tuple(deck.at(number).tolist())
+
+
+class Requests(Sampler[StepRequest]):
+    """Endless requests from a batch on."""
+
+    def __init__(self, plan: StepPlan, first: int) -> None:
+        self._plan, self._first = plan, first
+
+    def __iter__(self) -> Iterator[StepRequest]:
+        number = self._first
+        while True:
+            yield self._plan.request(number)
+            number += 1
+
+
+class SliceData(Dataset[dict[str, Tensor]]):
+    """Pixels by request, as intensities from 0 (air) to 1264."""
+
+    def __init__(self, cohorts: SliceCohorts, config: JointConfig) -> None:
+        self.cohorts, self.config = cohorts, config
+
+    def __getitem__(self, request: StepRequest) -> dict[str, Tensor]:
+        batch: dict[str, Tensor] = {}
+        if request.images:
+            batch |= self.images(request.images)
+        if request.read_volumes and request.volumes:
+            batch |= self.stacks(request.volumes)
+        elif request.volumes:
+            batch["volume_ids"] = torch.tensor(request.volumes)
+        return batch
+
+    def images(self, numbers: Sequence[int]) -> dict[str, Tensor]:
+        """Read ``images`` (n, 1, S, S), ``image_ids`` (n,), ``image_hu`` (n,)."""
+        items = [self.cohorts.images[n] for n in numbers]
+        pixels = [self._pixels(item, self.config.image_side) for item in items]
+        return {
+            "images": torch.stack(pixels),
+            "image_ids": torch.tensor(numbers),
+            "image_hu": _hounsfield(items),
+        }
+
+    def stacks(self, numbers: Sequence[int]) -> dict[str, Tensor]:
+        """Read ``volumes`` (B, N, S, S), ``volume_ids``, ``volume_hu``, ``lengths``.
+
+        The last slice of a shorter volume is repeated; its length tells.
+        """
+        items = [self.cohorts.volumes[n] for n in numbers]
+        stacks = [self._pixels(item, self.config.slice_side) for item in items]
+        most = max(map(len, stacks))
+        filled = [torch.cat([s, s[-1:].expand(most - len(s), -1, -1)]) for s in stacks]
+        return {
+            "volumes": torch.stack(filled),
+            "volume_ids": torch.tensor(numbers),
+            "volume_hu": _hounsfield(items),
+            "lengths": torch.tensor([len(s) for s in stacks]),
+        }
+
+    def _pixels(self, item: Image | Volume, side: int) -> Tensor:
+        intensity = item.record.intensity
+        stored = squared(self.cohorts.read(item), intensity.outside)
+        return pixels_of(shifted(torch.from_numpy(stored), intensity.units), side)
+
+
+def _hounsfield(items: Sequence[Image | Volume]) -> Tensor:
+    return torch.tensor([item.record.intensity.units == "HU" for item in items])

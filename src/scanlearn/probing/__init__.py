@@ -1,1 +1,0 @@
-"""Linear models on frozen features: learned at once from few labels, and used."""

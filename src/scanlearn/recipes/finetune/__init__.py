@@ -1,1 +1,0 @@
-"""Fine-tuning tasks: learning from a few labels."""

@@ -1,1 +1,0 @@
-"""Pre-training methods: learning from scans without labels."""

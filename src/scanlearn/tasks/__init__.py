@@ -1,0 +1,1 @@
+"""Fine-tuning tasks, a room each: what is learned from a few labels."""

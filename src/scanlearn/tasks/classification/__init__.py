@@ -1,0 +1,1 @@
+"""Classification: what single images show."""

@@ -1,0 +1,1 @@
+"""Detection: spheres in volumes, boxes on radiographs."""

@@ -1,0 +1,103 @@
+"""Detecting in any number of scans with a fine-tuned run: a table of findings each."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from scanlearn.errors import BadScan
+from scanlearn.predict.each_scan import Request, Tell, each_scan
+from scanlearn.predict.result_files import Saving, kind_of_source, write_summary
+from scanlearn.runs.folder import RunFolder
+from scanlearn.scans.finding_table import BoxFinding, write_findings
+from scanlearn.scans.scan import Scan, ScanEntry
+from scanlearn.tasks.detection.box_detector import BoxDetector, DetectedRadiograph
+from scanlearn.tasks.detection.card import (
+    SliceDetectorCard,
+    read_detector_card,
+)
+from scanlearn.tasks.detection.sphere_detector import DetectedScan, Detector
+
+#: Ending of the table of findings.
+FINDINGS = "findings.csv"
+
+
+def predict_detections(run: RunFolder, request: Request, tell: Tell) -> list[Path]:
+    """Detect in every scan of a request; see :func:`save_detection` for the files.
+
+    Raises
+    ------
+    BadScan
+        If formats are asked for that a table of findings cannot have.
+    """
+    if request.extras:
+        raise BadScan(
+            f"A detection has no {' or '.join(sorted(request.extras))}: its result is "
+            "a table of findings",
+            expected="no extra formats",
+            next_step="Leave them out",
+        )
+    if isinstance(read_detector_card(run.path), SliceDetectorCard):
+        boxes = BoxDetector(run.path)
+        return each_scan(
+            run, request, boxes.detect, partial(save_boxes, detector=boxes), tell
+        )
+    detector = Detector(run.path)
+    detect = partial(detector.detect, overlap=request.overlap)
+    save = partial(save_detection, detector=detector)
+    return each_scan(run, request, detect, save, tell)
+
+
+def save_detection(
+    result: DetectedScan,
+    scan: Scan,
+    entry: ScanEntry | None,
+    to: Saving,
+    *,
+    detector: Detector,
+) -> Path:
+    """Write ``NAME_findings.csv`` and a summary; returns the summary.
+
+    Centres are in LPS millimetres, so the table fits the scan wherever it is opened.
+    """
+    table = to.path(FINDINGS)
+    write_findings(table, result.findings)
+    card = detector.card
+    return write_summary(
+        to,
+        task="detection",
+        source=kind_of_source(entry),
+        grid=result.grid,
+        tables=[table],
+        facts={
+            "shape": "sphere",
+            "finding": card.finding,
+            "findings": len(result.findings),
+            "trained_on_mm": [round(card.smallest_mm, 1), round(card.largest_mm, 1)],
+        },
+    )
+
+
+def save_boxes(
+    result: DetectedRadiograph,
+    scan: Scan,
+    entry: ScanEntry | None,
+    to: Saving,
+    *,
+    detector: BoxDetector,
+) -> Path:
+    """Write ``NAME_findings.csv``, in pixels of the file, and a summary."""
+    table = to.path(FINDINGS)
+    write_findings(table, result.findings, BoxFinding)
+    return write_summary(
+        to,
+        task="detection",
+        source=kind_of_source(entry),
+        grid=result.grid,
+        tables=[table],
+        facts={
+            "shape": "box",
+            "finding": detector.card.finding,
+            "findings": len(result.findings),
+        },
+    )

@@ -1,0 +1,1 @@
+"""Outcome: a number, a class or survival of each patient."""

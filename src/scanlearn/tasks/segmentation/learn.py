@@ -1,0 +1,19 @@
+"""Which network learns a segmentation: by the encoder it starts from."""
+
+from __future__ import annotations
+
+from scanlearn.config.run import RunConfig
+from scanlearn.encoders.encoder_file import read_card
+from scanlearn.encoders.slice_encoder_card import SliceEncoderCard
+from scanlearn.engine.recipe import Recipe
+from scanlearn.runs.folder import RunFolder
+from scanlearn.tasks.segmentation.learn_slices import SliceSegmentation
+from scanlearn.tasks.segmentation.learn_volumes import Segmentation
+
+
+def segmentation_recipe(config: RunConfig, run: RunFolder) -> Recipe:
+    """Make the recipe: tiles on an encoder of patches or from scratch, else slices."""
+    start = config.start_from
+    if start is not None and isinstance(read_card(start), SliceEncoderCard):
+        return SliceSegmentation(config, run)
+    return Segmentation(config, run)

@@ -1,0 +1,242 @@
+"""Segmentation slice by slice: a U-Net on the trunk of a joint pre-training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import Dataset
+
+from scanlearn.cohort.slices import squared
+from scanlearn.cohort.working import WorkingCohorts
+from scanlearn.config.engine import EngineConfig
+from scanlearn.config.run import RunConfig
+from scanlearn.encoders.encoder_file import load_slice_encoder
+from scanlearn.encoders.pixels import pixels_of
+from scanlearn.engine.recipe import Batch, StepResult
+from scanlearn.nets.segmentation_loss import IGNORE, dice_cross_entropy
+from scanlearn.nets.slice_unet import SliceUNet
+from scanlearn.randomness import numpy_generator
+from scanlearn.runs.folder import RunFolder
+from scanlearn.tasks.segmentation.card import SliceSegmenterCard, save_segmenter
+from scanlearn.tasks.segmentation.labelled_scans import (
+    classes_of,
+    labelled_scans,
+    mean_dice,
+    split_patients,
+)
+from scanlearn.tasks.segmentation.slice_windows import segment_slices
+from scanlearn.tasks.segmentation.unet_recipe import UNetRecipe
+from scanlearn.tasks.shared.label_set import LabelSet
+from scanlearn.tasks.shared.label_tiles import LabelledScan
+from scanlearn.tasks.shared.slice_start import units_known
+from scanlearn.tasks.shared.tile_numbers import tile_batches
+from scanlearn.views.crop_views import CropViews
+from scanlearn.views.normalise import normalised, shifted
+
+#: Learning rate relative to the configured one, which volumes bear: at more of it one
+#: class may win everywhere and keep others out (docs/segmentation_evidence.md).
+_RATE = 0.2
+
+#: Pixels of a slice at most, unless more are asked for.
+_SIDE, _STRIDE = 128, 32
+
+
+class SliceSegmentation(UNetRecipe):
+    """Pixel classes of slices, from painted slices or whole label maps.
+
+    Parameters
+    ----------
+    config
+        The whole configuration; it starts from a run with an encoder of slices.
+    run
+        Where the labels taken at launch are.
+    """
+
+    def __init__(self, config: RunConfig, run: RunFolder) -> None:
+        super().__init__(config)
+        assert config.start_from is not None
+        encoder, self.card = load_slice_encoder(config.start_from)
+        self.pretrained = config.start_from.name if self.card.trained else ""
+        self.cohorts = WorkingCohorts(config.cohorts, None)
+        labels = LabelSet.load(run.inputs).for_training()
+        self.classes = self.config.classes or classes_of(labels)
+        scans = labelled_scans(labels, self.cohorts, self.classes)
+        mine = [self.cohorts.scans[scan.number] for scan in scans]
+        self.units = units_known(mine, self.card)
+        self.training_scans, self.held_out = split_patients(
+            scans, share=self.config.validation, seed=self.seed
+        )
+        self.side = self.config.side or _side_of(scans)
+        self.unet = SliceUNet(
+            encoder, classes=len(self.classes) + 1, context=self.config.context
+        )
+        # In the plane only, and no mirroring, for left and right are classes.
+        self.views = CropViews(
+            size=self.side,
+            area=(0.7, 1.0),
+            rotate_degrees=12.0,
+            mirror=0.0,
+            shift_hu=20.0,
+            noise_hu=20.0,
+            contrast=0.2,
+            gamma=(0.8, 1.25),
+            field=0.2,
+        )
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return the decoder and the encoder, each at the rate that slices bear."""
+        groups = super().parameter_groups()
+        return [group | {"rate": _RATE * group.get("rate", 1.0)} for group in groups]
+
+    def batches(
+        self, first_step: int, engine: EngineConfig, accelerator: Accelerator
+    ) -> Iterator[Batch]:
+        """Yield ``image`` and ``labels`` (B, L, S, S), and ``hu`` (B,)."""
+        self._rank = accelerator.process_index
+        # Slices without a context need no neighbours, and differ more without them.
+        depth = self.config.neighbours if self.config.context else 1
+        stacks = max(1, self.config.batch // depth)
+        data = _Stacks(
+            self.cohorts,
+            self.training_scans,
+            depth,
+            self.side,
+            self.config.foreground,
+            self.seed,
+        )
+        return tile_batches(
+            data,
+            stacks,
+            first_step=first_step,
+            engine=engine,
+            accelerator=accelerator,
+        )
+
+    def forward(self, batch: Batch) -> StepResult:
+        """Return Dice plus cross-entropy over the labelled pixels of some stacks."""
+        image, labels = batch["image"], batch["labels"]
+        if self.config.augment:
+            image, labels = self._view(image, labels, batch["hu"])
+        else:
+            image = normalised(image)
+        return StepResult(dice_cross_entropy(self.unet(image), labels.long()))
+
+    def _view(
+        self, image: Tensor, labels: Tensor, hounsfield: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        generator = self.view_draws(image.device)
+        draw = self.views.sample(hounsfield, generator)
+        grid = F.affine_grid(draw.maps, [len(image), 1, *image.shape[2:]], False)
+        turned = F.grid_sample(
+            labels.float(), grid, "nearest", padding_mode="border", align_corners=False
+        )
+        return self.views.apply(image, draw, hounsfield), turned.to(labels.dtype)
+
+    def validate(self) -> dict[str, float]:
+        """Return the Dice of each class over held-out scans, and their mean."""
+        return mean_dice(self.held_out, self.classes, self._segment)
+
+    def _segment(self, labelled: LabelledScan) -> NDArray[np.int_]:
+        scan = self.cohorts.scans[labelled.number]
+        stored = self.cohorts.read(labelled.number, (0, 0, 0), scan.grid.shape)
+        scores = segment_slices(
+            self.unet,
+            stored,
+            scan.record.intensity,
+            side=self.side,
+            neighbours=self.config.neighbours,
+        )
+        return scores.argmax(dim=0).cpu().numpy()
+
+    def export(self, folder: Path, *, step: int) -> None:
+        """Write the segmenter with its classes."""
+        first = self.cohorts.scans[0]
+        card = SliceSegmenterCard(
+            trunk=self.card.trunk,
+            transformer=self.card.transformer,
+            knee=self.unet.encoder.tone.knee,
+            context=self.config.context,
+            side=self.side,
+            neighbours=self.config.neighbours,
+            stored_spacing_mm=first.record.spacing_mm,
+            units=self.units,
+            classes=self.classes,
+            pretrained=self.pretrained,
+            step=step,
+        )
+        save_segmenter(folder, self.unet, card)
+
+
+@dataclass(frozen=True, eq=False)
+class _Stacks(Dataset[Batch]):
+    """Stacks by their number in the training: any worker gives the same one.
+
+    Parameters
+    ----------
+    cohorts, scans
+        What the slices are taken from.
+    depth, side
+        Slices of a stack, pixels of a slice.
+    foreground
+        Share of stacks that show a class.
+    seed
+        Of the training.
+    """
+
+    cohorts: WorkingCohorts
+    scans: list[LabelledScan]
+    depth: int
+    side: int
+    foreground: float
+    seed: int
+
+    def __getitem__(self, number: int) -> Batch:
+        rng = numpy_generator(self.seed, "stack", number)
+        labelled = self.scans[int(rng.integers(len(self.scans)))]
+        middle = int(rng.choice(self._slices(labelled, rng)))
+        first = middle - int(rng.integers(self.depth))
+        # Beyond either end the last slice is repeated, without its labels.
+        wanted = np.arange(first, first + self.depth)
+        there = np.clip(wanted, 0, len(labelled.labels) - 1)
+        scan = self.cohorts.scans[labelled.number]
+        low, high = int(there.min()), int(there.max()) + 1
+        height, width = scan.grid.shape[1:]
+        shape = (high - low, height, width)
+        stored = self.cohorts.read(labelled.number, (low, 0, 0), shape)
+        outside = scan.record.intensity.outside
+        pixels = torch.from_numpy(squared(stored[there - low], outside))
+        labels = labelled.labels[there].copy()
+        labels[wanted != there] = IGNORE
+        square = squared(labels.astype(np.float32), IGNORE)
+        return {
+            "image": pixels_of(shifted(pixels, scan.units), self.side),
+            "labels": F.interpolate(
+                torch.from_numpy(square)[None], size=[self.side] * 2
+            )[0].to(torch.uint8),
+            "hu": torch.tensor(scan.units == "HU"),
+        }
+
+    def _slices(self, scan: LabelledScan, rng: np.random.Generator) -> NDArray[np.intp]:
+        """Return the slices that a stack may hold: of a class, or labelled at all."""
+        flat = scan.labels.reshape(len(scan.labels), -1)
+        known = np.flatnonzero((flat != IGNORE).any(axis=1))
+        values = np.unique(flat[known])
+        values = values[(values > 0) & (values != IGNORE)]
+        if len(values) and rng.random() < self.foreground:
+            return np.flatnonzero((flat == rng.choice(values)).any(axis=1))
+        return known
+
+
+def _side_of(scans: Sequence[LabelledScan]) -> int:
+    """Return a side that shows every pixel of the slices, or the usual one."""
+    longest = max(int(n) for scan in scans for n in scan.labels.shape[1:])
+    return min(_SIDE, -(-longest // _STRIDE) * _STRIDE)

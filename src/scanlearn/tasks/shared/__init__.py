@@ -1,0 +1,1 @@
+"""What tasks share: starts, patients held out, cards, label maps, evaluations."""

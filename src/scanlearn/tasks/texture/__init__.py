@@ -1,0 +1,1 @@
+"""Texture: a class at every place of the lungs."""

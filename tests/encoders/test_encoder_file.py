@@ -1,0 +1,127 @@
+"""The encoder on disk: two files that another program can use."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from scanlearn.encoders.encoder_file import (
+    CARD,
+    WEIGHTS,
+    EncoderCard,
+    load_encoder,
+    read_card,
+    save_encoder,
+)
+from scanlearn.errors import BadRun
+from scanlearn.nets.location_encoder import LocationEncoder
+
+CARD_OF_A_SMALL_ONE = EncoderCard(
+    method="drasclr",
+    width=1,
+    dim=4,
+    experts=2,
+    patch_voxels=16,
+    spacing_mm=(2.0, 2.0, 2.0),
+    units="HU",
+    atlas={"kind": "lungs", "landmarks": [[0.0, 0.5, -0.5]]},
+    step=12,
+)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """Return a run's folder with a saved encoder."""
+    torch.manual_seed(0)
+    encoder = LocationEncoder(width=1, dim=4, experts=2)
+    with torch.no_grad():
+        encoder.train()(torch.randn(4, 1, 16, 16, 16), torch.rand(2, 3))
+    (tmp_path / "checkpoints").mkdir()
+    save_encoder(tmp_path / "checkpoints", encoder, CARD_OF_A_SMALL_ONE)
+    return tmp_path
+
+
+def test_weights_and_card_come_back(run) -> None:
+    encoder, card = load_encoder(run)
+    assert card == CARD_OF_A_SMALL_ONE
+    torch.manual_seed(0)
+    same = LocationEncoder(width=1, dim=4, experts=2)
+    with torch.no_grad():
+        same.train()(torch.randn(4, 1, 16, 16, 16), torch.rand(2, 3))
+    x, where = torch.randn(3, 1, 16, 16, 16), torch.rand(3, 3)
+    with torch.no_grad():
+        assert torch.equal(encoder(x, where), same.eval()(x, where))
+
+
+def test_a_knee_travels_with_the_encoder(tmp_path) -> None:
+    card = CARD_OF_A_SMALL_ONE.model_copy(update={"knee": -0.25})
+    (tmp_path / "checkpoints").mkdir()
+    save_encoder(tmp_path / "checkpoints", card.build(), card)
+    assert load_encoder(tmp_path)[0].tone.knee == -0.25
+
+
+def test_an_encoder_saved_before_there_was_a_knee_has_none(run) -> None:
+    path = run / "checkpoints" / CARD
+    old = json.loads(path.read_text())
+    del old["knee"]
+    path.write_text(json.dumps(old))
+    encoder, card = load_encoder(run)
+    assert card == CARD_OF_A_SMALL_ONE
+    assert encoder.tone.knee is None
+
+
+def test_nothing_is_left_beside_the_files(run) -> None:
+    names = {path.name for path in (run / "checkpoints").iterdir()}
+    assert names == {CARD, WEIGHTS}
+
+
+def test_saving_again_replaces_both(run) -> None:
+    other = LocationEncoder(width=1, dim=4, experts=2)
+    card = CARD_OF_A_SMALL_ONE.model_copy(update={"step": 13})
+    save_encoder(run / "checkpoints", other, card)
+    loaded, found = load_encoder(run)
+    assert found.step == 13
+    for name, x in loaded.state_dict().items():
+        assert torch.equal(x, other.state_dict()[name])
+
+
+def test_a_run_without_an_encoder_says_so(tmp_path) -> None:
+    with pytest.raises(BadRun, match="no trained encoder"):
+        read_card(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change", [{"format": 2}, {"architecture": "unet"}, {"extra": 1}, {"width": "w"}]
+)
+def test_a_card_that_is_not_ours_is_refused_by_name(run, change) -> None:
+    path = run / "checkpoints" / CARD
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(BadRun, match=CARD):
+        load_encoder(run)
+
+
+@pytest.mark.parametrize("text", [b"", b"[1]", b"{", b"\xff\xfe"])
+def test_a_damaged_card_is_refused(run, text) -> None:
+    (run / "checkpoints" / CARD).write_bytes(text)
+    with pytest.raises(BadRun, match="cannot be understood"):
+        load_encoder(run)
+
+
+def test_missing_or_cut_weights_are_refused(run) -> None:
+    path = run / "checkpoints" / WEIGHTS
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(BadRun, match=WEIGHTS):
+        load_encoder(run)
+    path.unlink()
+    with pytest.raises(BadRun, match=WEIGHTS):
+        load_encoder(run)
+
+
+def test_weights_of_another_network_are_refused(run) -> None:
+    path = run / "checkpoints" / CARD
+    path.write_text(json.dumps({**json.loads(path.read_text()), "experts": 3}))
+    with pytest.raises(BadRun, match="another network"):
+        load_encoder(run)

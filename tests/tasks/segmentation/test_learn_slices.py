@@ -1,0 +1,189 @@
+"""Segmentation on an encoder of slices: labels, stacks, learning, and prediction."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState, GradientState
+
+from scanlearn.cohort.catalogue import Cohort
+from scanlearn.cohort.prepare import prepare
+from scanlearn.config.prepare import PrepareConfig
+from scanlearn.encoders.encoder_file import read_card
+from scanlearn.engine.optimisers import make_optimiser
+from scanlearn.errors import BadCohort
+from scanlearn.nets.segmentation_loss import IGNORE
+from scanlearn.new_run import (
+    finetuning_config,
+    new_finetuning,
+    new_pretraining,
+    pretraining_config,
+)
+from scanlearn.pretrain.registry import make_recipe
+from scanlearn.runs.folder import RunFolder
+from scanlearn.scans.find import find_scans
+from scanlearn.scans.read import read_scan
+from scanlearn.tasks.segmentation.learn_slices import SliceSegmentation
+from scanlearn.tasks.segmentation.segmenter import SliceSegmenter, segmenter_of
+from scanlearn.tasks.shared.label_maps import collect_labels
+
+PATIENTS = 6
+AFFINE = np.diag([-4.0, -4.0, 6.0, 1.0])
+
+
+@pytest.fixture(autouse=True)
+def _own_accelerator():
+    AcceleratorState._reset_state(reset_partial_state=True)
+    GradientState._reset_state()
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+    GradientState._reset_state()
+
+
+def patient(number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return HU and labels (R, A, S axes): a dense organ in water, and a soft one."""
+    rng = np.random.default_rng(number)
+    hu = np.full((36, 32, 10), -1000.0)
+    hu[3:-3, 3:-3] = 0.0
+    labels = np.zeros(hu.shape, np.uint8)
+    x, y = rng.integers(5, 9, size=2)
+    labels[x : x + 9, y : y + 9, 2:8] = 3
+    labels[x + 13 : x + 20, y + 10 : y + 17, 3:7] = 7
+    hu[labels == 3] = 200.0
+    hu[labels == 7] = -300.0
+    return (hu + rng.normal(0, 20, hu.shape)).astype(np.int16), labels
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory) -> Path:
+    """Return a folder with scans, labels, a cohort, and an encoder of its slices."""
+    base = tmp_path_factory.mktemp("organs")
+    for folder in ("scans", "labels"):
+        (base / folder).mkdir()
+    for number in range(PATIENTS):
+        hu, labels = patient(number)
+        name = f"patient{number}.nii.gz"
+        nib.save(nib.Nifti1Image(hu, AFFINE), base / "scans" / name)
+        nib.save(nib.Nifti1Image(labels, AFFINE), base / "labels" / name)
+    # The same salt, thus the same keys and the same patients held out, in every run.
+    (base / "home").mkdir()
+    (base / "home" / "salt").write_text("5c" * 32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SCANLEARN_HOME", str(base / "home"))
+        config = PrepareConfig(spacing_mm=(6.0, 4.0, 4.0), workers=0)
+        prepare(base / "scans", base / "cohort", config)
+    small = {"trunk": {"width": 4}, "transformer": {"dim": 8, "layers": 1}}
+    encoder = pretraining_config(
+        [base / "cohort"],
+        method="joint",
+        preset_name="quick",
+        changes={"recipe": small},
+    )
+    run = new_pretraining(encoder, base / "encoder")
+    torch.manual_seed(0)
+    make_recipe(encoder, run).export(run.checkpoints, step=1)
+    return base
+
+
+def make(base: Path, out: Path, **changes) -> tuple[SliceSegmentation, RunFolder]:
+    recipe = {"side": 32, "neighbours": 2, "batch": 8} | changes
+    config = finetuning_config(
+        [base / "cohort"],
+        task="segmentation",
+        preset_name="quick",
+        start_from=base / "encoder",
+        changes={"recipe": recipe, "engine": {"threads": 1}},
+    )
+    labels = collect_labels(base / "labels", Cohort(base / "cohort"), labelling="auto")
+    run = new_finetuning(config, labels, out)
+    torch.manual_seed(0)
+    made = make_recipe(config, run)
+    assert isinstance(made, SliceSegmentation)
+    return made, run
+
+
+def test_stacks_show_slices_with_their_labels(base, tmp_path) -> None:
+    recipe, _ = make(base, tmp_path / "run", context=True)
+    engine = finetuning_config(
+        ["cohort"], task="segmentation", preset_name="quick", start_from=None
+    ).engine
+    accelerator = Accelerator(cpu=True)
+    several = list(islice(recipe.batches(0, engine, accelerator), 20))
+    classes = set()
+    for batch in several:
+        assert batch["image"].shape == batch["labels"].shape == (4, 2, 32, 32)
+        assert batch["hu"].all()
+        image, labels = batch["image"], batch["labels"]
+        # Dense tissue is bright, soft is darker than water, whatever the slice.
+        for value, low, high in ((1, 1150, 1264), (2, 600, 850)):
+            if (labels == value).sum() > 20:
+                assert low < float(image[labels == value].median()) < high
+        classes |= set(labels.unique().tolist())
+    assert classes == {0, 1, 2, IGNORE}
+    again = next(recipe.batches(7, engine, accelerator))
+    for name, value in again.items():
+        assert torch.equal(value, several[7][name])
+
+
+def test_without_a_context_every_slice_is_drawn_for_itself(base, tmp_path) -> None:
+    recipe, run = make(base, tmp_path / "run", side=None)
+    batch = next(recipe.batches(0, run.config().engine, Accelerator(cpu=True)))
+    longest = max(max(scan.labels.shape[1:]) for scan in recipe.training_scans)
+    assert recipe.side - 32 < longest <= recipe.side
+    assert batch["image"].shape == (8, 1, recipe.side, recipe.side)
+    found = run.path / "checkpoints"
+    recipe.export(found, step=1)
+    assert segmenter_of(run.path).card.side == recipe.side
+
+
+@pytest.mark.parametrize("context", [False, True])
+def test_organs_are_learned_and_predicted_in_the_source_grid(
+    base, tmp_path, context
+) -> None:
+    recipe, run = make(base, tmp_path / "run", context=context)
+    steps = 160
+    source = recipe.batches(0, run.config().engine, Accelerator(cpu=True))
+    optimiser = make_optimiser(recipe.parameter_groups(), recipe.optimiser)
+    for step in range(steps):
+        recipe.train()
+        recipe.before_step(step, steps)
+        loss = recipe(next(source)).loss
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    recipe.eval()
+    with torch.no_grad():
+        scores = recipe.validate()
+    assert scores["dice"] > 0.6
+    recipe.export(run.checkpoints, step=steps)
+    segmenter = segmenter_of(run.path)
+    assert isinstance(segmenter, SliceSegmenter)
+    assert segmenter.card.context == context
+    (entry,) = find_scans(base / "scans" / "patient0.nii.gz")
+    scan = read_scan(entry)
+    found = segmenter.segment(scan)
+    truth = nib.load(base / "labels" / "patient0.nii.gz").get_fdata()
+    assert found.labels.shape == scan.voxels.shape
+    assert set(np.unique(found.labels)) <= {0, 3, 7}
+    mine = found.labels
+    for value in (3, 7):
+        overlap = 2 * ((mine == value) & (truth == value)).sum()
+        assert overlap / ((mine == value).sum() + (truth == value).sum()) > 0.5
+
+
+def test_another_modality_is_refused(base, tmp_path) -> None:
+    card = read_card(base / "encoder")
+    path = base / "encoder" / "checkpoints" / "encoder.json"
+    before = path.read_text()
+    path.write_text(card.model_copy(update={"units": ("unit",)}).model_dump_json())
+    try:
+        with pytest.raises(BadCohort, match="trained on unit"):
+            make(base, tmp_path / "run")
+    finally:
+        path.write_text(before)
