@@ -25,7 +25,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from scanlearn.app import train_run
 from scanlearn.cohort.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.config.run import merge
@@ -33,7 +32,9 @@ from scanlearn.errors import ScanlearnError
 from scanlearn.metrics.class_scores import balanced_accuracy
 from scanlearn.new_run import new_pretraining, pretraining_config
 from scanlearn.predict.slice_embedding import SliceEmbedder
+from scanlearn.pretrain.registry import method_named, method_of
 from scanlearn.runs.events import Crashed
+from scanlearn.worker import train_run
 
 #: Contiguous parts of each class, each the test set once.
 BLOCKS = 4
@@ -103,10 +104,10 @@ def trained(
         "engine": {"steps": steps, "seed": seed, "threads": 1, "save_every": 10_000},
     }
     config = pretraining_config(
-        [cohort], method="joint", preset_name="quick", changes=changes
+        [cohort], method=method_named("joint"), preset_name="quick", changes=changes
     )
     begun = time.process_time()
-    for event in train_run(new_pretraining(config, out)):
+    for event in train_run(new_pretraining(method_of(config), config, out)):
         if isinstance(event, Crashed):
             raise ScanlearnError(event.error)
     return out, time.process_time() - begun

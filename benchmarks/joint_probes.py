@@ -32,7 +32,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from probes import r_squared
-from scanlearn.app import train_run
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
@@ -41,9 +40,11 @@ from scanlearn.metrics.class_scores import balanced_accuracy
 from scanlearn.new_run import new_pretraining, pretraining_config
 from scanlearn.predict.slice_embedding import SliceEmbedder
 from scanlearn.predict.slice_scans import cohort_slice_scans
+from scanlearn.pretrain.registry import method_named, method_of
 from scanlearn.runs.events import Crashed
 from scanlearn.scans.geometry import grid_from_ras
 from scanlearn.scans.write_nifti import write_nifti
+from scanlearn.worker import train_run
 
 #: Radiographs taken of the large set, from its training and from its test part.
 PNEUMONIA = {"train": 400, "test": 300}
@@ -174,14 +175,14 @@ def trained(cohorts: list[Path], out: Path, *, arm: str, steps: int, seed: int) 
     total = 0 if arm in ("untrained", "pixels") else steps + hidden
     config = pretraining_config(
         cohorts,
-        method="joint",
+        method=method_named("joint"),
         preset_name="quick",
         changes={
             "recipe": {"stages": stages if total else {"warm": 1}},
             "engine": {"steps": total, "seed": seed, "threads": 1},
         },
     )
-    for event in train_run(new_pretraining(config, out)):
+    for event in train_run(new_pretraining(method_of(config), config, out)):
         if isinstance(event, Crashed):
             raise ScanlearnError(event.error)
     return out

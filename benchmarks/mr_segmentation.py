@@ -33,7 +33,6 @@ import torch
 
 from mr_cohorts import heart, hippocampus
 from mr_table import write_page
-from scanlearn.app import train_run
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.config.run import merge
 from scanlearn.files import write_text
@@ -45,12 +44,15 @@ from scanlearn.new_run import (
     new_pretraining,
     pretraining_config,
 )
+from scanlearn.pretrain.registry import method_of
 from scanlearn.pretrain.shared.untrained import write_untrained
 from scanlearn.randomness import numpy_generator
 from scanlearn.runs.events import Crashed, Finished, Health, Saved
 from scanlearn.runs.folder import RunFolder
+from scanlearn.tasks.registry import task_named, task_of
 from scanlearn.tasks.segmentation.segmenter import segmenter_of
 from scanlearn.tasks.shared.label_set import LabelSet
+from scanlearn.worker import train_run
 
 RESULTS = Path(__file__).parent / "results" / "mr_segmentation"
 
@@ -160,7 +162,7 @@ class Study:
         torch.set_num_threads(options.threads)
         self.work, self.file = options.work, name.replace(", ", "_")
         self.cohort, source = self.setup.cohort(options.data, options.work)
-        self.labels = labels_for(self._settings(None, 0), source)
+        self.labels = labels_for(task_of(self), self._settings(None, 0), source)
         assert isinstance(self.labels, LabelSet)
         known = sorted(set(self.labels.patient_keys))
         order = [str(key) for key in numpy_generator(0, "test").permutation(known)]
@@ -216,7 +218,7 @@ class Study:
         }
         return finetuning_config(
             [self.cohort],
-            task="segmentation",
+            task=task_named("segmentation"),
             preset_name=self.setup.preset,
             start_from=start,
             changes=merge(self.setup.finetuning, own),
@@ -235,7 +237,11 @@ class Study:
             preset_name="quick",
             changes=changes,
         )
-        run = RunFolder(path) if path.exists() else new_pretraining(config, path)
+        run = (
+            RunFolder(path)
+            if path.exists()
+            else new_pretraining(method_of(config), config, path)
+        )
         began, health = time.process_time(), None
         for event in train_run(run):
             if isinstance(event, Crashed):

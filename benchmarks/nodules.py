@@ -38,12 +38,14 @@ from scanlearn.new_run import (
     new_finetuning,
     pretraining_config,
 )
+from scanlearn.pretrain.registry import method_named
 from scanlearn.randomness import numpy_generator
 from scanlearn.runs.folder import RunFolder
 from scanlearn.tasks.detection.finding_set import FindingSet
 from scanlearn.tasks.detection.judgement import judge_scans, score
 from scanlearn.tasks.detection.labels import collect_findings
 from scanlearn.tasks.detection.sphere_detector import Detector
+from scanlearn.tasks.registry import task_named
 
 RESULTS = Path(__file__).parent / "results" / "nodules"
 PAGE = Path(__file__).parents[1] / "docs" / "detection.md"
@@ -122,7 +124,7 @@ def _encoder(asked: argparse.Namespace, arm: str) -> Path | None:
     def config() -> RunConfig:
         return pretraining_config(
             [make_cohort(asked.work, POOL, name="pool")],
-            method="drasclr",
+            method=method_named("drasclr"),
             preset_name="quick",
             changes={"engine": {"threads": 1, "device": "cpu"}},
         )
@@ -141,7 +143,7 @@ def _train(
         table = write_labels(asked.work, numbers, asked.work / f"{path.name}.csv")
         config = finetuning_config(
             [cohort.path],
-            task="detection",
+            task=task_named("detection"),
             preset_name="quick",
             start_from=_encoder(asked, arm),
             changes={

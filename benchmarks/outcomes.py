@@ -26,7 +26,6 @@ from scipy import stats
 
 from pages import write_between
 from resuming import pretrained, untrained_twin
-from scanlearn.app import train_run
 from scanlearn.cohort.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.config.run import RunConfig
@@ -38,8 +37,11 @@ from scanlearn.new_run import (
     pretraining_config,
 )
 from scanlearn.phantom.sample import write_sample
+from scanlearn.pretrain.registry import method_named
 from scanlearn.runs.events import Crashed
 from scanlearn.tasks.outcome.card import load_outcome
+from scanlearn.tasks.registry import task_named, task_of
+from scanlearn.worker import train_run
 
 RESULTS = Path(__file__).parent / "results" / "outcomes"
 PAGE = Path(__file__).parents[1] / "docs" / "outcomes.md"
@@ -110,13 +112,15 @@ def _of_seeds(
     for seed in range(SEEDS):
         config = finetuning_config(
             [cohort],
-            task="outcome",
+            task=task_named("outcome"),
             preset_name="quick",
             start_from=start,
             changes={"recipe": {"target": target}, "engine": {"seed": seed}},
         )
         with tempfile.TemporaryDirectory() as folder:
-            run = new_finetuning(config, labels_for(config, table), Path(folder) / "r")
+            run = new_finetuning(
+                config, labels_for(task_of(config), config, table), Path(folder) / "r"
+            )
             last = list(train_run(run))[-1]
             if isinstance(last, Crashed):
                 raise SystemExit(last.error)
@@ -133,7 +137,7 @@ def _encoder(work: Path, cohort: Path, arm: str) -> Path | None:
         recipe = {"spacing_mm": SPACING_MM, "landmarks": {"patch_mm": 48.0}}
         return pretraining_config(
             [cohort],
-            method="drasclr",
+            method=method_named("drasclr"),
             preset_name="quick",
             changes={"recipe": recipe, "engine": {"threads": 1, "device": "cpu"}},
         )

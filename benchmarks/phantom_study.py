@@ -35,15 +35,16 @@ from probes import (
     r_squared,
     ridge_predictions,
 )
-from scanlearn.app import train_run
 from scanlearn.cohort.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.config.run import merge
 from scanlearn.files import write_text
 from scanlearn.metrics.class_scores import balanced_accuracy
 from scanlearn.new_run import new_pretraining, pretraining_config
+from scanlearn.pretrain.registry import method_named, method_of
 from scanlearn.runs.events import Crashed, Health
 from scanlearn.runs.folder import RunFolder
+from scanlearn.worker import train_run
 from study_cohort import SPACING_MM, make_cohort, read_truth
 from study_features import (
     Vectors,
@@ -175,9 +176,12 @@ class Study:
 
     def _new_run(self, path: Path, changes: dict[str, Any]) -> RunFolder:
         config = pretraining_config(
-            self.cohorts, method="drasclr", preset_name="quick", changes=changes
+            self.cohorts,
+            method=method_named("drasclr"),
+            preset_name="quick",
+            changes=changes,
         )
-        return new_pretraining(config, path)
+        return new_pretraining(method_of(config), config, path)
 
     def _patches(self, patches: Any) -> dict[str, list[float]]:
         """Read the density of a patch off its features, folds by patient.

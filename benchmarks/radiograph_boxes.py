@@ -44,6 +44,7 @@ from scanlearn.tasks.detection.box_detector import BoxDetector
 from scanlearn.tasks.detection.finding_set import FindingSet
 from scanlearn.tasks.detection.judgement import JudgedScan, judge_radiographs, score
 from scanlearn.tasks.detection.labels import collect_findings
+from scanlearn.tasks.registry import task_named
 
 RESULTS = Path(__file__).parent / "results" / "radiograph_boxes"
 PAGE = Path(__file__).parents[1] / "docs" / "detection.md"
@@ -166,7 +167,7 @@ def _train(asked: argparse.Namespace, cohort: Cohort, budget: int, seed: int) ->
         )
         config = finetuning_config(
             [cohort.path],
-            task="detection",
+            task=task_named("detection"),
             preset_name="quick",
             start_from=None,
             changes={

@@ -32,7 +32,6 @@ from PIL import Image
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from scanlearn.app import train_run
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
@@ -46,6 +45,7 @@ from scanlearn.new_run import (
     new_pretraining,
     pretraining_config,
 )
+from scanlearn.pretrain.registry import method_named, method_of
 from scanlearn.pretrain.shared.untrained import write_untrained
 from scanlearn.randomness import seed_everything
 from scanlearn.runs.events import Crashed, Finished, Stopped
@@ -54,6 +54,8 @@ from scanlearn.tasks.classification.card import load_classifier
 from scanlearn.tasks.classification.head import fit_head
 from scanlearn.tasks.classification.labelled_images import LabelledImages
 from scanlearn.tasks.classification.labels import ImageLabel, ImageLabels
+from scanlearn.tasks.registry import task_named
+from scanlearn.worker import train_run
 
 CLASSES = ("normal", "abnormal")
 
@@ -182,9 +184,9 @@ def pretrained(cohort: Path, out: Path, study: Study, *, seed: int) -> Path:
     }
     changes = {"recipe": recipe, "engine": engine}
     config = pretraining_config(
-        [cohort], method="joint", preset_name="quick", changes=changes
+        [cohort], method=method_named("joint"), preset_name="quick", changes=changes
     )
-    train(new_pretraining(config, out))
+    train(new_pretraining(method_of(config), config, out))
     return out
 
 
@@ -237,7 +239,7 @@ def trained(
     """Train the whole network on labelled images; no patient is held out."""
     config = finetuning_config(
         [cohort],
-        task="classification",
+        task=task_named("classification"),
         preset_name="quick",
         start_from=start,
         changes={

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from scanlearn.app import train_run
 from scanlearn.config.run import RunConfig
 from scanlearn.new_run import new_pretraining
+from scanlearn.pretrain.registry import method_of
 from scanlearn.pretrain.shared.untrained import write_untrained
 from scanlearn.runs.events import Finished
 from scanlearn.runs.folder import RunFolder
+from scanlearn.worker import train_run
 
 
 def finish(run: RunFolder) -> None:
@@ -24,7 +25,7 @@ def finish(run: RunFolder) -> None:
 def pretrained(path: Path, config: Callable[[], RunConfig]) -> Path:
     """Return a pre-training, made once; ``config()`` is asked for where it is new."""
     if not (path / "config.yaml").exists():
-        new_pretraining(config(), path)
+        new_pretraining(method_of(config()), config(), path)
     finish(RunFolder(path))
     return path
 

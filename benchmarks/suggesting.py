@@ -23,7 +23,6 @@ import numpy as np
 import torch
 from scipy import stats
 
-from scanlearn.app import train_run
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
@@ -37,12 +36,15 @@ from scanlearn.new_run import (
     new_pretraining,
     pretraining_config,
 )
+from scanlearn.pretrain.registry import method_named, method_of
 from scanlearn.randomness import numpy_generator
 from scanlearn.runs.events import Crashed
 from scanlearn.runs.folder import RunFolder
+from scanlearn.tasks.registry import task_named, task_of
 from scanlearn.tasks.segmentation.labels import collect_maps
 from scanlearn.tasks.segmentation.segmenter import segmenter_of
 from scanlearn.tasks.shared.suggestion import suggest
+from scanlearn.worker import train_run
 
 KNOWN, MORE = 2, 3
 ENGINE = {"device": "cpu", "threads": 1, "save_every": 1000}
@@ -73,11 +75,11 @@ def pretrained(cohort: Path, path: Path, steps: int) -> Path:
         shutil.rmtree(draft, ignore_errors=True)
         config = pretraining_config(
             [cohort],
-            method="drasclr",
+            method=method_named("drasclr"),
             preset_name="quick",
             changes={"engine": ENGINE | {"steps": steps, "validate_every": steps}},
         )
-        trained(new_pretraining(config, draft)).path.rename(path)
+        trained(new_pretraining(method_of(config), config, draft)).path.rename(path)
     return path
 
 
@@ -94,7 +96,7 @@ class Repeat:
         """Train, choose and train again; returns the Dice of each."""
         config = finetuning_config(
             [self.pool],
-            task="segmentation",
+            task=task_named("segmentation"),
             preset_name="quick",
             start_from=self.start,
             changes={
@@ -102,12 +104,15 @@ class Repeat:
                 "engine": ENGINE | {"steps": self.asked.steps, "seed": self.number},
             },
         )
-        labels = labels_for(config, self.asked.data / "labels")
+        labels = labels_for(task_of(config), config, self.asked.data / "labels")
         rng = numpy_generator(0, "suggesting", self.number)
         order = [str(key) for key in rng.permutation(sorted(labels.patient_keys))]
         known, rest = order[:KNOWN], order[KNOWN:]
         first = self._trained("first", config, labels, known)
-        named = [s.patient for s in suggest(first, self.pool, count=MORE)]
+        named = [
+            s.patient
+            for s in suggest(task_of(first.config()), first, self.pool, count=MORE)
+        ]
         found: dict[str, Any] = {"two": self._dice(first)}
         for arm, more in (("suggested", named), ("random", rest[:MORE])):
             run = self._trained(arm, config, labels, [*known, *more])

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
 from accelerate import Accelerator
@@ -28,6 +29,14 @@ from scanlearn.cohort.store import NpyStore
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.phantom.sample import write_sample
 from scanlearn.scans.geometry import Grid
+
+# How long an example takes says more of the machine than of the code.
+hypothesis.settings.register_profile(
+    "shared machine",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("shared machine")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -1,6 +1,6 @@
-"""The hallway: opens a run, builds its recipe, trains it, writes its story.
+"""The hallway: opens a run, builds what it learns, trains it, writes its story.
 
-The one place that knows all rooms; the doors call it and nothing below does.
+The doors look up the method or task of the run and hand it in.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from accelerate import Accelerator
 
@@ -20,17 +20,32 @@ from scanlearn.config.run import RunConfig
 from scanlearn.engine.devices import make_accelerator, memory_in_use
 from scanlearn.engine.fitting import Fit, fit_at_once
 from scanlearn.engine.loop import train
+from scanlearn.engine.recipe import Recipe
 from scanlearn.errors import ScanlearnError
-from scanlearn.pretrain.registry import make_recipe
 from scanlearn.randomness import seed_everything
 from scanlearn.runs.events import Crashed, Event, Saved
 from scanlearn.runs.folder import EventLog, RunFolder
 
 
-def train_run(run: RunFolder) -> Iterator[Event]:
+class Learnable(Protocol):
+    """A method or a task: what a run learns."""
+
+    def learn(self, config: RunConfig, run: RunFolder) -> Recipe | Fit:
+        """Build what a run trains step by step, or fits at once."""
+        ...
+
+
+def train_run(run: RunFolder, learnable: Learnable) -> Iterator[Event]:
     """Train a run in this process, from where it stands, and write its events.
 
     Every failure becomes a ``crashed`` event: whoever watches learns of it there.
+
+    Parameters
+    ----------
+    run
+        The run.
+    learnable
+        The method or the task that its configuration names.
     """
     config = run.config()
     try:
@@ -40,10 +55,10 @@ def train_run(run: RunFolder) -> Iterator[Event]:
         return
     if not accelerator.is_main_process:
         # The other processes of a distributed training train along in silence.
-        for _ in _train(run, config, accelerator):
+        for _ in _train(run, config, learnable, accelerator):
             pass
         return
-    yield from _written(run, _told(_train(run, config, accelerator)))
+    yield from _written(run, _told(_train(run, config, learnable, accelerator)))
 
 
 def _written(run: RunFolder, events: Iterator[Event]) -> Iterator[Event]:
@@ -59,13 +74,13 @@ def _written(run: RunFolder, events: Iterator[Event]) -> Iterator[Event]:
 
 
 def _train(
-    run: RunFolder, config: RunConfig, accelerator: Accelerator
+    run: RunFolder, config: RunConfig, learnable: Learnable, accelerator: Accelerator
 ) -> Iterator[Event]:
     if accelerator.is_main_process:
         facts = _facts(config, accelerator)
         run.claim(facts)
     seed_everything(config.engine.seed, "initial weights")
-    recipe = make_recipe(config, run)
+    recipe = learnable.learn(config, run)
     terminated = _Flag()
     # A cluster sends SIGTERM before it takes the machine: save, then go.
     signal.signal(signal.SIGTERM, terminated.raise_)

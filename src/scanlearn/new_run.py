@@ -9,44 +9,16 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.slices import slice_cohorts
-from scanlearn.cohort.working import WorkingCohorts
-from scanlearn.config.drasclr import DrasclrConfig
-from scanlearn.config.joint import JointConfig
-from scanlearn.config.presets import preset
 from scanlearn.config.run import RunConfig, merge, parse_run_config
-from scanlearn.errors import BadCohort, BadConfig, BadRun
+from scanlearn.errors import BadConfig, BadRun
+from scanlearn.pretrain.method import Method
 from scanlearn.runs.folder import RunFolder, new_run_path
-from scanlearn.tasks.registry import task_of
-
-METHODS = ("drasclr", "joint")
-
-
-class Labels(Protocol):
-    """Labels that were found and checked, of any task."""
-
-    @property
-    def remarks(self) -> tuple[str, ...]:
-        """What the user should know of them."""
-        ...
-
-    @property
-    def patient_keys(self) -> tuple[str, ...]:
-        """Keys of the labelled patients, each once, in order."""
-        ...
-
-    def of(self, patients: Collection[str]) -> Labels:
-        """Return the labels of some of them."""
-        ...
-
-    def save(self, folder: Path) -> None:
-        """Write them whole into a folder, which becomes a run's ``inputs/``."""
-        ...
+from scanlearn.tasks.task import Labels, Task
 
 
 def runs_folder() -> Path:
@@ -59,7 +31,7 @@ def runs_folder() -> Path:
 def pretraining_config(
     cohorts: Sequence[Path],
     *,
-    method: str,
+    method: Method,
     preset_name: str,
     start_from: Path | None = None,
     changes: dict[str, Any] | None = None,
@@ -71,21 +43,23 @@ def pretraining_config(
     BadConfig
         If a setting is wrong, or the method cannot start from another run.
     """
-    settings = preset(method, preset_name, changes or {})
+    settings = method.offer.preset(preset_name, changes or {})
     facts: dict[str, Any] = {"kind": "pretrain", "cohorts": _absolute(cohorts)}
     if start_from is not None:
         facts["start_from"] = _absolute([start_from])[0]
     config = parse_run_config(merge(settings, facts))
-    if config.start_from is not None and method != "joint":
+    if config.start_from is not None and not method.can_start:
         raise BadConfig(
-            f"A pre-training by {method} cannot start from another run",
-            expected="--method joint, or no --from",
+            f"A pre-training by {method.offer.name} cannot start from another run",
+            expected="a method that can, or no --from",
             next_step="Leave --from out",
         )
     return config
 
 
-def new_pretraining(config: RunConfig, out: Path | None = None) -> RunFolder:
+def new_pretraining(
+    method: Method, config: RunConfig, out: Path | None = None
+) -> RunFolder:
     """Write a pre-training run, after a look at its cohorts.
 
     Raises
@@ -95,38 +69,28 @@ def new_pretraining(config: RunConfig, out: Path | None = None) -> RunFolder:
     BadRun
         If the run to start from has no encoder yet.
     """
-    if isinstance(config.recipe, JointConfig):
-        slice_cohorts(config.cohorts, config.recipe)
-        _check_start(config.start_from)
-        return RunFolder.create(out or _default_path(config), config)
-    assert isinstance(config.recipe, DrasclrConfig)
-    found = WorkingCohorts(config.cohorts, config.recipe.spacing_mm)
-    if len(found.patients()) < 2:
-        raise BadCohort(
-            f"{', '.join(map(str, config.cohorts))} holds scans of one patient only",
-            expected="at least 2 patients: pre-training tells patients apart",
-            next_step="Add scans of other patients with 'scanlearn prepare'",
-        )
+    method.check(config)
+    _check_start(config.start_from)
     return RunFolder.create(out or _default_path(config), config)
 
 
 def finetuning_config(
     cohorts: Sequence[Path],
     *,
-    task: str,
+    task: Task,
     preset_name: str,
     start_from: Path | None,
     changes: dict[str, Any] | None = None,
 ) -> RunConfig:
     """Return the checked configuration of a fine-tuning."""
-    settings = preset(task, preset_name, changes or {})
+    settings = task.offer.preset(preset_name, changes or {})
     facts: dict[str, Any] = {"kind": "finetune", "cohorts": _absolute(cohorts)}
     if start_from is not None:
         facts["start_from"] = str(start_from.expanduser().absolute())
     return parse_run_config(merge(settings, facts))
 
 
-def labels_for(config: RunConfig, source: Path) -> Labels:
+def labels_for(task: Task, config: RunConfig, source: Path) -> Labels:
     """Find and check the labels of a fine-tuning's cohort.
 
     Raises
@@ -134,9 +98,7 @@ def labels_for(config: RunConfig, source: Path) -> Labels:
     BadLabels
         If they are not what the task takes, or fit no scan.
     """
-    collect = task_of(config).part("labels")
-    found: Labels = collect(Path(source), Cohort(config.cohorts[0]), config.recipe)
-    return found
+    return task.labels(Path(source), Cohort(config.cohorts[0]), config)
 
 
 def new_finetuning(

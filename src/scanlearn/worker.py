@@ -7,11 +7,17 @@ train it on several GPUs.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 
-from scanlearn.app import train_run
+from scanlearn import app
+from scanlearn.config.run import RunConfig
 from scanlearn.errors import ScanlearnError
-from scanlearn.runs.events import Crashed
+from scanlearn.pretrain.method import Method
+from scanlearn.pretrain.registry import method_of
+from scanlearn.runs.events import Crashed, Event
 from scanlearn.runs.folder import RunFolder
+from scanlearn.tasks.registry import task_of
+from scanlearn.tasks.task import Task
 
 
 def main(arguments: list[str]) -> int:
@@ -24,6 +30,16 @@ def main(arguments: list[str]) -> int:
     except ScanlearnError as error:  # no run, or one that has a worker already
         sys.stderr.write(f"{error}\n")
         return 2
+
+
+def train_run(run: RunFolder) -> Iterator[Event]:
+    """Train a run in this process, from where it stands; yields its events."""
+    return app.train_run(run, learned_by(run.config()))
+
+
+def learned_by(config: RunConfig) -> Method | Task:
+    """Return the method or task that settings name."""
+    return method_of(config) if config.kind == "pretrain" else task_of(config)
 
 
 def _train(run: RunFolder) -> int:

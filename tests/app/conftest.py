@@ -8,6 +8,7 @@ import pytest
 from accelerate.state import AcceleratorState, GradientState
 
 from scanlearn.new_run import new_pretraining, pretraining_config
+from scanlearn.pretrain.registry import method_named, method_of
 from scanlearn.runs.folder import RunFolder
 
 Make = Callable[..., RunFolder]
@@ -36,9 +37,12 @@ def pretraining(tiny_cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     def make(name: str, *, cohort: Path = tiny_cohort, **engine: object) -> RunFolder:
         changes = {"recipe": SMALL_DRASCLR, "engine": SMALL_ENGINE | engine}
         config = pretraining_config(
-            [cohort], method="drasclr", preset_name="quick", changes=changes
+            [cohort],
+            method=method_named("drasclr"),
+            preset_name="quick",
+            changes=changes,
         )
-        return new_pretraining(config, runs / name)
+        return new_pretraining(method_of(config), config, runs / name)
 
     return make
 

@@ -12,7 +12,6 @@ import torch
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from scanlearn.app import train_run
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.prepare import prepare
 from scanlearn.compare.study import Comparison
@@ -29,6 +28,7 @@ from scanlearn.new_run import (
 )
 from scanlearn.predict.exports import export_prediction
 from scanlearn.predict.summary import read_prediction
+from scanlearn.pretrain.registry import method_named, method_of
 from scanlearn.runs.events import Epoch, Finished
 from scanlearn.scans.find import find_scans
 from scanlearn.scans.picture import picture_grid
@@ -41,8 +41,10 @@ from scanlearn.tasks.classification.classifier import Classifier
 from scanlearn.tasks.classification.labelled_images import open_classification
 from scanlearn.tasks.classification.learn_full import ImageTraining
 from scanlearn.tasks.classification.scores import evaluate_classification
+from scanlearn.tasks.registry import task_named, task_of
 from scanlearn.tasks.shared.predict_scans import predict_scans
 from scanlearn.tasks.shared.suggestion import suggest
+from scanlearn.worker import train_run
 
 ENGINE = {
     "device": "cpu",
@@ -114,9 +116,12 @@ def pretrained(films):
         "engine": ENGINE | {"steps": 12},
     }
     config = pretraining_config(
-        [films / "cohort"], method="joint", preset_name="quick", changes=changes
+        [films / "cohort"],
+        method=method_named("joint"),
+        preset_name="quick",
+        changes=changes,
     )
-    run = new_pretraining(config, films / "joint")
+    run = new_pretraining(method_of(config), config, films / "joint")
     assert isinstance(list(train_run(run))[-1], Finished)
     return run
 
@@ -126,12 +131,14 @@ def learn(films, out, *, start=None, table="classes.csv", steps=60, **recipe):
         recipe.setdefault("trunk", {"architecture": "small", "width": 8})
     config = finetuning_config(
         [films / "cohort"],
-        task="classification",
+        task=task_named("classification"),
         preset_name="quick",
         start_from=start,
         changes={"recipe": recipe, "engine": ENGINE | {"steps": steps}},
     )
-    run = new_finetuning(config, labels_for(config, films / table), out)
+    run = new_finetuning(
+        config, labels_for(task_of(config), config, films / table), out
+    )
     events = list(train_run(run))
     assert isinstance(events[-1], Finished), events[-1]
     return run, events
@@ -203,7 +210,9 @@ def test_a_folder_gets_a_table_and_maps_that_add_up(
     for n in (32, 34):
         name = f"film{n}.png"
         (source / name).write_bytes((films / "scans" / name).read_bytes())
-    summaries = predict_scans(run, source, tmp_path, extras=["figures"])
+    summaries = predict_scans(
+        task_of(run.config()), run, source, tmp_path, extras=["figures"]
+    )
     with (tmp_path / "predictions.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["scan"] for row in rows] == ["film32", "film34"]
@@ -274,7 +283,9 @@ def test_the_map_lies_where_the_image_is_bright(scratch, shape) -> None:
 
 
 def test_a_cohort_is_predicted_by_its_keys(films, frozen, tmp_path) -> None:
-    summaries = predict_scans(frozen, films / "cohort", tmp_path)
+    summaries = predict_scans(
+        task_of(frozen.config()), frozen, films / "cohort", tmp_path
+    )
     assert len(summaries) == PATIENTS
     cohort, classifier = Cohort(films / "cohort"), Classifier(frozen.path)
     first = read_prediction(summaries[0])
@@ -321,7 +332,9 @@ def test_findings_are_learned_by_both_methods(films, pretrained, tmp_path) -> No
         assert card.several
         assert card.classes == ("bright", "shadow")
         assert card.method == name
-        (summary,) = predict_scans(run, films / "scans" / "film00.png", tmp_path)
+        (summary,) = predict_scans(
+            task_of(run.config()), run, films / "scans" / "film00.png", tmp_path
+        )
         shares = read_prediction(summary).facts["probabilities_of"]
         assert set(shares) == {"bright", "shadow"}
         cohort = Cohort(films / "cohort")
@@ -330,11 +343,11 @@ def test_findings_are_learned_by_both_methods(films, pretrained, tmp_path) -> No
 
 
 def test_images_of_doubt_are_suggested(films, frozen, tmp_path) -> None:
-    few = labels_for(frozen.config(), films / "classes.csv")
+    few = labels_for(task_of(frozen.config()), frozen.config(), films / "classes.csv")
     some = few.of(few.patient_keys[:10])
     run = new_finetuning(frozen.config(), some, tmp_path / "few")
     assert isinstance(list(train_run(run))[-1], Finished)
-    found = suggest(run, films / "cohort", count=3)
+    found = suggest(task_of(run.config()), run, films / "cohort", count=3)
     assert len({one.patient for one in found} & set(some.patient_keys)) == 0
     assert len(found) == 3
     assert all(0 <= one.doubt <= 1 for one in found)
@@ -359,7 +372,9 @@ def test_a_comparison_has_a_frozen_and_a_trained_arm(
         rows = [row[:3] for row in csv.reader(file)]
     with (films / "unsplit.csv").open("w", newline="") as file:
         csv.writer(file).writerows(rows)
-    made = Comparison.create(tmp_path / "c", config, films / "unsplit.csv")
+    made = Comparison.create(
+        tmp_path / "c", task_named(config.task), config, films / "unsplit.csv"
+    )
     verdict = made.run(lambda event: None)
     (point,) = verdict.points
     assert 0 <= point.pretrained.mean <= 1
@@ -378,6 +393,8 @@ def test_a_volume_is_refused(frozen, tmp_path) -> None:
     path = tmp_path / "volume.nii.gz"
     nib.save(nib.Nifti1Image(np.zeros((8, 9, 10), np.int16), np.eye(4)), path)
     with pytest.raises(BadScan, match="trained on radiographs"):
-        predict_scans(frozen, path, tmp_path)
+        predict_scans(task_of(frozen.config()), frozen, path, tmp_path)
     with pytest.raises(BadScan, match="no DICOM-SEG"):
-        predict_scans(frozen, path, tmp_path, extras=["dicom-seg"])
+        predict_scans(
+            task_of(frozen.config()), frozen, path, tmp_path, extras=["dicom-seg"]
+        )

@@ -7,7 +7,6 @@ import json
 
 import pytest
 
-from scanlearn.app import train_run
 from scanlearn.cli import main
 from scanlearn.compare.study import Comparison
 from scanlearn.config.comparison import parse_comparison
@@ -15,7 +14,9 @@ from scanlearn.encoders.encoder_file import load_encoder, read_card
 from scanlearn.errors import BadLabels, BadRun
 from scanlearn.new_run import finetuning_config, labels_for, new_finetuning
 from scanlearn.runs.folder import RunFolder
+from scanlearn.tasks.registry import task_named, task_of
 from scanlearn.tasks.shared.suggestion import suggest
+from scanlearn.worker import train_run
 
 SMALL = {
     "recipe": {"batch": 2, "tile": 32, "optimiser": {"learning_rate": 0.01}},
@@ -59,7 +60,9 @@ def test_a_comparison_goes_on_where_it_was_and_its_arms_differ_in_weights_only(
     with monkeypatch.context() as patch:
         patch.setattr("scanlearn.compare.study.new_finetuning", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            Comparison.create(out, config, labels).run(lambda event: None)
+            Comparison.create(out, task_named(config.task), config, labels).run(
+                lambda event: None
+            )
     first = json.loads((out / "verdict.json").read_text())
     assert first["repeats"] == 1
     with (out / "scores.csv").open(newline="") as file:
@@ -67,7 +70,7 @@ def test_a_comparison_goes_on_where_it_was_and_its_arms_differ_in_weights_only(
     assert len(before) == 3
 
     told = []
-    comparison = Comparison.create(out, config, labels)
+    comparison = Comparison.create(out, task_named(config.task), config, labels)
     verdict = comparison.run(told.append)
     assert (told[-1].step, told[-1].values["total"]) == (4, 4.0)
     with (out / "scores.csv").open(newline="") as file:
@@ -111,7 +114,7 @@ def test_a_comparison_goes_on_where_it_was_and_its_arms_differ_in_weights_only(
 
     changed = config.model_copy(update={"repeats": 3})
     with pytest.raises(BadRun, match="other settings"):
-        Comparison.create(out, changed, labels)
+        Comparison.create(out, task_named(changed.task), changed, labels)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +131,9 @@ def test_points_and_nodules_are_compared_too(
     changes = {"recipe": recipe, "engine": SMALL["engine"]}
     asked = {"task": task, "budgets": (1,), "repeats": 1, "test": 0.75}
     config = parse_comparison(settings | asked | {"changes": changes})
-    comparison = Comparison.create(tmp_path / "c", config, tiny_sample / labels)
+    comparison = Comparison.create(
+        tmp_path / "c", task_named(config.task), config, tiny_sample / labels
+    )
     verdict = comparison.run(lambda event: None)
     document = json.loads((tmp_path / "c" / "verdict.json").read_text())
     assert document["metric"] == metric
@@ -168,7 +173,12 @@ def test_the_command_says_what_came_out(
 def test_too_few_labels_leave_nothing_behind(settings, tiny_sample, tmp_path):
     config = parse_comparison(settings | {"budgets": (4,)})
     with pytest.raises(BadLabels, match="at most 3"):
-        Comparison.create(tmp_path / "c", config, tiny_sample / "labels" / "lungs")
+        Comparison.create(
+            tmp_path / "c",
+            task_named(config.task),
+            config,
+            tiny_sample / "labels" / "lungs",
+        )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -177,18 +187,20 @@ def test_the_scans_to_label_next_are_those_without_labels(
 ):
     config = finetuning_config(
         [settings["cohort"]],
-        task="segmentation",
+        task=task_named("segmentation"),
         preset_name="quick",
         start_from=settings["start_from"],
         changes=SMALL,
     )
-    labels = labels_for(config, tiny_sample / "labels" / "lungs")
+    labels = labels_for(task_of(config), config, tiny_sample / "labels" / "lungs")
     known, *unknown = labels.patient_keys
     run = new_finetuning(config, labels.of([known]), tmp_path / "one")
     list(train_run(run))
-    found = suggest(run, settings["cohort"], count=2)
+    found = suggest(task_of(run.config()), run, settings["cohort"], count=2)
     assert len({one.patient for one in found}) == 2
     assert {one.patient for one in found} <= set(unknown)
     assert all(0 < one.doubt <= 1 and one.novelty > 0 for one in found)
     everyone = new_finetuning(config, labels, tmp_path / "all")
-    assert suggest(everyone, settings["cohort"], count=2) == []
+    assert (
+        suggest(task_of(everyone.config()), everyone, settings["cohort"], count=2) == []
+    )

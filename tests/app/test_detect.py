@@ -7,7 +7,6 @@ import json
 import numpy as np
 import pytest
 
-from scanlearn.app import train_run
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.errors import BadScan
 from scanlearn.metrics.froc import RATES
@@ -16,7 +15,9 @@ from scanlearn.runs.events import Finished, Message, Step
 from scanlearn.scans.finding_table import read_findings
 from scanlearn.scans.read import read_scan
 from scanlearn.tasks.detection.scores import evaluate_detection
+from scanlearn.tasks.registry import task_named, task_of
 from scanlearn.tasks.shared.predict_scans import predict_scans
+from scanlearn.worker import train_run
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def detector(tiny_cohort, tiny_sample, encoder_run, tmp_path_factory):
     """Return a fine-tuned run of seconds, from a pre-trained encoder."""
     config = finetuning_config(
         [tiny_cohort],
-        task="detection",
+        task=task_named("detection"),
         preset_name="quick",
         start_from=encoder_run.path,
         changes={
@@ -45,7 +46,7 @@ def detector(tiny_cohort, tiny_sample, encoder_run, tmp_path_factory):
             },
         },
     )
-    labels = labels_for(config, tiny_sample / "nodules.csv")
+    labels = labels_for(task_of(config), config, tiny_sample / "nodules.csv")
     out = tmp_path_factory.mktemp("detector") / "2026-11-21_nodules"
     events = list(train_run(new_finetuning(config, labels, out)))
     assert isinstance(events[-1], Finished)
@@ -64,7 +65,7 @@ def new_run(path):
 
 def test_findings_are_a_table_within_the_patient(detector, tiny_sample, tmp_path):
     scan = tiny_sample / "scans" / "nifti" / "PHANTOM-0002.nii.gz"
-    (summary,) = predict_scans(detector, scan, tmp_path)
+    (summary,) = predict_scans(task_of(detector.config()), detector, scan, tmp_path)
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["PHANTOM-0002_findings.csv", "PHANTOM-0002_prediction.json"]
     about = json.loads(summary.read_text())
@@ -83,7 +84,9 @@ def test_findings_are_a_table_within_the_patient(detector, tiny_sample, tmp_path
 def test_a_table_has_no_dicom_segmentation(detector, tiny_sample, tmp_path):
     scan = tiny_sample / "scans" / "dicom" / "PHANTOM-0001"
     with pytest.raises(BadScan, match="table of findings"):
-        predict_scans(detector, scan, tmp_path, extras=["dicom-seg"])
+        predict_scans(
+            task_of(detector.config()), detector, scan, tmp_path, extras=["dicom-seg"]
+        )
 
 
 def test_an_evaluation_says_what_its_scores_rest_on(detector, tiny_cohort, tiny_sample):

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scanlearn.app import train_run
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
@@ -22,6 +21,7 @@ from scanlearn.new_run import (
     pretraining_config,
 )
 from scanlearn.phantom.sample import write_sample
+from scanlearn.pretrain.registry import method_named, method_of
 from scanlearn.runs.events import Crashed, Finished, Message
 from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.boxes import as_boxes, box_iou
@@ -29,7 +29,9 @@ from scanlearn.scans.finding_table import read_box_findings
 from scanlearn.scans.read import read_scan
 from scanlearn.tasks.detection.card import load_slice_detector
 from scanlearn.tasks.detection.scores import evaluate_detection
+from scanlearn.tasks.registry import task_named, task_of
 from scanlearn.tasks.shared.predict_scans import predict_scans
+from scanlearn.worker import train_run
 
 SMALL = {
     "side": 64,
@@ -45,7 +47,7 @@ def finetune(cohort, table, out, *, steps, start_from=None, **recipe):
     """Train boxes on a CPU; returns the run and its events."""
     config = finetuning_config(
         [cohort],
-        task="detection",
+        task=task_named("detection"),
         preset_name="quick",
         start_from=start_from,
         changes={
@@ -58,7 +60,7 @@ def finetune(cohort, table, out, *, steps, start_from=None, **recipe):
             },
         },
     )
-    run = new_finetuning(config, labels_for(config, table), out)
+    run = new_finetuning(config, labels_for(task_of(config), config, table), out)
     return run, list(train_run(run))
 
 
@@ -78,7 +80,9 @@ def test_boxes_are_told_in_pixels_of_a_file_of_any_size(detector, tmp_path):
     pixels = rng.normal(95, 6, (192, 240))
     pixels[60:112, 130:180] += 90
     Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(tmp_path / "new.png")
-    (summary,) = predict_scans(detector, tmp_path / "new.png", tmp_path / "out")
+    (summary,) = predict_scans(
+        task_of(detector.config()), detector, tmp_path / "new.png", tmp_path / "out"
+    )
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == ["new_findings.csv", "new_prediction.json"]
     found = read_box_findings(tmp_path / "out" / "new_findings.csv")
@@ -111,7 +115,7 @@ def test_what_it_was_not_trained_on_is_refused(
 ):
     scan = tiny_sample / "scans" / "nifti" / "PHANTOM-0002.nii.gz"
     with pytest.raises(BadScan, match="This is a volume"):
-        predict_scans(detector, scan, tmp_path)
+        predict_scans(task_of(detector.config()), detector, scan, tmp_path)
     with pytest.raises(BadRun, match="looks at radiographs"):
         evaluate_detection(
             detector, tiny_sample / "nodules.csv", Cohort(tiny_cohort), lambda _: None
@@ -138,11 +142,11 @@ def test_from_a_joint_pretraining_on_radiograph_phantoms(tmp_path):
     prepare(sample / "scans", tmp_path / "cohort", config)
     settings = pretraining_config(
         [tmp_path / "cohort"],
-        method="joint",
+        method=method_named("joint"),
         preset_name="quick",
         changes={"engine": {"steps": 0, "device": "cpu", "precision": "no"}},
     )
-    joint = new_pretraining(settings, tmp_path / "joint")
+    joint = new_pretraining(method_of(settings), settings, tmp_path / "joint")
     list(train_run(joint))
     run, events = finetune(
         tmp_path / "cohort",
@@ -160,7 +164,7 @@ def test_from_a_joint_pretraining_on_radiograph_phantoms(tmp_path):
     for name, value in network.encoder.state_dict().items():
         assert value.equal(start[name]), name
     scan = sample / "scans" / "dicom" / "PHANTOM-0003.dcm"
-    (summary,) = predict_scans(run, scan, tmp_path / "out")
+    (summary,) = predict_scans(task_of(run.config()), run, scan, tmp_path / "out")
     rows, columns = read_scan(scan).grid.shape[1:]
     for one in read_box_findings(summary.with_name("PHANTOM-0003_findings.csv")):
         x, y, width, height = one.box

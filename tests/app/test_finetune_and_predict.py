@@ -11,7 +11,6 @@ import pytest
 import torch
 from scipy.stats import entropy
 
-from scanlearn.app import train_run
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.encoders.encoder_file import read_card
 from scanlearn.errors import BadLabels, BadScan
@@ -22,11 +21,13 @@ from scanlearn.runs.events import Crashed, Finished, Message, Step
 from scanlearn.scans.geometry import grid_from_ras
 from scanlearn.scans.labels import read_label_map, read_label_names
 from scanlearn.scans.read import read_scan
+from scanlearn.tasks.registry import task_named, task_of
 from scanlearn.tasks.segmentation.card import load_segmenter
 from scanlearn.tasks.segmentation.scores import evaluate_segmentation
 from scanlearn.tasks.segmentation.segmenter import Segmenter
 from scanlearn.tasks.shared.label_maps import collect_labels
 from scanlearn.tasks.shared.predict_scans import predict_scans
+from scanlearn.worker import train_run
 
 ENGINE = {
     "steps": 25,
@@ -41,7 +42,7 @@ ENGINE = {
 def finetune(cohort, labels, out, *, start_from=None, **changes):
     config = finetuning_config(
         [cohort],
-        task="segmentation",
+        task=task_named("segmentation"),
         preset_name="quick",
         start_from=start_from,
         changes={
@@ -80,7 +81,13 @@ def segmenter(tiny_cohort, tiny_sample, encoder_run, tmp_path_factory):
 def predicted(segmenter, tiny_sample, tmp_path_factory):
     out = tmp_path_factory.mktemp("out") / "predictions"
     told = []
-    summaries = predict_scans(segmenter, tiny_sample / "scans", out, tell=told.append)
+    summaries = predict_scans(
+        task_of(segmenter.config()),
+        segmenter,
+        tiny_sample / "scans",
+        out,
+        tell=told.append,
+    )
     return out, summaries, told
 
 
@@ -152,7 +159,9 @@ def test_volumes_are_those_of_the_label_map(predicted):
 
 def test_several_views_say_how_sure_volumes_are(segmenter, tiny_sample, tmp_path):
     scan = tiny_sample / "scans" / "nifti" / "PHANTOM-0002.nii.gz"
-    (summary,) = predict_scans(segmenter, scan, tmp_path, views=3)
+    (summary,) = predict_scans(
+        task_of(segmenter.config()), segmenter, scan, tmp_path, views=3
+    )
     found = read_prediction(summary)
     assert all(one.sd_ml > 0 for one in found.classes)
     assert " ± " in found.classes[0].volume_text
@@ -172,7 +181,9 @@ def test_a_dicom_series_gets_a_segmentation_and_figures(
     out, _, _ = predicted
     series = tiny_sample / "scans" / "dicom" / "PHANTOM-0001"
     extras = ["dicom-seg", "figures"]
-    (summary,) = predict_scans(segmenter, series, tmp_path, extras=extras)
+    (summary,) = predict_scans(
+        task_of(segmenter.config()), segmenter, series, tmp_path, extras=extras
+    )
     document = json.loads(summary.read_text())
     grid = read_scan(series).grid
     labels, _ = read_label_map(tmp_path / document["dicom_seg"], like=grid)
@@ -185,7 +196,13 @@ def test_a_dicom_series_gets_a_segmentation_and_figures(
     assert all((tmp_path / name).exists() for name in document["figures"])
     file = tiny_sample / "scans" / "nifti" / "PHANTOM-0002.nii.gz"
     with pytest.raises(BadScan, match="not DICOM"):
-        predict_scans(segmenter, file, tmp_path / "none", extras=extras)
+        predict_scans(
+            task_of(segmenter.config()),
+            segmenter,
+            file,
+            tmp_path / "none",
+            extras=extras,
+        )
     assert not (tmp_path / "none").exists()
 
 
@@ -214,7 +231,12 @@ def test_a_turned_file_gets_the_same_prediction(
     turn = nib.orientations.axcodes2ornt(("A", "S", "L"))
     turn = nib.orientations.ornt_transform(nib.io_orientation(source.affine), turn)
     nib.save(source.as_reoriented(turn), tmp_path / "turned.nii.gz")
-    predict_scans(segmenter, tmp_path / "turned.nii.gz", tmp_path / "out")
+    predict_scans(
+        task_of(segmenter.config()),
+        segmenter,
+        tmp_path / "turned.nii.gz",
+        tmp_path / "out",
+    )
     mine = nib.load(tmp_path / "out" / "turned_labels.nii.gz")
     assert nib.aff2axcodes(mine.affine) == ("A", "S", "L")
     theirs = nib.load(out / "PHANTOM-0002_labels.nii.gz").as_reoriented(turn)
@@ -232,12 +254,23 @@ def test_a_scan_that_cannot_be_read_is_told_and_passed_over(
     (folder / "good.nii.gz").write_bytes(whole.read_bytes())
     (folder / "torn.nii.gz").write_bytes(whole.read_bytes()[:5000])
     told = []
-    written = predict_scans(segmenter, folder, tmp_path / "out", tell=told.append)
+    written = predict_scans(
+        task_of(segmenter.config()),
+        segmenter,
+        folder,
+        tmp_path / "out",
+        tell=told.append,
+    )
     assert [path.name for path in written] == ["good_prediction.json"]
     remarks = [e.text for e in told if isinstance(e, Message)]
     assert any("torn.nii.gz" in text for text in remarks)
     with pytest.raises(BadScan, match=r"torn\.nii\.gz"):
-        predict_scans(segmenter, folder / "torn.nii.gz", tmp_path / "none")
+        predict_scans(
+            task_of(segmenter.config()),
+            segmenter,
+            folder / "torn.nii.gz",
+            tmp_path / "none",
+        )
     assert not (tmp_path / "none").exists()
 
 

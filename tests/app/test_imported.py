@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from scanlearn.app import train_run
 from scanlearn.cli import main
 from scanlearn.cohort.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
@@ -20,8 +19,10 @@ from scanlearn.predict.summary import read_prediction
 from scanlearn.pretrain.released.drasclr import _CONV, _LAYERS, _NORM
 from scanlearn.runs.events import Finished
 from scanlearn.runs.folder import RunFolder
+from scanlearn.tasks.registry import task_named, task_of
 from scanlearn.tasks.shared.predict_scans import predict_scans
 from scanlearn.tasks.texture.card import load_texture
+from scanlearn.worker import train_run
 
 EMBEDDED = 128
 
@@ -64,7 +65,7 @@ def imported(tmp_path_factory) -> RunFolder:
 def learn(cohort, imported, labels, out, task, **recipe):
     config = finetuning_config(
         [cohort],
-        task=task,
+        task=task_named(task),
         preset_name="quick",
         start_from=imported.path,
         changes={
@@ -72,7 +73,7 @@ def learn(cohort, imported, labels, out, task, **recipe):
             "engine": {"device": "cpu", "precision": "no", "threads": 1, "steps": 1},
         },
     )
-    run = new_finetuning(config, labels_for(config, labels), out)
+    run = new_finetuning(config, labels_for(task_of(config), config, labels), out)
     *_, last = train_run(run)
     assert isinstance(last, Finished), last
     return run
@@ -92,7 +93,7 @@ def test_texture_starts_from_it_and_is_mapped(
     assert card.pretrained == imported.name
     assert model.weight.shape[1] == EMBEDDED
     source = tiny_sample / "scans" / "nifti" / "PHANTOM-0002.nii.gz"
-    (summary,) = predict_scans(run, source, tmp_path / "out")
+    (summary,) = predict_scans(task_of(run.config()), run, source, tmp_path / "out")
     found = np.asarray(nib.load(read_prediction(summary).labels).dataobj)
     assert found.any()
     assert not found.all()

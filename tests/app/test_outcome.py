@@ -8,7 +8,6 @@ import json
 import numpy as np
 import pytest
 
-from scanlearn.app import train_run
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.errors import BadLabels, BadRun
 from scanlearn.new_run import finetuning_config, labels_for, new_finetuning
@@ -18,18 +17,20 @@ from scanlearn.scans.find import find_scans
 from scanlearn.scans.read import read_scan
 from scanlearn.tasks.outcome.card import load_outcome
 from scanlearn.tasks.outcome.scores import evaluate_outcome
+from scanlearn.tasks.registry import task_named, task_of
 from scanlearn.tasks.shared.predict_scans import predict_scans
+from scanlearn.worker import train_run
 
 
 def learn(cohort, labels, out, **recipe):
     config = finetuning_config(
         [cohort],
-        task="outcome",
+        task=task_named("outcome"),
         preset_name="quick",
         start_from=None,
         changes={"recipe": recipe, "engine": {"device": "cpu", "precision": "no"}},
     )
-    return new_finetuning(config, labels_for(config, labels), out)
+    return new_finetuning(config, labels_for(task_of(config), config, labels), out)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,12 @@ def lung_function(tiny_cohort, tiny_sample, tmp_path_factory):
 
 
 def test_new_scans_get_a_row_each(lung_function, tiny_sample, tmp_path):
-    summaries = predict_scans(lung_function, tiny_sample / "scans" / "nifti", tmp_path)
+    summaries = predict_scans(
+        task_of(lung_function.config()),
+        lung_function,
+        tiny_sample / "scans" / "nifti",
+        tmp_path,
+    )
     with (tmp_path / "predictions.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["scan"] for row in rows] == ["PHANTOM-0002", "PHANTOM-0004"]
@@ -86,7 +92,13 @@ def test_covariates_are_told_by_a_table_or_for_all(
     both = models["scans and covariates"]
     expected = both.scores(np.append(vector, 3.0)[None])[0, 0]
     assert float(row["fev1_percent"]) == pytest.approx(expected, abs=1e-3)
-    predict_scans(lung_function, scans, tmp_path / "a", covariates="severity=3")
+    predict_scans(
+        task_of(lung_function.config()),
+        lung_function,
+        scans,
+        tmp_path / "a",
+        covariates="severity=3",
+    )
     with (tmp_path / "a" / "predictions.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 2
@@ -94,7 +106,13 @@ def test_covariates_are_told_by_a_table_or_for_all(
     # Scans of a cohort have keys for names; the table names their sources.
     cohort = Cohort(tiny_cohort)
     outcomes = tiny_sample / "outcomes.csv"
-    predict_scans(lung_function, tiny_cohort, tmp_path / "c", covariates=str(outcomes))
+    predict_scans(
+        task_of(lung_function.config()),
+        lung_function,
+        tiny_cohort,
+        tmp_path / "c",
+        covariates=str(outcomes),
+    )
     with (tmp_path / "c" / "predictions.csv").open() as file:
         assert {row["scan"] for row in csv.DictReader(file)} == set(cohort.keys())
 
@@ -113,7 +131,13 @@ def test_covariates_that_do_not_fit_are_refused(
 ):
     scan = tiny_sample / "scans" / "nifti" / "PHANTOM-0002.nii.gz"
     with pytest.raises(BadLabels, match=why):
-        predict_scans(lung_function, scan, tmp_path / "out", covariates=said)
+        predict_scans(
+            task_of(lung_function.config()),
+            lung_function,
+            scan,
+            tmp_path / "out",
+            covariates=said,
+        )
     assert not list((tmp_path / "out").glob("*"))
 
 
@@ -124,7 +148,9 @@ def test_a_model_without_covariates_is_told_none(tiny_cohort, tiny_sample, tmp_p
     assert isinstance(list(train_run(run))[-1], Finished)
     scan = tiny_sample / "scans" / "nifti" / "PHANTOM-0002.nii.gz"
     with pytest.raises(BadRun, match="learned without covariates"):
-        predict_scans(run, scan, tmp_path / "out", covariates="age=3")
+        predict_scans(
+            task_of(run.config()), run, scan, tmp_path / "out", covariates="age=3"
+        )
 
 
 def test_patients_trained_on_are_scored_by_folds(

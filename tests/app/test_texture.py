@@ -12,7 +12,6 @@ import torch
 from scipy.stats import entropy
 
 from scanlearn.anatomy.lungs import lung_mask
-from scanlearn.app import train_run
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.encoders.encoder_file import load_encoder, load_slice_encoder
 from scanlearn.errors import BadConfig, BadRun, BadScan
@@ -27,28 +26,32 @@ from scanlearn.new_run import (
 )
 from scanlearn.predict.dense import DenseFeatures
 from scanlearn.predict.summary import read_prediction
-from scanlearn.pretrain.registry import make_recipe
+from scanlearn.pretrain.registry import method_named, method_of
 from scanlearn.runs.events import Finished, Message, Step
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.read import read_scan
 from scanlearn.scans.resample import resample
+from scanlearn.tasks.registry import task_named, task_of
 from scanlearn.tasks.shared.predict_scans import predict_scans
 from scanlearn.tasks.shared.suggestion import suggest
+from scanlearn.tasks.texture import TextureTask
 from scanlearn.tasks.texture.card import load_texture
 from scanlearn.tasks.texture.doubt import doubt_of_textures
+from scanlearn.tasks.texture.learn import texture_recipe
 from scanlearn.tasks.texture.predict import texture_map
 from scanlearn.tasks.texture.scores import confusion, evaluate_texture
+from scanlearn.worker import train_run
 
 
 def learn(cohort, labels, out, start_from=None, **recipe):
     config = finetuning_config(
         [cohort],
-        task="texture",
+        task=task_named("texture"),
         preset_name="quick",
         start_from=start_from,
         changes={"recipe": recipe, "engine": {"device": "cpu", "precision": "no"}},
     )
-    return new_finetuning(config, labels_for(config, labels), out)
+    return new_finetuning(config, labels_for(task_of(config), config, labels), out)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +72,9 @@ def test_a_map_covers_the_lungs_and_its_table_adds_up(
     texture_run, tiny_sample, tmp_path
 ):
     source = tiny_sample / "scans" / "nifti" / "PHANTOM-0002.nii.gz"
-    (summary,) = predict_scans(texture_run, source, tmp_path)
+    (summary,) = predict_scans(
+        task_of(texture_run.config()), texture_run, source, tmp_path
+    )
     found = read_prediction(summary)
     assert found.task == "texture"
     scan = read_scan(source)
@@ -86,7 +91,9 @@ def test_a_map_covers_the_lungs_and_its_table_adds_up(
     expected = entropy(shares[inside][:, 1:], axis=-1) / np.log(shares.shape[-1] - 1)
     assert np.abs(unsure[inside] - expected).max() < 0.02
     with pytest.raises(BadRun, match="one way only"):
-        predict_scans(texture_run, source, tmp_path, views=2)
+        predict_scans(
+            task_of(texture_run.config()), texture_run, source, tmp_path, views=2
+        )
     low = np.asarray(nib.load(tmp_path / found.facts["laa950"]).dataobj)
     assert np.array_equal(low > 0, (voxels < -950) & inside)
     with (tmp_path / "PHANTOM-0002_subtypes.csv").open() as file:
@@ -120,14 +127,14 @@ def test_scans_in_doubt_are_suggested(texture_run, tiny_cohort, tiny_sample, tmp
     expected = entropy(np.array(shares), axis=1).mean() / np.log(len(card.classes))
     assert doubts[scan.key] == pytest.approx(expected, abs=0.01)
     # Every patient has points here: nothing is left to suggest.
-    assert suggest(texture_run, tiny_cohort, count=2) == []
+    assert suggest(TextureTask(), texture_run, tiny_cohort, count=2) == []
     config = texture_run.config()
-    labels = labels_for(config, tiny_sample / "emphysema_points.csv")
+    labels = labels_for(task_of(config), config, tiny_sample / "emphysema_points.csv")
     full = {p.patient for p in labels.places if len(_classes_of(labels, p)) > 1}
     run = new_finetuning(config, labels.of(sorted(full)[:1]), tmp_path / "one")
     assert isinstance(list(train_run(run))[-1], Finished)
     told = []
-    found = suggest(run, tiny_cohort, count=9, tell=told.append)
+    found = suggest(TextureTask(), run, tiny_cohort, count=9, tell=told.append)
     patients = {cohort.record(key).patient for key in keys}
     assert {one.patient for one in found} == patients - {sorted(full)[0]}
     doubts = [one.doubt for one in found]
@@ -172,7 +179,7 @@ def test_a_frozen_encoder_describes_places_and_travels_with_the_run(
     weights = (start.checkpoints / "encoder.safetensors").read_bytes()
     assert (run.checkpoints / "encoder.safetensors").read_bytes() == weights
     source = tiny_sample / "scans" / "nifti" / "PHANTOM-0002.nii.gz"
-    (summary,) = predict_scans(run, source, tmp_path / "out")
+    (summary,) = predict_scans(task_of(run.config()), run, source, tmp_path / "out")
     assert np.asarray(nib.load(read_prediction(summary).labels).dataobj).any()
     with pytest.raises(BadRun, match="no trained model"):
         load_texture(start.path)
@@ -199,7 +206,7 @@ def test_an_encoder_can_be_trained_on_places(
     assert shares.shape == (1, len(card.classes))
     assert shares.sum() == pytest.approx(1)
     with pytest.raises(BadConfig, match="from scratch there is none"):
-        make_recipe(*_from_scratch(tiny_cohort, points, tmp_path / "none"))
+        texture_recipe(*_from_scratch(tiny_cohort, points, tmp_path / "none"))
 
 
 def _from_scratch(cohort, points, out):
@@ -212,14 +219,14 @@ def test_an_encoder_of_slices_describes_patches_and_places(
 ):
     config = pretraining_config(
         [tiny_cohort],
-        method="joint",
+        method=method_named("joint"),
         preset_name="quick",
         changes={
             "recipe": {"image_side": 24, "image_crop": 24, "slice_side": 24},
             "engine": {"minutes": 0, "device": "cpu", "precision": "no"},
         },
     )
-    start = new_pretraining(config, tmp_path / "joint")
+    start = new_pretraining(method_of(config), config, tmp_path / "joint")
     assert isinstance(list(train_run(start))[-1], Finished)
     points = tiny_sample / "emphysema_points.csv"
     run = learn(tiny_cohort, points, tmp_path / "run", start.path, patch_mm=40.0)

@@ -12,15 +12,15 @@ import psutil
 import pytest
 import torch
 
-from scanlearn.app import train_run
 from scanlearn.encoders.encoder_file import load_encoder
 from scanlearn.engine.checkpoints import Checkpoints
 from scanlearn.errors import BadRun
+from scanlearn.pretrain.drasclr import DrasclrMethod
 from scanlearn.runs.events import Crashed, Finished, Saved, Step, Stopped
 from scanlearn.runs.folder import RunFolder
 from scanlearn.runs.follow import follow
 from scanlearn.runs.launch import launch
-from scanlearn.worker import main
+from scanlearn.worker import main, train_run
 
 
 def wait_for(run, kind):
@@ -159,7 +159,7 @@ def test_an_internal_error_is_told_with_its_traceback(pretraining, monkeypatch):
     def broken(*_):
         raise ZeroDivisionError("no such luck")
 
-    monkeypatch.setattr("scanlearn.app.make_recipe", broken)
+    monkeypatch.setattr(DrasclrMethod, "learn", broken)
     run = pretraining("broken")
     assert main([str(run.path)]) == 1
     last = run.last_event()

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.config.presets import PRESETS
 from scanlearn.encoders.encoder_file import load_encoder
 from scanlearn.new_run import new_pretraining, pretraining_config
+from scanlearn.pretrain.registry import method_named, method_of
 from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.geometry import grid_from_ras
 
@@ -31,10 +31,12 @@ SMALL_DRASCLR = [
 @pytest.fixture
 def untrained(tiny_cohort, tmp_path):
     """Return a run that nobody has started."""
-    config = pretraining_config([tiny_cohort], method="drasclr", preset_name="quick")
+    config = pretraining_config(
+        [tiny_cohort], method=method_named("drasclr"), preset_name="quick"
+    )
     changes = config.recipe.model_copy(update={"spacing_mm": None})
     config = config.model_copy(update={"recipe": changes})
-    return new_pretraining(config, tmp_path / "runs" / "new")
+    return new_pretraining(method_of(config), config, tmp_path / "runs" / "new")
 
 
 def test_a_pretraining_of_no_minutes_is_the_baseline(scanlearn, tiny_cohort, tmp_path):
@@ -56,7 +58,7 @@ def test_a_pretraining_of_no_minutes_is_the_baseline(scanlearn, tiny_cohort, tmp
         "recipe": "drasclr",
         "state": "finished",
         "step": 0,
-        "steps": PRESETS["drasclr"]["quick"]["engine"]["steps"],
+        "steps": method_named("drasclr").offer.presets["quick"]["engine"]["steps"],
     }
     assert "finished" in scanlearn("runs", tmp_path / "runs").out
     assert "is finished" in scanlearn("resume", out).told()

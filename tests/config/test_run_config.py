@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanlearn.config.engine import OptimiserConfig
-from scanlearn.config.presets import PRESETS, preset
 from scanlearn.config.run import (
     merge,
     parse_run_config,
@@ -15,26 +14,32 @@ from scanlearn.config.run import (
 )
 from scanlearn.config.segmentation import SegmentationConfig
 from scanlearn.errors import BadConfig
+from scanlearn.pretrain.registry import all_methods
+from scanlearn.tasks.registry import all_tasks
+
+OFFERS = {n: x.offer for n, x in (*all_methods().items(), *all_tasks().items())}
 
 
 def _config(**changes):
-    data = preset("drasclr", "quick", changes)
+    data = OFFERS["drasclr"].preset("quick", changes)
     return parse_run_config(merge(data, {"kind": "pretrain", "cohorts": ["c"]}))
 
 
 @pytest.mark.parametrize(
-    ("recipe", "name"), [(r, n) for r, known in PRESETS.items() for n in known]
+    ("recipe", "name"), [(r, n) for r, offer in OFFERS.items() for n in offer.presets]
 )
 def test_every_preset_is_a_valid_configuration(recipe, name):
-    kind = "pretrain" if recipe == "drasclr" else "finetune"
-    data = merge(preset(recipe, name, {}), {"kind": kind, "cohorts": ["c"]})
+    kind = "pretrain" if recipe in all_methods() else "finetune"
+    data = merge(OFFERS[recipe].preset(name, {}), {"kind": kind, "cohorts": ["c"]})
     config = parse_run_config(data)
     assert config.recipe.name == recipe
     assert config.preset == name
 
 
 def test_the_paper_preset_holds_the_release_numbers():
-    data = merge(preset("drasclr", "paper", {}), {"kind": "pretrain", "cohorts": ["c"]})
+    data = merge(
+        OFFERS["drasclr"].preset("paper", {}), {"kind": "pretrain", "cohorts": ["c"]}
+    )
     recipe = parse_run_config(data).recipe
     assert (recipe.batch, recipe.queue, recipe.temperature) == (128, 4096, 0.2)
     assert (recipe.momentum, recipe.encoder.experts, recipe.encoder.dim) == (
@@ -89,7 +94,7 @@ def test_a_setting_without_key_or_value_is_refused(text):
 
 def test_an_unknown_preset_lists_the_known():
     with pytest.raises(BadConfig, match="quick, standard, paper"):
-        preset("drasclr", "fast", {})
+        OFFERS["drasclr"].preset("fast", {})
 
 
 keys = st.sampled_from("abc")

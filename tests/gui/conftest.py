@@ -75,7 +75,7 @@ def small_launch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]
         run.note_owner(psutil.Process(worker.pid))
         return worker
 
-    for room in ("pretrain_dock", "finetuning", "runs_dock"):
+    for room in ("train.pretrain_dock", "train.finetune_launch", "runs.dock"):
         monkeypatch.setattr(f"scanlearn.gui.{room}.launch", launch)
     yield launch
     for worker in started:

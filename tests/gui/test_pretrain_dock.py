@@ -11,13 +11,12 @@ import pytest
 from qtpy.QtCore import Qt
 
 from scanlearn.cohort.atlas_quality import default_atlas
-from scanlearn.config.presets import PRESETS
 from scanlearn.config.run import parse_settings
 from scanlearn.errors import BadConfig
 from scanlearn.gui.kit.state import shared_state
-from scanlearn.gui.train.methods import METHODS
 from scanlearn.gui.train.pretrain_dock import PretrainDock
 from scanlearn.gui.train.settings_form import SettingsForm
+from scanlearn.pretrain.registry import all_methods, method_named
 from scanlearn.runs.folder import RunFolder, find_runs
 
 pytestmark = pytest.mark.viewer
@@ -56,8 +55,9 @@ def test_a_cohort_that_is_there_already_is_planned_at_once(
 def test_presets_fill_the_settings(qtbot: Any) -> None:
     form = SettingsForm()
     qtbot.addWidget(form)
-    form.show_recipe("drasclr", METHODS["drasclr"])
-    quick = PRESETS["drasclr"]["quick"]["engine"]["steps"]
+    offer = method_named("drasclr").offer
+    form.show_recipe(offer)
+    quick = offer.presets["quick"]["engine"]["steps"]
     assert form.value("engine.steps") == quick
     assert form.changes() == {}
     form.presets.setCurrentIndex(form.presets.findData("standard"))
@@ -147,7 +147,7 @@ def test_one_training_can_learn_from_several_cohorts(
 def test_the_joint_method_is_chosen_with_its_clustering(
     ready: PretrainDock, places: SimpleNamespace, click: Any, qtbot: Any
 ) -> None:
-    about = [METHODS[name].about for name in ("drasclr", "joint")]
+    about = [method.offer.about for method in all_methods().values()]
     assert all(text.startswith("choose for") for text in about)
     ready.form.set_value("recipe.spacing_mm", 3.0)
     qtbot.waitUntil(lambda: not ready.start_button.isEnabled(), timeout=10_000)

@@ -8,8 +8,9 @@ import torch
 
 from scanlearn.config.run import merge
 from scanlearn.new_run import new_pretraining, pretraining_config
-from scanlearn.pretrain.registry import make_recipe
+from scanlearn.pretrain.registry import method_named, method_of
 from scanlearn.runs.folder import RunFolder
+from scanlearn.worker import learned_by
 
 SMALL = {
     "spacing_mm": None,
@@ -30,13 +31,13 @@ def untrained(
     def make(name: str, **recipe: object) -> RunFolder:
         config = pretraining_config(
             [tiny_cohort],
-            method="drasclr",
+            method=method_named("drasclr"),
             preset_name="quick",
             changes={"recipe": merge(SMALL, recipe)},
         )
-        run = new_pretraining(config, runs / name)
+        run = new_pretraining(method_of(config), config, runs / name)
         torch.manual_seed(0)
-        make_recipe(config, run).export(run.checkpoints, step=0)
+        learned_by(config).learn(config, run).export(run.checkpoints, step=0)
         return run
 
     return make
@@ -58,7 +59,7 @@ def slice_run(
     """
     config = pretraining_config(
         mixed_cohorts,
-        method="joint",
+        method=method_named("joint"),
         preset_name="quick",
         changes={
             "recipe": {
@@ -71,7 +72,11 @@ def slice_run(
             }
         },
     )
-    run = new_pretraining(config, tmp_path_factory.mktemp("joint") / "run")
+    run = new_pretraining(
+        method_of(config), config, tmp_path_factory.mktemp("joint") / "run"
+    )
     torch.manual_seed(0)
-    make_recipe(config, run).export(run.checkpoints, step=config.engine.steps)
+    learned_by(config).learn(config, run).export(
+        run.checkpoints, step=config.engine.steps
+    )
     return run

@@ -14,6 +14,7 @@ from scanlearn.predict.dense import dense_features
 from scanlearn.predict.embedding import Embedder
 from scanlearn.predict.embedding_file import embed
 from scanlearn.predict.encoder_scans import cohort_scans
+from scanlearn.tasks.registry import task_named
 from scanlearn.tasks.shared.encoder_start import start_of
 
 
@@ -112,7 +113,7 @@ def test_one_pass_equals_its_windows(dense_run, tiny_cohort) -> None:
 def test_a_unet_does_not_start_from_it(dense_run, tiny_cohort) -> None:
     config = finetuning_config(
         [tiny_cohort],
-        task="segmentation",
+        task=task_named("segmentation"),
         preset_name="quick",
         start_from=dense_run.path,
     )

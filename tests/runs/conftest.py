@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from scanlearn.config.presets import preset
 from scanlearn.config.run import merge, parse_run_config
+from scanlearn.pretrain.registry import method_named
 from scanlearn.runs.folder import RunFolder
 
 
 @pytest.fixture
 def config():
-    data = preset("drasclr", "quick", {})
+    data = method_named("drasclr").offer.preset("quick", {})
     return parse_run_config(merge(data, {"kind": "pretrain", "cohorts": ["cohort"]}))
 
 

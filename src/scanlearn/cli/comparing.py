@@ -2,13 +2,20 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from scanlearn.cli.options import AsEvents, AsJson, Settings, cohort_folder
+from scanlearn.cli.options import (
+    AsEvents,
+    AsJson,
+    Settings,
+    TaskName,
+    TaskPreset,
+    cohort_folder,
+)
 from scanlearn.cli.output import console, print_event, print_json, telling
 from scanlearn.config.comparison import parse_comparison
 from scanlearn.config.run import load_yaml, merge, parse_settings
@@ -16,7 +23,7 @@ from scanlearn.errors import BadConfig
 from scanlearn.new_run import runs_folder
 from scanlearn.runs.events import Finished
 from scanlearn.runs.folder import new_run_path
-from scanlearn.tasks.registry import TASKS, known_task
+from scanlearn.tasks.registry import task_named
 
 
 def register(application: typer.Typer) -> None:
@@ -31,12 +38,7 @@ def compare(
             parser=cohort_folder, metavar="COHORT", help="That of the labelled scans."
         ),
     ],
-    task: Annotated[
-        str,
-        typer.Option(
-            parser=known_task, metavar=f"[{'|'.join(TASKS)}]", help="What is learned."
-        ),
-    ],
+    task: TaskName,
     labels: Annotated[Path, typer.Option(help="Labels as for finetune.")],
     start_from: Annotated[
         Path, typer.Option("--from", help="The pre-training that is asked about.")
@@ -52,7 +54,7 @@ def compare(
         int, typer.Option(min=1, help="Trainings of each kind at each budget.")
     ] = 5,
     seed: Annotated[int, typer.Option(min=0, help="Of the draws of patients.")] = 0,
-    preset: Annotated[Literal["quick", "mr", "standard"], typer.Option()] = "standard",
+    preset: TaskPreset = "standard",
     config: Annotated[
         Path | None,
         typer.Option("--config", help="YAML with settings of the trainings."),
@@ -88,7 +90,7 @@ def compare(
         }
     )
     place = out or new_run_path(runs_folder(), f"compare_{task}_{cohort.name}")
-    found = Comparison.create(place, asked, labels)
+    found = Comparison.create(place, task_named(task), asked, labels)
     console.print(f"comparison {found.path}", markup=False, soft_wrap=True)
     with telling("trainings", as_lines=as_events) as tell:
         verdict = found.run(tell)

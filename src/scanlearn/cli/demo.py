@@ -31,10 +31,12 @@ from scanlearn.new_run import (
     pretraining_config,
 )
 from scanlearn.phantom.sample import write_sample
+from scanlearn.pretrain.registry import method_named
 from scanlearn.runs.events import Health, Step
 from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.labels import read_label_map
 from scanlearn.scans.write_nifti import write_nifti
+from scanlearn.tasks.registry import task_named, task_of
 from scanlearn.tasks.shared.label_maps import collect_labels
 
 #: Patients made; the last one is only predicted on, never trained on.
@@ -138,13 +140,14 @@ def _sample(folder: Path) -> None:
 
 
 def _pretrain(out: Path) -> RunFolder:
+    method = method_named("drasclr")
     config = pretraining_config(
         [out / "cohort"],
-        method="drasclr",
+        method=method,
         preset_name="quick",
         changes={"engine": {"steps": _PRETRAIN_STEPS}},
     )
-    run = new_pretraining(config, out / "runs" / "drasclr")
+    run = new_pretraining(method, config, out / "runs" / "drasclr")
     launch_and_follow(run)
     return run
 
@@ -152,7 +155,7 @@ def _pretrain(out: Path) -> RunFolder:
 def _finetune(out: Path, pretrained: RunFolder, painted: Path) -> RunFolder:
     config = finetuning_config(
         [out / "cohort"],
-        task="segmentation",
+        task=task_named("segmentation"),
         preset_name="quick",
         start_from=pretrained.path,
         changes={"engine": {"steps": _FINETUNE_STEPS}},
@@ -193,7 +196,8 @@ def _predict(model: RunFolder, target: Path, out: Path) -> Path:
     from scanlearn.tasks.shared.predict_scans import predict_scans
 
     with telling("predicting") as tell:
-        return predict_scans(model, target, out, tell=tell)[0]
+        task = task_of(model.config())
+        return predict_scans(task, model, target, out, tell=tell)[0]
 
 
 def _scores(truth_file: Path, summary: Path) -> dict[str, float]:

@@ -43,13 +43,13 @@ def evaluate(
     task = task_of(config)
     cohort = Cohort(on or config.cohorts[0])
     with telling("evaluating") as tell:
-        found = task.part("evaluate")(folder, labels, cohort, tell)
+        found = task.score(folder, labels, cohort, tell)
     if as_json:
         print_json(found.to_dict())
         return
     table = Table(box=None, pad_edge=False)
     scores = list(dict.fromkeys(name for row in found.classes.values() for name in row))
-    for heading in (task.title, *scores):
+    for heading in (task.offer.title, *scores):
         table.add_column(heading)
     for name, row in found.classes.items():
         table.add_row(name, *(_cell(row.get(score)) for score in scores))

@@ -1,12 +1,16 @@
 """Options that several commands share."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from scanlearn.cohort.remote import is_url, mirror
+from scanlearn.config.offer import Offer
 from scanlearn.errors import BadCohort
+from scanlearn.pretrain.registry import all_methods, method_named
+from scanlearn.tasks.registry import all_tasks, task_named
 
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on stdout.")
@@ -20,7 +24,32 @@ Settings = Annotated[
         "-s", "--set", metavar="KEY=VALUE", help="Change a setting, such as batch=16."
     ),
 ]
-Preset = Annotated[Literal["quick", "standard", "paper"], typer.Option()]
+
+
+def _method_name(text: str) -> str:
+    return method_named(text).offer.name
+
+
+def _task_name(text: str) -> str:
+    return task_named(text).offer.name
+
+
+MethodName = Annotated[
+    str,
+    typer.Option(
+        parser=_method_name,
+        metavar=f"[{'|'.join(all_methods())}]",
+        help="; ".join(f"{n}: {m.offer.about}" for n, m in all_methods().items()),
+    ),
+]
+TaskName = Annotated[
+    str,
+    typer.Option(
+        parser=_task_name,
+        metavar=f"[{'|'.join(all_tasks())}]",
+        help="What is learned.",
+    ),
+]
 OutDir = Annotated[Path, typer.Option("--out", help="Folder to write into.")]
 Uneven = Annotated[
     Literal["refuse", "resample"],
@@ -46,3 +75,17 @@ def own_folder(place: str) -> Path:
 def cohort_folder(place: str) -> Path:
     """Return the folder of a cohort that is named by its path or its URL."""
     return mirror(place) if is_url(place) else Path(place)
+
+
+def _presets(offers: Iterable[Offer]) -> str:
+    """Return how the names of the presets stand in help."""
+    names = dict.fromkeys(name for offer in offers for name in offer.presets)
+    return f"[{'|'.join(names)}]"
+
+
+MethodPreset = Annotated[
+    str, typer.Option(metavar=_presets(m.offer for m in all_methods().values()))
+]
+TaskPreset = Annotated[
+    str, typer.Option(metavar=_presets(t.offer for t in all_tasks().values()))
+]

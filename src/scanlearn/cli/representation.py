@@ -10,8 +10,8 @@ from scanlearn.anatomy.landmarks import Atlas
 from scanlearn.cli.options import (
     AsEvents,
     AsJson,
+    MethodPreset,
     OutDir,
-    Preset,
     Settings,
     Uneven,
     cohort_folder,
@@ -23,6 +23,7 @@ from scanlearn.config.drasclr import DrasclrConfig
 from scanlearn.config.run import parse_settings
 from scanlearn.errors import BadConfig
 from scanlearn.new_run import pretraining_config
+from scanlearn.pretrain.registry import method_named
 from scanlearn.runs.events import Finished
 from scanlearn.runs.folder import RunFolder
 
@@ -185,7 +186,7 @@ def landmarks(
         Path, typer.Argument(metavar="SCAN", help="A scan or a folder of scans.")
     ],
     out: OutDir,
-    preset: Preset = "standard",
+    preset: MethodPreset = "standard",
     settings: Settings = [],  # noqa: B006 - typer wants a list
     series: Annotated[str, typer.Option(help="Only this series.")] = "",
     uneven: Uneven = "refuse",
@@ -236,10 +237,9 @@ def _atlas_for(
     """Return a cohort as a training would see it, and the atlas it would take."""
     config = pretraining_config(
         [cohort],
-        method="drasclr",
+        method=method_named("drasclr"),
         preset_name=preset,
         changes=parse_settings(settings),
     )
-    assert isinstance(config.recipe, DrasclrConfig)
     cohorts = WorkingCohorts([cohort], None)
-    return cohorts, choose_atlas(cohorts, config.recipe.landmarks)
+    return cohorts, choose_atlas(cohorts, config.section(DrasclrConfig).landmarks)

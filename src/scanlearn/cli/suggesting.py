@@ -14,6 +14,7 @@ from scanlearn.cli.output import print_json, telling
 from scanlearn.files import write_text
 from scanlearn.runs.events import Finished
 from scanlearn.runs.folder import RunFolder
+from scanlearn.tasks.registry import task_of
 
 
 def register(application: typer.Typer) -> None:
@@ -43,7 +44,7 @@ def suggest(
     from scanlearn.tasks.shared.suggestion import suggest as suggested
 
     with telling("looking at scans", as_lines=as_events) as tell:
-        found = suggested(folder, cohort, count=n, tell=tell)
+        found = suggested(task_of(folder.config()), folder, cohort, count=n, tell=tell)
         if out is not None:
             rows = [asdict(one) for one in found]
             write_text(out, json.dumps(rows, indent=1))

@@ -5,7 +5,15 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from scanlearn.cli.options import AsJson, Preset, Settings, cohort_folder
+from scanlearn.cli.options import (
+    AsJson,
+    MethodName,
+    MethodPreset,
+    Settings,
+    TaskName,
+    TaskPreset,
+    cohort_folder,
+)
 from scanlearn.cli.output import console
 from scanlearn.cli.watching import launch_and_follow
 from scanlearn.config.run import load_yaml, merge, parse_settings
@@ -17,7 +25,8 @@ from scanlearn.new_run import (
     new_pretraining,
     pretraining_config,
 )
-from scanlearn.tasks.registry import TASKS, known_task
+from scanlearn.pretrain.registry import method_named
+from scanlearn.tasks.registry import task_named
 
 Out = Annotated[Path | None, typer.Option(help="Folder of the run.")]
 Minutes = Annotated[
@@ -43,13 +52,7 @@ def pretrain(
             help="One or several cohorts: folders or URLs.",
         ),
     ],
-    method: Annotated[
-        Literal["drasclr", "joint"],
-        typer.Option(
-            help="drasclr: patches of CT at known places, for subtle local disease; "
-            "joint: slices, whole volumes and radiographs together."
-        ),
-    ] = "drasclr",
+    method: MethodName = "drasclr",
     clustering: Annotated[
         Literal["deepcluster", "swav"] | None,
         typer.Option(help="Of joint: clusters of each epoch, or while training."),
@@ -58,7 +61,7 @@ def pretrain(
         Path | None,
         typer.Option("--from", help="Of joint: the run whose trunk is taken over."),
     ] = None,
-    preset: Preset = "standard",
+    preset: MethodPreset = "standard",
     config: File = None,
     settings: Settings = [],  # noqa: B006 - typer wants a list
     out: Out = None,
@@ -69,25 +72,23 @@ def pretrain(
 
     Example: scanlearn pretrain ~/cohorts/chest --method drasclr --preset quick
     """
-    changes = _changes(config, settings, minutes)
+    changes, chosen = _changes(config, settings, minutes), method_named(method)
     if clustering is not None:
-        if method != "joint":
+        if "clustering" not in chosen.offer.config.model_fields:
             raise BadConfig(
                 f"--clustering was given, but {method} has no clusters",
                 expected="--method joint, or no --clustering",
                 next_step="Leave one of them out",
             )
         changes = merge(changes, {"recipe": {"clustering": clustering}})
-    run = new_pretraining(
-        pretraining_config(
-            cohort,
-            method=method,
-            preset_name=preset,
-            start_from=start_from,
-            changes=changes,
-        ),
-        out,
+    checked = pretraining_config(
+        cohort,
+        method=chosen,
+        preset_name=preset,
+        start_from=start_from,
+        changes=changes,
     )
+    run = new_pretraining(chosen, checked, out)
     launch_and_follow(run, as_json=as_json)
 
 
@@ -100,14 +101,7 @@ def finetune(
             help="The cohort of the labelled scans.",
         ),
     ],
-    task: Annotated[
-        str,
-        typer.Option(
-            parser=known_task,
-            metavar=f"[{'|'.join(TASKS)}]",
-            help="What is learned.",
-        ),
-    ],
+    task: TaskName,
     labels: Annotated[
         Path, typer.Option(help="A folder of masks, a table, or a run's inputs.")
     ],
@@ -117,7 +111,7 @@ def finetune(
     from_scratch: Annotated[
         bool, typer.Option("--from-scratch", help="Without pre-training.")
     ] = False,
-    preset: Annotated[Literal["quick", "mr", "standard"], typer.Option()] = "standard",
+    preset: TaskPreset = "standard",
     config: File = None,
     settings: Settings = [],  # noqa: B006 - typer wants a list
     out: Out = None,
@@ -136,14 +130,15 @@ def finetune(
             expected="one of them",
             next_step="Name a pre-training run with --from, or say --from-scratch",
         )
+    chosen = task_named(task)
     checked = finetuning_config(
         [cohort],
-        task=task,
+        task=chosen,
         preset_name=preset,
         start_from=start_from,
         changes=_changes(config, settings, minutes),
     )
-    found = labels_for(checked, labels)
+    found = labels_for(chosen, checked, labels)
     for remark in found.remarks:
         console.print(remark, markup=False, soft_wrap=True)
     launch_and_follow(new_finetuning(checked, found, out), as_json=as_json)

@@ -10,6 +10,7 @@ from scanlearn.cli.output import console, print_json, print_text, telling
 from scanlearn.runs.events import Finished, Step
 from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.results import DISCLAIMER
+from scanlearn.tasks.registry import task_of
 
 DicomSeg = Annotated[
     bool, typer.Option("--dicom-seg", help="A DICOM segmentation of the series.")
@@ -76,6 +77,7 @@ def predict(
     wanted: list[tuple[bool, Extra]] = [(dicom_seg, "dicom-seg"), (figures, "figures")]
     with telling("predicting", as_lines=as_events) as tell:
         written = predict_scans(
+            task_of(folder.config()),
             folder,
             source,
             out,

@@ -6,7 +6,6 @@ with their number, and one that fails or kills its process does not stop the res
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -175,5 +174,6 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
 
 
 def _distributed() -> Any:
-    # Imported late, for it takes a second; and by name, for it has no types.
-    return importlib.import_module("distributed")
+    import distributed  # late, for it takes a second
+
+    return distributed

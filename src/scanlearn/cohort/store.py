@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -110,9 +109,10 @@ def filled_box(
 
 def _blosc2() -> Any:
     try:
-        return importlib.import_module("blosc2")
+        import blosc2
     except ImportError:
         raise BadCohort(
             "this cohort is stored with blosc2, which is not installed",
             next_step="Install it with: pip install blosc2",
         ) from None
+    return blosc2

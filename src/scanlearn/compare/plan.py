@@ -9,7 +9,6 @@ from typing import Literal
 from scanlearn.config.comparison import ComparisonConfig
 from scanlearn.errors import BadLabels
 from scanlearn.randomness import numpy_generator
-from scanlearn.tasks.registry import TASKS
 
 Arm = Literal["pretrained", "scratch"]
 ARMS: tuple[Arm, ...] = ("pretrained", "scratch")
@@ -58,11 +57,15 @@ class Training:
 _USUAL = (1, 2, 5, 10, 20, 50)
 
 
-def with_budgets(config: ComparisonConfig, patients: Sequence[str]) -> ComparisonConfig:
-    """Return the settings with budgets: those asked for, else what labels allow."""
+def with_budgets(
+    config: ComparisonConfig, patients: Sequence[str], *, least: int
+) -> ComparisonConfig:
+    """Return the settings with budgets: those asked for, else what labels allow.
+
+    ``least`` is how many labelled patients the task needs.
+    """
     if config.budgets:
         return config
-    least = TASKS[config.task].least
     most = len(set(patients)) - _tested(patients, config)
     found = tuple(b for b in _USUAL if least <= b <= most) or (least,)
     return config.model_copy(update={"budgets": found})
@@ -72,7 +75,8 @@ def draws(
     patients: Sequence[str],
     config: ComparisonConfig,
     *,
-    teaching: Collection[str] | None = None,
+    least: int,
+    teaching: Collection[str],
 ) -> list[Draw]:
     """Draw, for each repeat, who is tested on and the order of the others.
 
@@ -82,9 +86,11 @@ def draws(
         Those with labels.
     config
         How many are tested on, how often it is drawn.
+    least
+        How many labelled patients the task needs.
     teaching
-        Who can be learned from, or tested on, alone; everybody when None. One of them
-        is in each test, and one is the first of each order.
+        Who can be learned from, or tested on, alone. One of them is in each test, and
+        one is the first of each order.
 
     Raises
     ------
@@ -95,7 +101,6 @@ def draws(
     known = sorted(set(patients))
     tested = _tested(known, config)
     most = len(known) - tested
-    least = TASKS[config.task].least
     if config.budgets[0] < least:
         raise BadLabels(
             f"a training of the task {config.task} needs {least} labelled patients: "
@@ -114,8 +119,7 @@ def draws(
     for repeat in range(config.repeats):
         order = numpy_generator(config.seed, "comparison", repeat).permutation(known)
         names = [str(name) for name in order]
-        if teaching is not None:
-            _put_teachers_first(names, tested, teaching)
+        _put_teachers_first(names, tested, teaching)
         found.append(Draw(repeat, tuple(sorted(names[:tested])), tuple(names[tested:])))
     return found
 

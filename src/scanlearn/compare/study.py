@@ -14,19 +14,18 @@ from typing import Any, NamedTuple
 from scanlearn.app import train_run
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.compare.picture import draw_curves
-from scanlearn.compare.plan import ARMS, Training, draws, trainings, with_budgets
+from scanlearn.compare.plan import ARMS, Draw, Training, draws, trainings, with_budgets
 from scanlearn.compare.verdict import Verdict, judge
 from scanlearn.config.comparison import ComparisonConfig, parse_comparison
-from scanlearn.config.run import load_yaml, merge, to_yaml
+from scanlearn.config.run import RunConfig, load_yaml, merge, to_yaml
 from scanlearn.errors import BadLabels, BadRun
 from scanlearn.files import folder_beside, write_text
-from scanlearn.new_run import Labels, finetuning_config, labels_for, new_finetuning
+from scanlearn.new_run import finetuning_config, labels_for, new_finetuning
 from scanlearn.pretrain.shared.untrained import write_untrained
 from scanlearn.runs.events import Crashed, Event, Finished, Step
 from scanlearn.runs.folder import RunFolder
-from scanlearn.tasks.detection.finding_set import FindingSet
-from scanlearn.tasks.registry import TASKS
 from scanlearn.tasks.shared.evaluation import Summary
+from scanlearn.tasks.task import Labels, Task
 
 Tell = Callable[[Event], None]
 
@@ -65,9 +64,11 @@ class Comparison:
     ----------
     path
         The folder.
+    task
+        What its trainings learn; that of its settings.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, task: Task) -> None:
         self.path = Path(path).expanduser().absolute()
         if not (self.path / SETTINGS).is_file():
             raise BadRun(
@@ -76,10 +77,12 @@ class Comparison:
                 next_step="Choose another folder",
             )
         self.config = parse_comparison(load_yaml(self.path / SETTINGS))
-        self.task = TASKS[self.config.task]
+        self.task = task
 
     @classmethod
-    def create(cls, path: Path, config: ComparisonConfig, source: Path) -> Comparison:
+    def create(
+        cls, path: Path, task: Task, config: ComparisonConfig, source: Path
+    ) -> Comparison:
         """Check the settings and the labels, and write the folder.
 
         A comparison of the same settings at ``path`` is continued.
@@ -92,11 +95,11 @@ class Comparison:
             If the labels do not suffice for the budgets.
         """
         path = Path(path).expanduser().absolute()
-        labels = labels_for(_training_config(config), source)
-        config = with_budgets(config, labels.patient_keys)
-        draws(labels.patient_keys, config, teaching=_teaching(labels))
+        labels = labels_for(task, _training_config(task, config), source)
+        config = with_budgets(config, labels.patient_keys, least=task.least)
+        _drawn(task, config, labels)
         if path.exists():
-            found = cls(path)
+            found = cls(path, task)
             if found.config != config:
                 raise BadRun(
                     f"{path} holds a comparison with other settings",
@@ -106,7 +109,7 @@ class Comparison:
         with folder_beside(path) as draft:
             labels.save(draft / "inputs")
             write_text(draft / SETTINGS, to_yaml(config))
-        return cls(path)
+        return cls(path, task)
 
     def run(self, tell: Tell) -> Verdict:
         """Do what is still to be done; a repeat that is whole changes the verdict.
@@ -125,9 +128,9 @@ class Comparison:
             If a training fails.
         """
         cohort = Cohort(self.config.cohort)
-        labels = labels_for(_training_config(self.config), self.path / "inputs")
-        drawn = draws(labels.patient_keys, self.config, teaching=_teaching(labels))
-        planned = trainings(drawn, self.config)
+        settings = _training_config(self.task, self.config)
+        labels = labels_for(self.task, settings, self.path / "inputs")
+        planned = trainings(_drawn(self.task, self.config, labels), self.config)
         done = self._scores()
         for number, training in enumerate(planned):
             tell(_progress(number, len(planned)))
@@ -143,12 +146,12 @@ class Comparison:
     def _score(self, training: Training, labels: Labels, cohort: Cohort) -> _Score:
         """Train, test on the patients held out, and drop what only resuming needs."""
         run = self._training(training, labels)
-        _trained(run)
+        _trained(run, self.task)
         tests = self.path / "tests" / f"repeat_{training.draw.repeat}"
         if not tests.exists():
             with folder_beside(tests) as draft:
                 labels.of(training.draw.test).save(draft)
-        found = self.task.part("evaluate")(run, tests, cohort, lambda event: None)
+        found = self.task.score(run, tests, cohort, lambda event: None)
         if not set(found.mean) - _ERRORS:
             raise BadLabels(
                 f"the {len(training.draw.test)} patients held out cannot be scored",
@@ -171,7 +174,7 @@ class Comparison:
             start = self.path / "untrained" / f"repeat_{repeat}"
             if not start.exists():
                 write_untrained(self.config.start_from, start, seed=repeat)
-        config = _training_config(self.config, start_from=start, seed=repeat)
+        config = _training_config(self.task, self.config, start_from=start, seed=repeat)
         return new_finetuning(config, labels.of(training.patients), path)
 
     def _is_whole(self, training: Training) -> bool:
@@ -229,35 +232,41 @@ class Comparison:
         write_text(self.path / SCORES, text.getvalue())
 
 
-def _teaching(labels: Labels) -> tuple[str, ...] | None:
-    """Return who can be learned from alone, where labels say that some cannot."""
-    return labels.teaching_keys if isinstance(labels, FindingSet) else None
+def _drawn(task: Task, config: ComparisonConfig, labels: Labels) -> list[Draw]:
+    """Draw who is trained and tested on."""
+    return draws(
+        labels.patient_keys, config, least=task.least, teaching=labels.teaching_keys
+    )
 
 
 def _training_config(
-    config: ComparisonConfig, *, start_from: Path | None = None, seed: int = 0
-) -> Any:
+    task: Task,
+    config: ComparisonConfig,
+    *,
+    start_from: Path | None = None,
+    seed: int = 0,
+) -> RunConfig:
     """Return the settings of a training: no patient of its few is held out of it."""
     own: dict[str, Any] = {"engine": {"seed": seed}}
-    if "validation" in TASKS[config.task].config.model_fields:
+    if "validation" in task.offer.config.model_fields:
         own["recipe"] = {"validation": 0.0}
     return finetuning_config(
         [config.cohort],
-        task=config.task,
+        task=task,
         preset_name=config.preset,
         start_from=start_from or config.start_from,
         changes=merge(dict(config.changes), own),
     )
 
 
-def _trained(run: RunFolder) -> None:
+def _trained(run: RunFolder, task: Task) -> None:
     """Train a run to its end, from where it stands, in this process.
 
     Whoever ends this process ends the training too, and its last checkpoint stays.
     """
     if isinstance(run.last_event(), Finished):
         return
-    for event in train_run(run):
+    for event in train_run(run, task):
         if isinstance(event, Crashed):
             raise BadRun(
                 f"The training {run.name} failed: {event.error}",

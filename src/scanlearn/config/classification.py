@@ -4,12 +4,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from scanlearn.config.base import Frozen
 from scanlearn.config.engine import OptimiserConfig
 from scanlearn.config.joint import TrunkConfig
+from scanlearn.config.recipe import RecipeConfig
 
 
-class ClassificationConfig(Frozen):
+class ClassificationConfig(RecipeConfig):
     """One of several classes, or any number of findings, of every image.
 
     With few labels frozen features with logistic regression, with many the whole

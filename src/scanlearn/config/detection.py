@@ -4,12 +4,12 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from scanlearn.config.base import Frozen
 from scanlearn.config.engine import OptimiserConfig
 from scanlearn.config.joint import TrunkConfig
+from scanlearn.config.recipe import RecipeConfig
 
 
-class DetectionConfig(Frozen):
+class DetectionConfig(RecipeConfig):
     """Spheres in volumes, boxes on radiographs, from a few labelled scans.
 
     Which of the two follows from the cohort. ``width``, ``tile`` and ``within_lungs``

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from scanlearn.config.base import Frozen
 from scanlearn.config.engine import OptimiserConfig
+from scanlearn.config.recipe import RecipeConfig
 
 
 class EncoderConfig(Frozen):
@@ -102,7 +103,7 @@ class ViewConfig(Frozen):
         return self
 
 
-class DrasclrConfig(Frozen):
+class DrasclrConfig(RecipeConfig):
     """DrasCLR: patches of one place are told apart between patients."""
 
     name: Literal["drasclr"] = "drasclr"

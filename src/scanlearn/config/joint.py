@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from scanlearn.config.base import Frozen
 from scanlearn.config.engine import OptimiserConfig
+from scanlearn.config.recipe import RecipeConfig
 
 
 class TrunkConfig(Frozen):
@@ -111,7 +112,7 @@ class StagesConfig(Frozen):
         return self
 
 
-class JointConfig(Frozen):
+class JointConfig(RecipeConfig):
     """Images and volumes in one training: slices are the words of a volume."""
 
     name: Literal["joint"] = "joint"

@@ -4,12 +4,15 @@ from typing import Literal
 
 from pydantic import Field
 
-from scanlearn.config.base import Frozen
+from scanlearn.config.recipe import RecipeConfig
 
 OutcomeKind = Literal["regression", "ordinal", "nominal", "survival"]
 
+#: Of fewer, none can be held out and the rest still be told apart.
+FEWEST_PATIENTS = 4
 
-class OutcomeConfig(Frozen):
+
+class OutcomeConfig(RecipeConfig):
     """A linear model of patients' vectors, beside what needs no encoder."""
 
     name: Literal["outcome"] = "outcome"

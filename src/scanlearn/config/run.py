@@ -1,32 +1,19 @@
 """The whole configuration of one run, as written to its folder."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, SerializeAsAny, ValidationError, model_validator
 
 from scanlearn.config.base import Frozen
-from scanlearn.config.classification import ClassificationConfig
-from scanlearn.config.detection import DetectionConfig
-from scanlearn.config.drasclr import DrasclrConfig
 from scanlearn.config.engine import EngineConfig
-from scanlearn.config.joint import JointConfig
-from scanlearn.config.outcome import OutcomeConfig
-from scanlearn.config.segmentation import SegmentationConfig
-from scanlearn.config.texture import TextureConfig
+from scanlearn.config.recipe import RecipeConfig, section_named
 from scanlearn.errors import BadConfig
 
-RecipeConfig = Annotated[
-    DrasclrConfig
-    | JointConfig
-    | SegmentationConfig
-    | DetectionConfig
-    | TextureConfig
-    | ClassificationConfig
-    | OutcomeConfig,
-    Field(discriminator="name"),
-]
+_CORRECT = "Correct it in the file or with -s key=value"
+
+_Section = TypeVar("_Section", bound=RecipeConfig)
 
 
 class RunConfig(Frozen):
@@ -35,7 +22,7 @@ class RunConfig(Frozen):
     format: Literal[1] = 1
     kind: Literal["pretrain", "finetune"]
     preset: str = ""
-    recipe: RecipeConfig
+    recipe: SerializeAsAny[RecipeConfig]
     engine: EngineConfig = EngineConfig()
     cohorts: tuple[Path, ...] = ()
     start_from: Path | None = Field(
@@ -51,26 +38,57 @@ class RunConfig(Frozen):
             raise ValueError("a training needs at least one cohort")
         return self
 
+    def section(self, kind: type[_Section]) -> _Section:
+        """Return the settings of what is learned, as those of a method or task.
+
+        Raises
+        ------
+        BadConfig
+            If they are another's.
+        """
+        if not isinstance(self.recipe, kind):
+            raise BadConfig(
+                f"The settings are those of {self.recipe.name}",
+                expected=f"{kind.model_fields['name'].default}",
+                next_step="Choose another run",
+            )
+        return self.recipe
+
 
 def parse_run_config(data: dict[str, Any]) -> RunConfig:
     """Check a configuration; a :class:`BadConfig` names the first wrong setting."""
     try:
-        return RunConfig.model_validate(data)
+        return RunConfig.model_validate({**data, "recipe": _recipe(data)})
     except ValidationError as error:
+        raise BadConfig(explain(error), next_step=_CORRECT) from None
+
+
+def _recipe(data: dict[str, Any]) -> object:
+    """Return the section of what is learned, checked as its name says."""
+    given = data.get("recipe")
+    if not isinstance(given, dict):
+        return given
+    kind = section_named(given.get("name"))
+    if kind is None:
         raise BadConfig(
-            explain(error), next_step="Correct it in the file or with -s key=value"
-        ) from None
+            f"There is no method or task '{given.get('name')}'",
+            expected="one that is installed",
+            next_step="Install the package that brings it, or correct 'recipe.name'",
+        )
+    try:
+        return kind.model_validate(given)
+    except ValidationError as error:
+        text = explain(error, inside="recipe")
+        raise BadConfig(text, next_step=_CORRECT) from None
 
 
-def explain(error: ValidationError) -> str:
-    """Say in one sentence what pydantic found wrong first."""
+def explain(error: ValidationError, *, inside: str = "") -> str:
+    """Say in one sentence what pydantic found wrong first.
+
+    ``inside`` is the section that was checked, if not the whole.
+    """
     first = error.errors(include_url=False)[0]
-    # The tag of the recipe's union is no part of the key that a user writes.
-    tags = {
-        *("drasclr", "joint", "segmentation", "detection", "texture"),
-        *("classification", "outcome"),
-    }
-    key = ".".join(str(part) for part in first["loc"] if part not in tags)
+    key = ".".join(str(part) for part in (inside, *first["loc"]) if part != "")
     found = f" (found {first['input']!r})" if first["type"] != "missing" else ""
     message = first["msg"].removeprefix("Value error, ")
     return f"The setting '{key}' is not usable: {message}{found}"

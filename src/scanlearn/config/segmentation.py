@@ -6,6 +6,7 @@ from pydantic import Field
 
 from scanlearn.config.base import Frozen
 from scanlearn.config.engine import OptimiserConfig
+from scanlearn.config.recipe import RecipeConfig
 
 
 class ClassConfig(Frozen):
@@ -15,7 +16,7 @@ class ClassConfig(Frozen):
     name: str
 
 
-class SegmentationConfig(Frozen):
+class SegmentationConfig(RecipeConfig):
     """A U-Net on the pre-trained encoder, from a few labelled scans or slices.
 
     On an encoder of patches it is one in three dimensions, on one of slices in two.

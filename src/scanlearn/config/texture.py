@@ -4,12 +4,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from scanlearn.config.base import Frozen
 from scanlearn.config.engine import OptimiserConfig
+from scanlearn.config.recipe import RecipeConfig
 from scanlearn.config.segmentation import ClassConfig
 
 
-class TextureConfig(Frozen):
+class TextureConfig(RecipeConfig):
     """A class at every place of the lungs, from points, regions or patches.
 
     By default frozen features with logistic regression: with few labels on real

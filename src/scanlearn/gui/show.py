@@ -17,6 +17,7 @@ from scanlearn.files import written_beside
 from scanlearn.gui.kit.widgets import heading, hint
 from scanlearn.gui.predict.prediction_layers import prediction_layers
 from scanlearn.gui.runs.run_list import undated
+from scanlearn.gui.tasks.registry import dock_task
 from scanlearn.gui.tasks.shared.label_layers import onto
 from scanlearn.gui.tasks.shared.result_panel import ResultPanel
 from scanlearn.gui.viewer.file_layers import read_entry
@@ -30,7 +31,6 @@ from scanlearn.gui.viewer.layers import (
 from scanlearn.gui.viewer.orientation import show_orientation
 from scanlearn.predict.summary import Prediction, read_prediction
 from scanlearn.scans.geometry import Grid
-from scanlearn.tasks.registry import TASKS
 
 #: Window of a picture, in screen points.
 PICTURE_SIZE = (1500, 950)
@@ -121,7 +121,7 @@ class ResultDock(QWidget):
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        self.told: ResultPanel = TASKS[found.task].part("result")(viewer)
+        self.told: ResultPanel = dock_task(found.task).result(viewer)
         self.told.show_prediction(found, layers)
         disclaimer = QLabel("Not for clinical use")
         disclaimer.setStyleSheet("font-weight: 600")

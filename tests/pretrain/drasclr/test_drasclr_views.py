@@ -6,18 +6,18 @@ import pytest
 import torch
 
 from scanlearn.config.drasclr import DrasclrConfig, ViewConfig
-from scanlearn.config.presets import PRESETS, preset
 from scanlearn.config.run import parse_run_config
 from scanlearn.errors import BadConfig
+from scanlearn.pretrain.drasclr import DrasclrMethod
 from scanlearn.pretrain.drasclr.views import patch_views
 from scanlearn.randomness import torch_generator
 
 SCANNER = ViewConfig(kernel_probability=0.5, dose_probability=0.5)
 
 
-@pytest.mark.parametrize("name", list(PRESETS["drasclr"]))
+@pytest.mark.parametrize("name", list(DrasclrMethod.offer.presets))
 def test_no_preset_changes_kernel_or_dose(name) -> None:
-    settings = preset("drasclr", name, {"kind": "pretrain", "cohorts": ["c"]})
+    settings = DrasclrMethod.offer.preset(name, {"kind": "pretrain", "cohorts": ["c"]})
     recipe = parse_run_config(settings).recipe
     assert isinstance(recipe, DrasclrConfig)
     views = patch_views(recipe.views, size=8, voxel_mm=1, units="HU")

@@ -25,6 +25,7 @@ from scanlearn.errors import BadCohort, BadConfig, BadRun
 from scanlearn.new_run import new_pretraining, pretraining_config
 from scanlearn.pretrain.joint.attention_picture import looks_at
 from scanlearn.pretrain.joint.recipe import Joint
+from scanlearn.pretrain.registry import method_named, method_of
 from scanlearn.runs.events import Health, Message
 from scanlearn.runs.folder import RunFolder
 
@@ -362,19 +363,25 @@ def test_a_training_that_cannot_work_is_refused(mixed_cohorts, tmp_path) -> None
         sidecar.unlink()
     changes = {"recipe": {k: v for k, v in SMALL.items() if k != "name"}}
     config = pretraining_config(
-        only, method="joint", preset_name="quick", changes=changes
+        only, method=method_named("joint"), preset_name="quick", changes=changes
     )
     with pytest.raises(BadCohort, match="1 patient"):
-        new_pretraining(config, tmp_path / "run")
+        new_pretraining(method_of(config), config, tmp_path / "run")
     with pytest.raises(BadConfig, match="cannot start from another run"):
         pretraining_config(
-            only, method="drasclr", preset_name="quick", start_from=tmp_path
+            only,
+            method=method_named("drasclr"),
+            preset_name="quick",
+            start_from=tmp_path,
         )
     for name in ("quick", "standard", "paper"):
         for method in METHODS:
             changes = {"recipe": {"clustering": method}}
             found = pretraining_config(
-                mixed_cohorts, method="joint", preset_name=name, changes=changes
+                mixed_cohorts,
+                method=method_named("joint"),
+                preset_name=name,
+                changes=changes,
             )
             assert found.recipe.name == "joint"
 

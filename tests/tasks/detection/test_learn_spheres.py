@@ -20,6 +20,7 @@ from scanlearn.tasks.detection.card import load_detector
 from scanlearn.tasks.detection.finding_set import FindingSet
 from scanlearn.tasks.detection.labels import collect_findings
 from scanlearn.tasks.detection.learn_spheres import Detection
+from scanlearn.tasks.registry import task_named
 from scanlearn.tasks.segmentation.card import load_segmenter
 
 PATIENTS = 4
@@ -84,7 +85,7 @@ def make(balls, tmp_path):
     def make(labels=None, **changes) -> Detection:
         config = finetuning_config(
             [balls / "cohort"],
-            task="detection",
+            task=task_named("detection"),
             preset_name="quick",
             start_from=None,
             changes={

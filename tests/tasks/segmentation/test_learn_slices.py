@@ -25,13 +25,15 @@ from scanlearn.new_run import (
     new_pretraining,
     pretraining_config,
 )
-from scanlearn.pretrain.registry import make_recipe
+from scanlearn.pretrain.registry import method_named, method_of
 from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.find import find_scans
 from scanlearn.scans.read import read_scan
+from scanlearn.tasks.registry import task_named
 from scanlearn.tasks.segmentation.learn_slices import SliceSegmentation
 from scanlearn.tasks.segmentation.segmenter import SliceSegmenter, segmenter_of
 from scanlearn.tasks.shared.label_maps import collect_labels
+from scanlearn.worker import learned_by
 
 PATIENTS = 6
 AFFINE = np.diag([-4.0, -4.0, 6.0, 1.0])
@@ -81,13 +83,13 @@ def base(tmp_path_factory) -> Path:
     small = {"trunk": {"width": 4}, "transformer": {"dim": 8, "layers": 1}}
     encoder = pretraining_config(
         [base / "cohort"],
-        method="joint",
+        method=method_named("joint"),
         preset_name="quick",
         changes={"recipe": small},
     )
-    run = new_pretraining(encoder, base / "encoder")
+    run = new_pretraining(method_of(encoder), encoder, base / "encoder")
     torch.manual_seed(0)
-    make_recipe(encoder, run).export(run.checkpoints, step=1)
+    learned_by(encoder).learn(encoder, run).export(run.checkpoints, step=1)
     return base
 
 
@@ -95,7 +97,7 @@ def make(base: Path, out: Path, **changes) -> tuple[SliceSegmentation, RunFolder
     recipe = {"side": 32, "neighbours": 2, "batch": 8} | changes
     config = finetuning_config(
         [base / "cohort"],
-        task="segmentation",
+        task=task_named("segmentation"),
         preset_name="quick",
         start_from=base / "encoder",
         changes={"recipe": recipe, "engine": {"threads": 1}},
@@ -103,7 +105,7 @@ def make(base: Path, out: Path, **changes) -> tuple[SliceSegmentation, RunFolder
     labels = collect_labels(base / "labels", Cohort(base / "cohort"), labelling="auto")
     run = new_finetuning(config, labels, out)
     torch.manual_seed(0)
-    made = make_recipe(config, run)
+    made = learned_by(config).learn(config, run)
     assert isinstance(made, SliceSegmentation)
     return made, run
 
@@ -111,7 +113,10 @@ def make(base: Path, out: Path, **changes) -> tuple[SliceSegmentation, RunFolder
 def test_stacks_show_slices_with_their_labels(base, tmp_path) -> None:
     recipe, _ = make(base, tmp_path / "run", context=True)
     engine = finetuning_config(
-        ["cohort"], task="segmentation", preset_name="quick", start_from=None
+        ["cohort"],
+        task=task_named("segmentation"),
+        preset_name="quick",
+        start_from=None,
     ).engine
     accelerator = Accelerator(cpu=True)
     several = list(islice(recipe.batches(0, engine, accelerator), 20))

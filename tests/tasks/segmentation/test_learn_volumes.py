@@ -17,6 +17,7 @@ from scanlearn.config.segmentation import ClassConfig
 from scanlearn.errors import BadLabels
 from scanlearn.nets.segmentation_loss import IGNORE
 from scanlearn.new_run import finetuning_config, new_finetuning
+from scanlearn.tasks.registry import task_named
 from scanlearn.tasks.segmentation.card import load_segmenter
 from scanlearn.tasks.segmentation.labels import collect_training_maps
 from scanlearn.tasks.segmentation.learn_volumes import Segmentation
@@ -67,7 +68,7 @@ def make(blocks, tmp_path):
     def make(labels=None, **changes) -> Segmentation:
         config = finetuning_config(
             [blocks / "cohort"],
-            task="segmentation",
+            task=task_named("segmentation"),
             preset_name="quick",
             start_from=None,
             changes={"recipe": SMALL | changes, "engine": {"threads": 1}},
@@ -89,7 +90,10 @@ SMALL = {"spacing_mm": None, "width": 2, "batch": 4, "tile": 32, "augment": Fals
 
 def batches(recipe, accelerator, count, first=0):
     engine = finetuning_config(
-        ["cohort"], task="segmentation", preset_name="quick", start_from=None
+        ["cohort"],
+        task=task_named("segmentation"),
+        preset_name="quick",
+        start_from=None,
     ).engine
     return list(islice(recipe.batches(first, engine, accelerator), count))
 

@@ -33,17 +33,18 @@ from scanlearn.gui.kit.widgets import (
     primary,
     row,
 )
+from scanlearn.gui.predict.covariate_section import CovariateSection
 from scanlearn.gui.predict.prediction_layers import prediction_layers
 from scanlearn.gui.predict.save_section import SaveSection
 from scanlearn.gui.runs.run_list import RunRow
-from scanlearn.gui.tasks.outcome.covariate_section import CovariateSection
+from scanlearn.gui.tasks.registry import dock_task
 from scanlearn.gui.tasks.shared.result_panel import ResultPanel
 from scanlearn.gui.viewer.file_layers import read_entry
 from scanlearn.gui.viewer.layers import LayerData, grid_of, origin_of
 from scanlearn.gui.viewer.new_layers import is_scan
 from scanlearn.gui.viewer.orientation import show_orientation
 from scanlearn.predict.summary import Prediction, read_predictions
-from scanlearn.tasks.registry import TASKS
+from scanlearn.tasks.registry import all_tasks
 
 _READY = ("finished", "stopped")
 
@@ -206,7 +207,7 @@ class PredictDock(QWidget):
     def _panel(self, task: str) -> ResultPanel:
         """Return where the results of a task are told."""
         if task not in self.panels:
-            self.panels[task] = TASKS[task].part("result")(self.viewer)
+            self.panels[task] = dock_task(task).result(self.viewer)
         return self.panels[task]
 
     def _failed(self, failure: Failure) -> None:
@@ -227,7 +228,7 @@ class PredictDock(QWidget):
 
     def _show_views(self) -> None:
         """Offer several views where the model's task can have them."""
-        task = TASKS.get(self._tasks.get(self.models.currentData(), ""))
+        task = all_tasks().get(self._tasks.get(self.models.currentData(), ""))
         self.views.setVisible(task is not None and task.views)
 
     def _show_scans(self) -> None:

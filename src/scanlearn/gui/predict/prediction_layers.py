@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from scanlearn.errors import BadScan
+from scanlearn.gui.tasks.registry import dock_task
 from scanlearn.gui.viewer.layers import (
     LayerData,
     Origin,
 )
 from scanlearn.predict.summary import Prediction
 from scanlearn.scans.geometry import Grid
-from scanlearn.tasks.registry import TASKS
 
 
 def prediction_layers(
@@ -35,8 +35,8 @@ def prediction_layers(
     """
     for prediction in predictions:
         if prediction.grid.matches(origin.grid):
-            layers = TASKS[prediction.task].part("overlay")
-            return prediction, layers(prediction, origin, shown)
+            part = dock_task(prediction.task)
+            return prediction, part.overlay(prediction, origin, shown)
     raise BadScan(
         f"No prediction lies on the grid of {origin.source.name}",
         expected="the grid of the scan that is shown",

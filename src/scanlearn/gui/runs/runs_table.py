@@ -11,11 +11,10 @@ from qtpy.QtWidgets import QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
 from scanlearn.gui.kit.health_light import COLOURS, SYMBOLS
 from scanlearn.gui.runs.run_list import RunRow
-from scanlearn.tasks.registry import TASKS
+from scanlearn.pretrain.registry import all_methods
+from scanlearn.tasks.registry import all_tasks
 
 _COLUMNS = ("Name", "Method", "State", "Best")
-
-_METHODS = {"drasclr": "DrasCLR"} | {name: t.short for name, t in TASKS.items()}
 
 
 class RunsTable(QTableWidget):
@@ -77,9 +76,15 @@ def _texts(run: RunRow) -> tuple[str, str, str, str]:
         state = f"{SYMBOLS[run.light]} {run.percent} %"
     else:
         state = run.state
-    return run.title, _METHODS.get(run.method, run.method), state, run.best or "–"
+    return run.title, _short(run.method), state, run.best or "–"
 
 
 def _tip(run: RunRow) -> str:
     progress = f"{run.state} · step {run.step:,} of {run.steps:,}"
     return "\n".join(part for part in (str(run.path), progress, run.sentence) if part)
+
+
+def _short(name: str) -> str:
+    """Return what a method or task is called where there is little room."""
+    found = all_methods().get(name) or all_tasks().get(name)
+    return found.offer.short if found is not None else name

@@ -16,7 +16,7 @@ from scanlearn.gui.kit.job_row import JobRow
 from scanlearn.gui.kit.notice import Notice
 from scanlearn.gui.kit.widgets import button, gate, heading, hint
 from scanlearn.gui.runs.run_list import RunRow
-from scanlearn.tasks.registry import TASKS
+from scanlearn.tasks.registry import all_tasks
 
 _ABOUT = (
     "Scans of patients without labels that this model doubts most, unlike each other "
@@ -61,8 +61,8 @@ class SuggestionsSection(QWidget):
         if (run and run.path) != (self._run and self._run.path):
             self._list([])
         self._run = run
-        task = TASKS.get(run.method) if run is not None else None
-        self.setVisible(task is not None and bool(task.doubt))
+        task = all_tasks().get(run.method) if run is not None else None
+        self.setVisible(task is not None and task.doubts)
         self._refresh()
 
     def suggest(self) -> None:

@@ -15,13 +15,15 @@ from scanlearn.gui.kit.settings import runs_folder
 from scanlearn.gui.kit.state import shared_state
 from scanlearn.gui.kit.widgets import Pages, combo, fill, hint, labelled, page
 from scanlearn.gui.runs.run_list import RunRow
+from scanlearn.gui.tasks.registry import dock_task
 from scanlearn.gui.tasks.shared.label_panel import LabelPanel
 from scanlearn.gui.train.finetune_launch import Finetuning, config_of, start_finetuning
 from scanlearn.gui.train.launch_section import LaunchSection
-from scanlearn.gui.train.methods import TASKS
 from scanlearn.gui.train.settings_form import SettingsForm
 from scanlearn.runs.folder import new_run_path
-from scanlearn.tasks.registry import TASKS as MANIFEST
+from scanlearn.tasks.registry import all_tasks, task_named
+
+_ASK = "Compare, in Runs, tells for your scans."
 
 
 class FinetuneDock(QWidget):
@@ -32,7 +34,9 @@ class FinetuneDock(QWidget):
         self.viewer = napari_viewer
         self.state = shared_state()
         self.tasks = combo("What the model shall do")
-        items: list[tuple[str, object]] = [(t.title, n) for n, t in TASKS.items()]
+        items: list[tuple[str, object]] = [
+            (task.offer.title, name) for name, task in all_tasks().items()
+        ]
         fill(self.tasks, items, None)
         self.about = hint()
         self.starts = combo("Whose encoder the model starts from")
@@ -119,14 +123,15 @@ class FinetuneDock(QWidget):
     def _show_task(self) -> None:
         """Show the panel of the chosen task; each keeps what was put into it."""
         if self.task not in self.panels:
-            panel: LabelPanel = MANIFEST[self.task].part("panel")(self.viewer)
+            panel = dock_task(self.task).panel(self.viewer)
             panel.changed.connect(self._panel_changed)
             panel.failed.connect(self._panel_failed)
             self.panels[self.task] = panel
         self._pages.turn_to(self.panel)
-        self.about.setText(TASKS[self.task].about.capitalize())
-        self.worth.setText(MANIFEST[self.task].worth)
-        self.form.show_recipe(self.task, TASKS[self.task])
+        task = task_named(self.task)
+        self.about.setText(task.offer.about.capitalize())
+        self.worth.setText(f"{task.worth} {_ASK}" if task.worth else _ASK)
+        self.form.show_recipe(task.offer)
         self._refresh()
 
     def _panel_changed(self) -> None:

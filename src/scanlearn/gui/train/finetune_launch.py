@@ -14,6 +14,7 @@ from scanlearn.gui.kit.background import Report
 from scanlearn.gui.tasks.shared.label_panel import GatheredLabels
 from scanlearn.gui.viewer.layers import Origin
 from scanlearn.runs import RunFolder, launch
+from scanlearn.tasks.registry import task_named
 
 if TYPE_CHECKING:
     from scanlearn.cohort.catalogue import Cohort
@@ -45,10 +46,10 @@ def start_finetuning(plan: Finetuning, _report: Report) -> RunFolder:
     from scanlearn.new_run import labels_for, new_finetuning
 
     assert plan.labels is not None
-    config = config_of(plan)
+    config, task = config_of(plan), task_named(plan.task)
     with tempfile.TemporaryDirectory(prefix="scanlearn-labels-") as draft:
         source = plan.labels.source(Cohort(plan.cohort), Path(draft))
-        run = new_finetuning(config, labels_for(config, source), plan.path)
+        run = new_finetuning(config, labels_for(task, config, source), plan.path)
     launch(run)
     return run
 
@@ -60,7 +61,7 @@ def config_of(plan: Finetuning) -> RunConfig:
     changes = plan.labels.changes() if plan.labels else {}
     return finetuning_config(
         [plan.cohort],
-        task=plan.task,
+        task=task_named(plan.task),
         preset_name=plan.preset,
         start_from=plan.start_from,
         changes=merge(dict(plan.changes), changes),

@@ -20,9 +20,9 @@ from scanlearn.gui.kit.widgets import heading, hint, labelled, page
 from scanlearn.gui.runs.locations_section import LocationsSection
 from scanlearn.gui.train.atlas_sentence import fits_of
 from scanlearn.gui.train.launch_section import LaunchSection
-from scanlearn.gui.train.methods import METHODS
 from scanlearn.gui.train.more_cohorts import MoreCohorts
 from scanlearn.gui.train.settings_form import SettingsForm
+from scanlearn.pretrain.registry import all_methods, method_named
 from scanlearn.runs import RunFolder, launch
 from scanlearn.runs.folder import new_run_path
 
@@ -100,13 +100,13 @@ class PretrainDock(QWidget):
         column = QVBoxLayout(box)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
-        for name, method in METHODS.items():
-            choice = QRadioButton(method.title)
+        for name, method in all_methods().items():
+            choice = QRadioButton(method.offer.title)
             choice.setProperty("recipe", name)
             choice.setChecked(not self.methods.buttons())
             self.methods.addButton(choice)
             column.addWidget(choice)
-            about = hint(method.about)
+            about = hint(method.offer.about)
             about.setIndent(_INDENT)
             column.addWidget(about)
         self.methods.buttonClicked.connect(lambda _button: self._method_chosen())
@@ -145,7 +145,7 @@ class PretrainDock(QWidget):
         self._refresh()
 
     def _method_chosen(self) -> None:
-        self.form.show_recipe(self.method, METHODS[self.method])
+        self.form.show_recipe(method_named(self.method).offer)
 
     def _check_fit(self) -> None:
         """See in the background whether the cohorts' voxels fit the voxel size."""
@@ -234,7 +234,7 @@ def start_pretraining(plan: Pretraining, _report: Report) -> RunFolder:
     """Check cohort and settings, write the run, launch its worker; slow."""
     from scanlearn.new_run import new_pretraining
 
-    run = new_pretraining(config_of(plan), plan.path)
+    run = new_pretraining(method_named(plan.method), config_of(plan), plan.path)
     launch(run)
     return run
 
@@ -245,7 +245,7 @@ def config_of(plan: Pretraining) -> RunConfig:
 
     return pretraining_config(
         list(plan.cohorts),
-        method=plan.method,
+        method=method_named(plan.method),
         preset_name=plan.preset,
         changes=dict(plan.changes),
     )

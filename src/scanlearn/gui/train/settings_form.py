@@ -13,9 +13,8 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from scanlearn.config.engine import EngineConfig
-from scanlearn.config.presets import PRESETS, preset
+from scanlearn.config.offer import Offer
 from scanlearn.gui.kit.widgets import combo, fill, fold, hint, labelled
-from scanlearn.gui.train.methods import PRESETS_ABOUT, Recipe
 
 #: What a setting is called where its name does not say its unit.
 _LABELS = {
@@ -28,6 +27,14 @@ _LABELS = {
 
 #: Presets whose name is not a word.
 _PRESETS = {"mr": "MR"}
+
+#: What each preset is for.
+_ABOUT = {
+    "quick": "minutes on a laptop: to try things out",
+    "mr": "minutes on a laptop: MR of one structure, at the cohort's voxel size",
+    "standard": "one GPU, some hours: the usual choice",
+    "paper": "the published numbers: days on a large GPU",
+}
 
 #: What nought means in settings that may be left out.
 _NOT_GIVEN = {"minutes": "no limit", "spacing_mm": "the cohort's"}
@@ -59,16 +66,15 @@ class SettingsForm(QWidget):
         layout.addWidget(self.more)
         layout.addWidget(self._lines)
         self.fields: dict[str, ValueWidget[Any]] = {}
-        self._name = ""
-        self._recipe: Recipe | None = None
+        self._recipe: Offer | None = None
         self._defaults: dict[str, Any] = {}
         self.presets.currentIndexChanged.connect(self._preset_chosen)
 
-    def show_recipe(self, name: str, recipe: Recipe) -> None:
-        """Offer the presets and settings of a recipe."""
-        self._name, self._recipe = name, recipe
+    def show_recipe(self, recipe: Offer) -> None:
+        """Offer the presets and settings of a method or task."""
+        self._recipe = recipe
         items: list[tuple[str, object]] = [
-            (_PRESETS.get(n, n.capitalize()), n) for n in PRESETS[name]
+            (_PRESETS.get(n, n.capitalize()), n) for n in recipe.presets
         ]
         fill(self.presets, items, self.presets.currentData())
         self._build(recipe)
@@ -110,7 +116,7 @@ class SettingsForm(QWidget):
         """Change one setting."""
         _into_widget(self.fields[key], value)
 
-    def _build(self, recipe: Recipe) -> None:
+    def _build(self, recipe: Offer) -> None:
         self.fields = {
             key: _widget(key, _field(key, recipe)) for key in recipe.settings
         }
@@ -120,7 +126,7 @@ class SettingsForm(QWidget):
             gone.deleteLater()
         for key, field in self.fields.items():
             name = key.split(".")[-1]
-            own = f"{self._name}.{name}"
+            own = f"{recipe.name}.{name}"
             text = _LABELS.get(own) or _LABELS.get(name) or name.capitalize()
             self._column.addWidget(labelled(text, field.native, width=140))
             field.changed.connect(self.changed.emit)
@@ -128,8 +134,8 @@ class SettingsForm(QWidget):
     def _preset_chosen(self) -> None:
         if self._recipe is None:
             return
-        self.about.setText(PRESETS_ABOUT[self.preset])
-        chosen = preset(self._name, self.preset, {})
+        self.about.setText(_ABOUT.get(self.preset, ""))
+        chosen = self._recipe.preset(self.preset, {})
         self.blockSignals(True)  # a half-filled form is told to nobody
         for key, field in self.fields.items():
             *sections, name = key.split(".")
@@ -142,9 +148,9 @@ class SettingsForm(QWidget):
         self.changed.emit()
 
 
-def _field(key: str, recipe: Recipe) -> FieldInfo:
+def _field(key: str, recipe: Offer) -> FieldInfo:
     section, *parts, name = key.split(".")
-    model: type[BaseModel] = EngineConfig if section == "engine" else recipe.model
+    model: type[BaseModel] = EngineConfig if section == "engine" else recipe.config
     for part in parts:
         inner = model.model_fields[part].annotation
         assert isinstance(inner, type)

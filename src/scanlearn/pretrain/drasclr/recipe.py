@@ -71,8 +71,7 @@ class Drasclr(Recipe):
 
     def __init__(self, run: RunConfig) -> None:
         super().__init__()
-        assert isinstance(run.recipe, DrasclrConfig)
-        self.config = config = run.recipe
+        self.config = config = run.section(DrasclrConfig)
         self.seed = run.engine.seed
         every = WorkingCohorts(run.cohorts, config.spacing_mm)
         self.placed = place_cohorts(every, config.landmarks)

@@ -63,8 +63,7 @@ class Joint(Recipe):
 
     def __init__(self, run: RunConfig) -> None:
         super().__init__()
-        assert isinstance(run.recipe, JointConfig)
-        self.config = config = run.recipe
+        self.config = config = run.section(JointConfig)
         self.seed = run.engine.seed
         self.cohorts = slice_cohorts(run.cohorts, config)
         self.data = SliceData(self.cohorts, config)

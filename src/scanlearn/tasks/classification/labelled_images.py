@@ -109,8 +109,8 @@ def open_classification(config: RunConfig, run: RunFolder) -> Classification:
     BadCohort
         If the encoder was trained on other intensities.
     """
-    assert isinstance(config.recipe, ClassificationConfig)
-    recipe, labels = config.recipe, ImageLabels.load(run.inputs)
+    recipe = config.section(ClassificationConfig)
+    labels = ImageLabels.load(run.inputs)
     cohort = Cohort(config.cohorts[0])
     items = tuple(item for item in labels.items if item.split != "test")
     units, size = _facts(cohort, items)
@@ -183,8 +183,7 @@ def _start(
     config: RunConfig, units: Units
 ) -> tuple[ResNet, float | None, TrunkConfig, int, str]:
     """Return trunk, knee, make of the trunk, side, and whose pre-training it is."""
-    recipe = config.recipe
-    assert isinstance(recipe, ClassificationConfig)
+    recipe = config.section(ClassificationConfig)
     if config.start_from is None:
         made = ResNet(recipe.trunk.architecture, width=recipe.trunk.width)
         side = recipe.side or _SCRATCH_SIDES[recipe.trunk.architecture]

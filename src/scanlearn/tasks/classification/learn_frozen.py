@@ -32,8 +32,10 @@ class ImageFit(Fit):
     """
 
     def __init__(self, config: RunConfig, opened: Classification) -> None:
-        assert isinstance(config.recipe, ClassificationConfig)
-        self.config, self.seed = config.recipe, config.engine.seed
+        self.config, self.seed = (
+            config.section(ClassificationConfig),
+            config.engine.seed,
+        )
         self.network, self.images = opened.network.eval(), opened.images
         self.card = opened.card
         self.device = torch.device(choose_device(config.engine.device))

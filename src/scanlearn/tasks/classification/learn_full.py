@@ -23,21 +23,17 @@ from torch.utils.data import Dataset
 from scanlearn.config.classification import ClassificationConfig
 from scanlearn.config.engine import EngineConfig, OptimiserConfig
 from scanlearn.config.run import RunConfig
-from scanlearn.engine.fitting import Fit
-from scanlearn.engine.recipe import Batch, Recipe, StepResult
+from scanlearn.engine.recipe import Batch, StepResult
 from scanlearn.metrics.class_scores import mean_scores, scores_of_classes
 from scanlearn.nets.recalibrate import recalibrate_batch_norm
 from scanlearn.randomness import numpy_generator
 from scanlearn.runs.events import Message
-from scanlearn.runs.folder import RunFolder
 from scanlearn.tasks.classification.card import save_classifier
 from scanlearn.tasks.classification.head import fit_head, set_head
 from scanlearn.tasks.classification.labelled_images import (
     Classification,
     LabelledImages,
-    open_classification,
 )
-from scanlearn.tasks.classification.learn_frozen import ImageFit
 from scanlearn.tasks.shared.encoder_start import rated_groups
 from scanlearn.tasks.shared.held_out import hold_out
 from scanlearn.tasks.shared.tile_numbers import tile_batches
@@ -55,14 +51,6 @@ _SETTLING = 256
 _MOST_WEIGHT = 50.0
 
 
-def classification_recipe(config: RunConfig, run: RunFolder) -> Recipe | Fit:
-    """Return how images are learned: by frozen features or as a whole."""
-    opened = open_classification(config, run)
-    if opened.card.method == "frozen":
-        return ImageFit(config, opened)
-    return ImageTraining(config, opened)
-
-
 class ImageTraining(ViewedRecipe):
     """Trunk and layer, trained on views of labelled images.
 
@@ -78,8 +66,7 @@ class ImageTraining(ViewedRecipe):
 
     def __init__(self, config: RunConfig, opened: Classification) -> None:
         super().__init__(config.engine.seed)
-        assert isinstance(config.recipe, ClassificationConfig)
-        self.config = config.recipe
+        self.config = config.section(ClassificationConfig)
         self.network, self.card = opened.network, opened.card
         images = opened.images
         train, out = hold_out(

@@ -55,9 +55,9 @@ def evaluate_classification(
     """
     classifier = Classifier(run.path)
     card, config = classifier.card, run.config()
-    assert isinstance(config.recipe, ClassificationConfig)
     kind = "several" if card.several else "exclusive"
-    asked = config.recipe.model_copy(update={"kind": kind})
+    settings = config.section(ClassificationConfig)
+    asked = settings.model_copy(update={"kind": kind})
     found = collect_image_labels(labels, cohort, asked)
     _check_classes(found, card)
     trained = ImageLabels.load(run.inputs).items

@@ -47,8 +47,7 @@ class CentreRecipe(ViewedRecipe):
 
     def __init__(self, config: RunConfig) -> None:
         super().__init__(config.engine.seed)
-        assert isinstance(config.recipe, DetectionConfig)
-        self.config = config.recipe
+        self.config = config.section(DetectionConfig)
 
     @property
     def is_frozen(self) -> bool:

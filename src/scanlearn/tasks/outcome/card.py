@@ -55,6 +55,11 @@ def save_outcome(
     save_model(folder, tensors, card)
 
 
+def read_outcome_card(run: Path) -> OutcomeCard:
+    """Read a run's ``model.json``, or say that it has no such model yet."""
+    return read_model_card(run, TypeAdapter(OutcomeCard), task="outcome")
+
+
 def load_outcome(run: Path) -> tuple[Describer, dict[str, LinearModel], OutcomeCard]:
     """Load a run's models, by set of features, with what describes scans for them.
 
@@ -63,7 +68,7 @@ def load_outcome(run: Path) -> tuple[Describer, dict[str, LinearModel], OutcomeC
     BadRun
         If the run has none.
     """
-    card = read_model_card(run, TypeAdapter(OutcomeCard), task="outcome")
+    card = read_outcome_card(run)
     parts: dict[str, dict[str, torch.Tensor]] = {}
     for name, x in load_weights(run / "checkpoints" / WEIGHTS).items():
         of, part = name.split("/")

@@ -82,6 +82,11 @@ class OutcomeSet:
         """Keys of the labelled patients, each once, in order."""
         return tuple(one.patient for one in self.patients)
 
+    @property
+    def teaching_keys(self) -> tuple[str, ...]:
+        """Keys of those that can be learned from alone: of all."""
+        return self.patient_keys
+
     def of(self, patients: Collection[str]) -> OutcomeSet:
         """Return the outcomes of some patients."""
         some = tuple(one for one in self.patients if one.patient in patients)

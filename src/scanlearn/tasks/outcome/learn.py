@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from scanlearn.anatomy.densitometry import LAA_HU, PERCENTILE
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.config.outcome import OutcomeConfig
+from scanlearn.config.outcome import FEWEST_PATIENTS, OutcomeConfig
 from scanlearn.config.run import RunConfig
 from scanlearn.engine.fitting import Fit
 from scanlearn.errors import BadLabels
@@ -31,7 +31,6 @@ from scanlearn.tasks.outcome.models import (
     score,
 )
 from scanlearn.tasks.outcome.risk_groups import draw_risk_groups
-from scanlearn.tasks.registry import TASKS
 
 #: What vectors of scans are called in tables of scores.
 VECTORS = "scans"
@@ -52,8 +51,7 @@ class OutcomeFit(Fit):
     """
 
     def __init__(self, config: RunConfig, run: RunFolder) -> None:
-        assert isinstance(config.recipe, OutcomeConfig)
-        self.config, self.seed = config.recipe, config.engine.seed
+        self.config, self.seed = config.section(OutcomeConfig), config.engine.seed
         self.cohort = config.cohorts[0]
         self.outcomes = OutcomeSet.load(run.inputs)
         self.patients = [p for p in self.outcomes.patients if p.split != "test"]
@@ -85,7 +83,7 @@ class OutcomeFit(Fit):
     def finish(self) -> dict[str, float]:
         """Fit, and score every set of features on the same held-out patients."""
         known = [p for p in self.patients if set(p.scans) & set(self._vectors)]
-        least = TASKS["outcome"].least
+        least = FEWEST_PATIENTS
         if len(known) < least:
             raise BadLabels(
                 f"Only {len(known)} patients could be described",

@@ -36,8 +36,7 @@ def evaluate_outcome(
     scores of the training's own held-out folds are given, baselines beside them.
     """
     describer, models, card = load_outcome(run.path)
-    config = run.config().recipe
-    assert isinstance(config, OutcomeConfig)
+    config = run.config().section(OutcomeConfig)
     asked = config.model_copy(update={"target": card.target, "kind": card.kind})
     truth = collect_outcomes(labels, cohort, asked)
     trained = OutcomeSet.load(run.inputs).patients

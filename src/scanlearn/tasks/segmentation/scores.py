@@ -89,8 +89,7 @@ def evaluate_segmentation(
     Scans that the run was trained on are listed, but left out of the summaries as
     soon as there is another.
     """
-    config = run.config().recipe
-    assert isinstance(config, SegmentationConfig)
+    config = run.config().section(SegmentationConfig)
     truth = collect_maps(labels, cohort, config)
     segmenter = segmenter_of(run.path)
     names = {one.value: one.name for one in segmenter.card.classes}

@@ -30,8 +30,7 @@ class UNetRecipe(ViewedRecipe):
 
     def __init__(self, config: RunConfig) -> None:
         super().__init__(config.engine.seed)
-        assert isinstance(config.recipe, SegmentationConfig)
-        self.config = config.recipe
+        self.config = config.section(SegmentationConfig)
 
     @property
     def optimiser(self) -> OptimiserConfig:

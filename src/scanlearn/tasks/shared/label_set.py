@@ -78,6 +78,11 @@ class LabelSet:
         """Keys of the labelled patients, each once, in order."""
         return tuple(sorted({item.patient for item in self.items}))
 
+    @property
+    def teaching_keys(self) -> tuple[str, ...]:
+        """Keys of those that can be learned from alone: of all."""
+        return self.patient_keys
+
     def of(self, patients: Collection[str]) -> LabelSet:
         """Return the labels of some patients."""
         items = tuple(item for item in self.items if item.patient in patients)

@@ -10,10 +10,11 @@ from scanlearn.predict.each_scan import Request, Tell
 from scanlearn.predict.result_files import Extra
 from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.read import OnUneven
-from scanlearn.tasks.registry import task_of
+from scanlearn.tasks.task import Task
 
 
 def predict_scans(
+    task: Task,
     run: RunFolder,
     source: Path,
     out: Path,
@@ -30,6 +31,8 @@ def predict_scans(
 
     Parameters
     ----------
+    task
+        What the run learned.
     run
         A fine-tuned run.
     source, out, series, overlap, on_uneven, extras, views, covariates
@@ -43,22 +46,19 @@ def predict_scans(
         If several views are asked of a task that has one, or covariates given to one
         that takes none.
     """
-    task = task_of(run.config())
     if views > 1 and not task.views:
         raise BadRun(
-            f"{run.name} (task {task.title}) looks at a scan in one way only",
+            f"{run.name} (task {task.offer.title}) looks at a scan in one way only",
             expected="a segmentation",
             next_step="Leave --views out: its result says how sure it is without",
         )
     if covariates and not task.covariates:
         raise BadRun(
-            f"{run.name} (task {task.title}) takes no covariates",
+            f"{run.name} (task {task.offer.title}) takes no covariates",
             expected="an outcome that was learned with covariates",
             next_step="Leave --covariates out",
         )
     request = Request(
         source, out, series, overlap, on_uneven, extras, views, covariates
     )
-    predict = task.part("predict")
-    written: list[Path] = predict(run, request, tell)
-    return written
+    return task.predict(run, request, tell)

@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.errors import BadRun
 from scanlearn.predict.embedding_file import embed
 from scanlearn.runs.events import Event, Message
 from scanlearn.runs.folder import RunFolder
-from scanlearn.tasks.registry import TASKS, task_of
+from scanlearn.tasks.task import Task
 
 Tell = Callable[[Event], None]
 
@@ -61,12 +60,19 @@ class Suggestion:
 
 
 def suggest(
-    run: RunFolder, cohort: Path, *, count: int, tell: Tell = lambda event: None
+    task: Task,
+    run: RunFolder,
+    cohort: Path,
+    *,
+    count: int,
+    tell: Tell = lambda event: None,
 ) -> list[Suggestion]:
     """Suggest which scans of a cohort to label next for a fine-tuned run.
 
     Parameters
     ----------
+    task
+        What the run learned.
     run
         A fine-tuning. Novelty is measured by the vectors of the pre-training that it
         started from; from scratch, doubt alone counts.
@@ -83,24 +89,14 @@ def suggest(
         If the run's task cannot say how sure it is.
     """
     config, opened = run.config(), Cohort(cohort)
-    task = task_of(config)
-    if not task.doubt:
-        raise BadRun(
-            f"{run.name} learned {config.recipe.name}, which tells no doubt of scans",
-            expected=" or ".join(name for name, one in TASKS.items() if one.doubt),
-            next_step="Fine-tune one of these on the scans",
-        )
-    labelled = set(
-        task.part("labels")(
-            run.inputs, Cohort(config.cohorts[0]), config.recipe
-        ).patient_keys
-    )
+    trained_on = Cohort(config.cohorts[0])
+    labelled = set(task.labels(run.inputs, trained_on, config).patient_keys)
     records = opened.records()
     fresh = [record for record in records if record.patient not in labelled]
     if not fresh:
         tell(Message(text="Every patient of the cohort has labels: nothing to suggest"))
         return []
-    doubts = task.part("doubt")(run, opened, [one.key for one in fresh], tell)
+    doubts = task.doubt(run, opened, [one.key for one in fresh], tell)
     vectors = _vectors(config.start_from, cohort, tell)
     seen = [r for r in fresh if r.key in doubts and (not vectors or r.key in vectors)]
     if len(seen) < len(fresh):

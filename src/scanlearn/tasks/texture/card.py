@@ -46,6 +46,11 @@ def save_texture(folder: Path, model: LinearModel, card: TextureCard) -> None:
     save_model(folder, tensors, card)
 
 
+def read_texture_card(run: Path) -> TextureCard:
+    """Read a run's ``model.json``, or say that it has no such model yet."""
+    return read_model_card(run, TypeAdapter(TextureCard), task="texture")
+
+
 def load_texture(run: Path) -> tuple[Describer, LinearModel, TextureCard]:
     """Load a run's texture classifier with what describes places for it.
 
@@ -54,7 +59,7 @@ def load_texture(run: Path) -> tuple[Describer, LinearModel, TextureCard]:
     BadRun
         If the run has none.
     """
-    card = read_model_card(run, TypeAdapter(TextureCard), task="texture")
+    card = read_texture_card(run)
     weights = load_weights(run / "checkpoints" / WEIGHTS)
     model = LinearModel(**{name: x.numpy() for name, x in weights.items()})
     describer = describer_of(

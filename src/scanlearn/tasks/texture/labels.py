@@ -60,6 +60,11 @@ class PlaceSet:
         """Keys of the labelled patients, each once, in order."""
         return tuple(sorted({place.patient for place in self.places}))
 
+    @property
+    def teaching_keys(self) -> tuple[str, ...]:
+        """Keys of those that can be learned from alone: of all."""
+        return self.patient_keys
+
     def of(self, patients: Collection[str]) -> PlaceSet:
         """Return the places of some patients."""
         places = tuple(place for place in self.places if place.patient in patients)

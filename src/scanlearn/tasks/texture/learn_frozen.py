@@ -38,8 +38,7 @@ class TextureFit(Fit):
     """
 
     def __init__(self, config: RunConfig, run: RunFolder) -> None:
-        assert isinstance(config.recipe, TextureConfig)
-        self.config, self.seed = config.recipe, config.engine.seed
+        self.config, self.seed = config.section(TextureConfig), config.engine.seed
         self.cohort = config.cohorts[0]
         saved = PlaceSet.load(run.inputs)
         self.places = [place for place in saved.places if place.split != "test"]

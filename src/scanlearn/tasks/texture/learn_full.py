@@ -22,7 +22,6 @@ from scanlearn.cohort.catalogue import Cohort
 from scanlearn.config.engine import EngineConfig, OptimiserConfig
 from scanlearn.config.run import RunConfig
 from scanlearn.config.texture import TextureConfig
-from scanlearn.engine.fitting import Fit
 from scanlearn.engine.recipe import Batch, Recipe, StepResult
 from scanlearn.errors import BadConfig
 from scanlearn.features.axial_describers import SliceDescriber
@@ -35,7 +34,6 @@ from scanlearn.runs.folder import RunFolder
 from scanlearn.tasks.texture.card import TextureCard, save_texture
 from scanlearn.tasks.texture.labels import Place, PlaceSet
 from scanlearn.tasks.texture.learn_frozen import (
-    TextureFit,
     class_numbers,
     never_learned,
 )
@@ -44,14 +42,6 @@ from scanlearn.tasks.texture.learn_frozen import (
 _SHIFT, _NOISE = 15.0, 20.0
 
 _ENOUGH_PATIENTS = 5
-
-
-def texture_recipe(config: RunConfig, run: RunFolder) -> Recipe | Fit:
-    """Return how a texture is learned: by frozen features, unless asked otherwise."""
-    assert isinstance(config.recipe, TextureConfig)
-    if config.recipe.method == "full":
-        return TextureTraining(config, run)
-    return TextureFit(config, run)
 
 
 class TextureTraining(Recipe):
@@ -69,8 +59,7 @@ class TextureTraining(Recipe):
 
     def __init__(self, config: RunConfig, run: RunFolder) -> None:
         super().__init__()
-        assert isinstance(config.recipe, TextureConfig)
-        self.config, self.seed = config.recipe, config.engine.seed
+        self.config, self.seed = config.section(TextureConfig), config.engine.seed
         saved = PlaceSet.load(run.inputs)
         places = [place for place in saved.places if place.split != "test"]
         spacing = Cohort(config.cohorts[0]).record(places[0].scan).spacing_mm

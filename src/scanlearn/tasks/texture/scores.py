@@ -31,8 +31,7 @@ def evaluate_texture(
     Places of the split ``test`` alone, where the table has any. Else those of patients
     that the run was not trained on, where there are any.
     """
-    config = run.config().recipe
-    assert isinstance(config, TextureConfig)
+    config = run.config().section(TextureConfig)
     describer, model, card = load_texture(run.path)
     config = config.model_copy(update={"classes": card.classes})
     truth = collect_places(labels, cohort, config)

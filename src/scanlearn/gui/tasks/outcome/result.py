@@ -8,14 +8,7 @@ from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from scanlearn.gui.kit.widgets import hint
 from scanlearn.gui.tasks.shared.result_panel import ResultPanel
-from scanlearn.gui.viewer.layers import LayerData, Origin
 from scanlearn.predict.summary import Prediction
-from scanlearn.scans.geometry import Grid
-
-
-def no_layers(prediction: Prediction, origin: Origin, shown: Grid) -> list[LayerData]:
-    """Return nothing: an outcome is of the patient, not of a place."""
-    return []
 
 
 class OutcomeResult(ResultPanel):

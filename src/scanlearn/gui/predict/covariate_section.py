@@ -8,7 +8,6 @@ from pathlib import Path
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLineEdit, QVBoxLayout, QWidget
 
-from scanlearn.config.outcome import OutcomeConfig
 from scanlearn.errors import ScanlearnError
 from scanlearn.gui.kit.widgets import LABEL_WIDTH, hint, labelled
 from scanlearn.runs import RunFolder
@@ -86,4 +85,4 @@ def _covariates(run: Path | None) -> tuple[str, ...]:
     except ScanlearnError:
         # A run that vanished: predicting with it says so.
         return ()
-    return recipe.covariates if isinstance(recipe, OutcomeConfig) else ()
+    return tuple(getattr(recipe, "covariates", ()))

@@ -1,0 +1,133 @@
+"""What a task is: all that the doors ask of one, typed."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from scanlearn.config.offer import Offer
+from scanlearn.errors import BadRun
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from scanlearn.cohort.catalogue import Cohort
+    from scanlearn.config.run import RunConfig
+    from scanlearn.engine.fitting import Fit
+    from scanlearn.engine.recipe import Recipe
+    from scanlearn.predict.each_scan import Request, Tell
+    from scanlearn.runs.folder import RunFolder
+    from scanlearn.tasks.shared.evaluation import Evaluation
+
+
+class Labels(Protocol):
+    """Labels that were found and checked, of any task."""
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the user should know of them."""
+        ...
+
+    @property
+    def patient_keys(self) -> tuple[str, ...]:
+        """Keys of the labelled patients, each once, in order."""
+        ...
+
+    @property
+    def teaching_keys(self) -> tuple[str, ...]:
+        """Keys of those that can be learned from, or tested on, alone."""
+        ...
+
+    def of(self, patients: Collection[str]) -> Labels:
+        """Return the labels of some of them."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write them whole into a folder, which becomes a run's ``inputs/``."""
+        ...
+
+
+class Task(Protocol):
+    """One thing that is learned from labels, and how it is used.
+
+    A task is a room: its class stands in ``tasks/NAME/__init__.py`` and each method
+    opens the file of that room that does the work, so that listing tasks needs no
+    torch. Its part in the docks is a :class:`scanlearn.gui.tasks.dock_task.DockTask`.
+
+    Attributes
+    ----------
+    offer
+        How it is offered.
+    worth
+        What a start from a pre-training gave where it was measured, said where a start
+        is chosen.
+    least
+        How many labelled patients a training needs.
+    views
+        Whether it can look at a scan in several ways and average.
+    covariates
+        Whether it can be told clinical numbers.
+    doubts
+        Whether it can say how little sure a run is of a scan.
+    """
+
+    offer: Offer
+    worth: str = ""
+    least: int = 1
+    views: bool = False
+    covariates: bool = False
+    doubts: bool = False
+
+    @abstractmethod
+    def labels(self, source: Path, cohort: Cohort, config: RunConfig) -> Labels:
+        """Find and check the labels of a cohort's scans.
+
+        Raises
+        ------
+        BadLabels
+            If they are not what the task takes, or fit no scan.
+        """
+
+    @abstractmethod
+    def learn(self, config: RunConfig, run: RunFolder) -> Recipe | Fit:
+        """Build what a run trains step by step, or fits at once."""
+
+    @abstractmethod
+    def card(self, run: Path) -> BaseModel:
+        """Read what a trained run says of its model.
+
+        Raises
+        ------
+        BadRun
+            If it has none yet.
+        """
+
+    @abstractmethod
+    def predict(self, run: RunFolder, request: Request, tell: Tell) -> list[Path]:
+        """Predict on scans and return the summaries written."""
+
+    @abstractmethod
+    def score(
+        self, run: RunFolder, labels: Path, cohort: Cohort, tell: Tell
+    ) -> Evaluation:
+        """Score a run against labels."""
+
+    def doubt(
+        self, run: RunFolder, cohort: Cohort, keys: Sequence[str], tell: Tell
+    ) -> dict[str, float]:
+        """Say of each scan how little sure the run is, from 0 to 1.
+
+        Scans that it cannot look at are left out.
+
+        Raises
+        ------
+        BadRun
+            If the task cannot say (:attr:`doubts` is false).
+        """
+        raise BadRun(
+            f"{run.name} learned {self.offer.name}, which tells no doubt of scans",
+            expected="a task that does",
+            next_step="Fine-tune a segmentation, a texture or a classification",
+        )
