@@ -28,7 +28,7 @@ from scanlearn.nets.contrast import (
 )
 from scanlearn.nets.location_encoder import LocationEncoder, ProjectionHead
 from scanlearn.nets.teacher import MomentumTeacher
-from scanlearn.pretrain.drasclr.queues import LandmarkQueues
+from scanlearn.pretraining.drasclr.queues import LandmarkQueues
 
 SIDE, NEAR, LANDMARKS, LENGTH = 32, 2, 581, 4096
 HERE = torch.tensor([7])

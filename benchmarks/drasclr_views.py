@@ -20,7 +20,7 @@ from torch import Tensor
 
 from drasclr_step import compare
 from scanlearn.config.drasclr import ViewConfig
-from scanlearn.pretrain.drasclr.recipe import patch_views
+from scanlearn.pretraining.drasclr.recipe import patch_views
 from scanlearn.randomness import torch_generator
 
 SIDE, SHIFT = 32, 12

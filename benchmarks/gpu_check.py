@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from scanlearn.nets.contrast import contrastive_loss, local_logits, neighbour_queries
 from scanlearn.nets.location_encoder import LocationEncoder, ProjectionHead
 from scanlearn.nets.teacher import MomentumTeacher
-from scanlearn.pretrain.drasclr.queues import LandmarkQueues
+from scanlearn.pretraining.drasclr.queues import LandmarkQueues
 from scanlearn.views.affine import AffineViews
 from scanlearn.views.intensity import IntensityViews
 from scanlearn.views.patch_views import PatchViews

@@ -31,8 +31,8 @@ from scanlearn.config.run import merge
 from scanlearn.errors import ScanlearnError
 from scanlearn.metrics.class_scores import balanced_accuracy
 from scanlearn.new_run import new_pretraining, pretraining_config
-from scanlearn.predict.slice_embedding import SliceEmbedder
-from scanlearn.pretrain.registry import method_named, method_of
+from scanlearn.prediction.slice_embedding import SliceEmbedder
+from scanlearn.pretraining.registry import method_named, method_of
 from scanlearn.runs.events import Crashed
 from scanlearn.worker import train_run
 

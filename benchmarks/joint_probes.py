@@ -38,9 +38,9 @@ from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import ScanlearnError
 from scanlearn.metrics.class_scores import balanced_accuracy
 from scanlearn.new_run import new_pretraining, pretraining_config
-from scanlearn.predict.slice_embedding import SliceEmbedder
-from scanlearn.predict.slice_scans import cohort_slice_scans
-from scanlearn.pretrain.registry import method_named, method_of
+from scanlearn.prediction.slice_embedding import SliceEmbedder
+from scanlearn.prediction.slice_scans import cohort_slice_scans
+from scanlearn.pretraining.registry import method_named, method_of
 from scanlearn.runs.events import Crashed
 from scanlearn.scans.geometry import grid_from_ras
 from scanlearn.scans.write_nifti import write_nifti

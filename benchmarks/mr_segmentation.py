@@ -44,8 +44,8 @@ from scanlearn.new_run import (
     new_pretraining,
     pretraining_config,
 )
-from scanlearn.pretrain.registry import method_of
-from scanlearn.pretrain.shared.untrained import write_untrained
+from scanlearn.pretraining.registry import method_of
+from scanlearn.pretraining.shared.untrained import write_untrained
 from scanlearn.randomness import numpy_generator
 from scanlearn.runs.events import Crashed, Finished, Health, Saved
 from scanlearn.runs.folder import RunFolder

@@ -38,7 +38,7 @@ from scanlearn.new_run import (
     new_finetuning,
     pretraining_config,
 )
-from scanlearn.pretrain.registry import method_named
+from scanlearn.pretraining.registry import method_named
 from scanlearn.randomness import numpy_generator
 from scanlearn.runs.folder import RunFolder
 from scanlearn.tasks.detection.finding_set import FindingSet

@@ -37,7 +37,7 @@ from scanlearn.new_run import (
     pretraining_config,
 )
 from scanlearn.phantom.sample import write_sample
-from scanlearn.pretrain.registry import method_named
+from scanlearn.pretraining.registry import method_named
 from scanlearn.runs.events import Crashed
 from scanlearn.tasks.outcome.card import load_outcome
 from scanlearn.tasks.registry import task_named, task_of

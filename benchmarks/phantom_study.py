@@ -41,7 +41,7 @@ from scanlearn.config.run import merge
 from scanlearn.files import write_text
 from scanlearn.metrics.class_scores import balanced_accuracy
 from scanlearn.new_run import new_pretraining, pretraining_config
-from scanlearn.pretrain.registry import method_named, method_of
+from scanlearn.pretraining.registry import method_named, method_of
 from scanlearn.runs.events import Crashed, Health
 from scanlearn.runs.folder import RunFolder
 from scanlearn.worker import train_run

@@ -45,8 +45,8 @@ from scanlearn.new_run import (
     new_pretraining,
     pretraining_config,
 )
-from scanlearn.pretrain.registry import method_named, method_of
-from scanlearn.pretrain.shared.untrained import write_untrained
+from scanlearn.pretraining.registry import method_named, method_of
+from scanlearn.pretraining.shared.untrained import write_untrained
 from scanlearn.randomness import seed_everything
 from scanlearn.runs.events import Crashed, Finished, Stopped
 from scanlearn.runs.folder import RunFolder

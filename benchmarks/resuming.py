@@ -7,8 +7,8 @@ from pathlib import Path
 
 from scanlearn.config.run import RunConfig
 from scanlearn.new_run import new_pretraining
-from scanlearn.pretrain.registry import method_of
-from scanlearn.pretrain.shared.untrained import write_untrained
+from scanlearn.pretraining.registry import method_of
+from scanlearn.pretraining.shared.untrained import write_untrained
 from scanlearn.runs.events import Finished
 from scanlearn.runs.folder import RunFolder
 from scanlearn.worker import train_run

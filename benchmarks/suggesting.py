@@ -36,7 +36,7 @@ from scanlearn.new_run import (
     new_pretraining,
     pretraining_config,
 )
-from scanlearn.pretrain.registry import method_named, method_of
+from scanlearn.pretraining.registry import method_named, method_of
 from scanlearn.randomness import numpy_generator
 from scanlearn.runs.events import Crashed
 from scanlearn.runs.folder import RunFolder

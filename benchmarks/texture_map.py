@@ -33,8 +33,8 @@ from scanlearn.config.segmentation import ClassConfig
 from scanlearn.engine.devices import choose_device
 from scanlearn.features.linear import LinearModel
 from scanlearn.features.patch_describer import EncoderDescriber
-from scanlearn.predict.result_files import Saving
-from scanlearn.predict.sources import named_scans
+from scanlearn.prediction.result_files import Saving
+from scanlearn.prediction.sources import named_scans
 from scanlearn.randomness import numpy_generator
 from scanlearn.scans.read import read_scan
 from scanlearn.tasks.texture.predict import save_texture_map, texture_map

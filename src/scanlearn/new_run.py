@@ -16,7 +16,7 @@ from typing import Any
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.config.run import RunConfig, merge, parse_run_config
 from scanlearn.errors import BadConfig, BadRun
-from scanlearn.pretrain.method import Method
+from scanlearn.pretraining.method import Method
 from scanlearn.runs.folder import RunFolder, new_run_path
 from scanlearn.tasks.task import Labels, Task
 

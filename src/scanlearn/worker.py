@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from scanlearn import app
 from scanlearn.config.run import RunConfig
 from scanlearn.errors import ScanlearnError
-from scanlearn.pretrain.method import Method
-from scanlearn.pretrain.registry import method_of
+from scanlearn.pretraining.method import Method
+from scanlearn.pretraining.registry import method_of
 from scanlearn.runs.events import Crashed, Event
 from scanlearn.runs.folder import RunFolder
 from scanlearn.tasks.registry import task_of

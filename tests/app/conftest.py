@@ -8,7 +8,7 @@ import pytest
 from accelerate.state import AcceleratorState, GradientState
 
 from scanlearn.new_run import new_pretraining, pretraining_config
-from scanlearn.pretrain.registry import method_named, method_of
+from scanlearn.pretraining.registry import method_named, method_of
 from scanlearn.runs.folder import RunFolder
 
 Make = Callable[..., RunFolder]

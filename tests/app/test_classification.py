@@ -14,7 +14,7 @@ from scipy.ndimage import gaussian_filter
 
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.prepare import prepare
-from scanlearn.compare.study import Comparison
+from scanlearn.comparison.study import Comparison
 from scanlearn.config.comparison import parse_comparison
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import BadLabels, BadScan
@@ -26,9 +26,9 @@ from scanlearn.new_run import (
     new_pretraining,
     pretraining_config,
 )
-from scanlearn.predict.exports import export_prediction
-from scanlearn.predict.summary import read_prediction
-from scanlearn.pretrain.registry import method_named, method_of
+from scanlearn.prediction.exports import export_prediction
+from scanlearn.prediction.summary import read_prediction
+from scanlearn.pretraining.registry import method_named, method_of
 from scanlearn.runs.events import Epoch, Finished
 from scanlearn.scans.find import find_scans
 from scanlearn.scans.picture import picture_grid

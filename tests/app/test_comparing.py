@@ -8,7 +8,7 @@ import json
 import pytest
 
 from scanlearn.cli import main
-from scanlearn.compare.study import Comparison
+from scanlearn.comparison.study import Comparison
 from scanlearn.config.comparison import parse_comparison
 from scanlearn.encoders.encoder_file import load_encoder, read_card
 from scanlearn.errors import BadLabels, BadRun
@@ -58,7 +58,7 @@ def test_a_comparison_goes_on_where_it_was_and_its_arms_differ_in_weights_only(
         return new_finetuning(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr("scanlearn.compare.study.new_finetuning", interrupted)
+        patch.setattr("scanlearn.comparison.study.new_finetuning", interrupted)
         with pytest.raises(KeyboardInterrupt):
             Comparison.create(out, task_named(config.task), config, labels).run(
                 lambda event: None

@@ -21,7 +21,7 @@ from scanlearn.new_run import (
     pretraining_config,
 )
 from scanlearn.phantom.sample import write_sample
-from scanlearn.pretrain.registry import method_named, method_of
+from scanlearn.pretraining.registry import method_named, method_of
 from scanlearn.runs.events import Crashed, Finished, Message
 from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.boxes import as_boxes, box_iou

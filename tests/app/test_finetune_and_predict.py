@@ -16,7 +16,7 @@ from scanlearn.encoders.encoder_file import read_card
 from scanlearn.errors import BadLabels, BadScan
 from scanlearn.nets.segmentation_loss import IGNORE
 from scanlearn.new_run import finetuning_config, new_finetuning
-from scanlearn.predict.summary import read_prediction
+from scanlearn.prediction.summary import read_prediction
 from scanlearn.runs.events import Crashed, Finished, Message, Step
 from scanlearn.scans.geometry import grid_from_ras
 from scanlearn.scans.labels import read_label_map, read_label_names

@@ -15,8 +15,8 @@ from scanlearn.config.prepare import PrepareConfig
 from scanlearn.encoders.encoder_file import read_card
 from scanlearn.nets.location_encoder import LocationEncoder
 from scanlearn.new_run import finetuning_config, labels_for, new_finetuning
-from scanlearn.predict.summary import read_prediction
-from scanlearn.pretrain.released.drasclr import _CONV, _LAYERS, _NORM
+from scanlearn.prediction.summary import read_prediction
+from scanlearn.pretraining.released.drasclr import _CONV, _LAYERS, _NORM
 from scanlearn.runs.events import Finished
 from scanlearn.runs.folder import RunFolder
 from scanlearn.tasks.registry import task_named, task_of

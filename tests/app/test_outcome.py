@@ -11,7 +11,7 @@ import pytest
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.errors import BadLabels, BadRun
 from scanlearn.new_run import finetuning_config, labels_for, new_finetuning
-from scanlearn.predict.summary import read_prediction
+from scanlearn.prediction.summary import read_prediction
 from scanlearn.runs.events import Epoch, Event, Finished, Message
 from scanlearn.scans.find import find_scans
 from scanlearn.scans.read import read_scan

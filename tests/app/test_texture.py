@@ -24,9 +24,9 @@ from scanlearn.new_run import (
     new_pretraining,
     pretraining_config,
 )
-from scanlearn.predict.dense import DenseFeatures
-from scanlearn.predict.summary import read_prediction
-from scanlearn.pretrain.registry import method_named, method_of
+from scanlearn.prediction.dense import DenseFeatures
+from scanlearn.prediction.summary import read_prediction
+from scanlearn.pretraining.registry import method_named, method_of
 from scanlearn.runs.events import Finished, Message, Step
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.read import read_scan

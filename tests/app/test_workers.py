@@ -15,7 +15,7 @@ import torch
 from scanlearn.encoders.encoder_file import load_encoder
 from scanlearn.engine.checkpoints import Checkpoints
 from scanlearn.errors import BadRun
-from scanlearn.pretrain.drasclr import DrasclrMethod
+from scanlearn.pretraining.drasclr import DrasclrMethod
 from scanlearn.runs.events import Crashed, Finished, Saved, Step, Stopped
 from scanlearn.runs.folder import RunFolder
 from scanlearn.runs.follow import follow

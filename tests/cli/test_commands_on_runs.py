@@ -13,7 +13,7 @@ import pytest
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.encoders.encoder_file import load_encoder
 from scanlearn.new_run import new_pretraining, pretraining_config
-from scanlearn.pretrain.registry import method_named, method_of
+from scanlearn.pretraining.registry import method_named, method_of
 from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.geometry import grid_from_ras
 

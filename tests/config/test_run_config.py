@@ -14,7 +14,7 @@ from scanlearn.config.run import (
 )
 from scanlearn.config.segmentation import SegmentationConfig
 from scanlearn.errors import BadConfig
-from scanlearn.pretrain.registry import all_methods
+from scanlearn.pretraining.registry import all_methods
 from scanlearn.tasks.registry import all_tasks
 
 OFFERS = {n: x.offer for n, x in (*all_methods().items(), *all_tasks().items())}

@@ -7,8 +7,8 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from scanlearn.compare.picture import draw_curves
-from scanlearn.compare.verdict import judge
+from scanlearn.comparison.picture import draw_curves
+from scanlearn.comparison.verdict import judge
 from scanlearn.runs.events import Finished, Step
 
 

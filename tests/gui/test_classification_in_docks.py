@@ -18,7 +18,7 @@ from scanlearn.gui.tasks.classification.result import ClassificationResult
 from scanlearn.gui.train.finetune_dock import FinetuneDock
 from scanlearn.gui.viewer.file_layers import read_entry
 from scanlearn.gui.viewer.layers import grid_of, origin_of
-from scanlearn.predict.summary import read_prediction
+from scanlearn.prediction.summary import read_prediction
 from scanlearn.runs.folder import find_runs
 from scanlearn.scans.find import find_scans
 from scanlearn.scans.write_nifti import write_nifti_channels

@@ -15,7 +15,7 @@ from scanlearn.gui.tasks.detection.result import FindingResult
 from scanlearn.gui.train.finetune_dock import FinetuneDock
 from scanlearn.gui.viewer.file_layers import read_entry
 from scanlearn.gui.viewer.layers import grid_of, origin_of
-from scanlearn.predict.summary import read_prediction
+from scanlearn.prediction.summary import read_prediction
 from scanlearn.runs.folder import find_runs
 from scanlearn.scans.find import find_scans
 from scanlearn.scans.finding_table import Finding, write_findings

@@ -16,7 +16,7 @@ from scanlearn.errors import BadConfig
 from scanlearn.gui.kit.state import shared_state
 from scanlearn.gui.train.pretrain_dock import PretrainDock
 from scanlearn.gui.train.settings_form import SettingsForm
-from scanlearn.pretrain.registry import all_methods, method_named
+from scanlearn.pretraining.registry import all_methods, method_named
 from scanlearn.runs.folder import RunFolder, find_runs
 
 pytestmark = pytest.mark.viewer

@@ -10,7 +10,7 @@ import numpy as np
 
 from scanlearn.gui.tasks.outcome.result import OutcomeResult
 from scanlearn.gui.tasks.texture.result import TextureResult
-from scanlearn.predict.summary import read_prediction
+from scanlearn.prediction.summary import read_prediction
 
 ABOUT = {
     "run": "2026-11-21_texture",

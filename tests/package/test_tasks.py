@@ -18,8 +18,8 @@ from scanlearn.errors import BadConfig, BadRun
 from scanlearn.gui.tasks.dock_task import DockTask
 from scanlearn.gui.tasks.plain import PlainDock
 from scanlearn.gui.tasks.registry import dock_task
-from scanlearn.pretrain.method import Method
-from scanlearn.pretrain.registry import all_methods, method_named, method_of
+from scanlearn.pretraining.method import Method
+from scanlearn.pretraining.registry import all_methods, method_named, method_of
 from scanlearn.tasks.registry import all_tasks, task_named, task_of
 from scanlearn.tasks.task import Labels, Task
 

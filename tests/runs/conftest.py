@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from scanlearn.config.run import merge, parse_run_config
-from scanlearn.pretrain.registry import method_named
+from scanlearn.pretraining.registry import method_named
 from scanlearn.runs.folder import RunFolder
 
 

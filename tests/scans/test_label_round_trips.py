@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from scanlearn.predict.exports import export_prediction
-from scanlearn.predict.summary import FoundClass, Prediction
+from scanlearn.prediction.exports import export_prediction
+from scanlearn.prediction.summary import FoundClass, Prediction
 from scanlearn.scans.find import find_scans
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.labels import read_label_map

@@ -75,7 +75,7 @@ def compare(
     Example: scanlearn compare ~/cohorts/chest --task segmentation --labels masks
     --from runs/drasclr --budgets 1,2,5 --preset quick
     """
-    from scanlearn.compare.study import Comparison
+    from scanlearn.comparison.study import Comparison
 
     asked = parse_comparison(
         {

@@ -31,7 +31,7 @@ from scanlearn.new_run import (
     pretraining_config,
 )
 from scanlearn.phantom.sample import write_sample
-from scanlearn.pretrain.registry import method_named
+from scanlearn.pretraining.registry import method_named
 from scanlearn.runs.events import Health, Step
 from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.labels import read_label_map

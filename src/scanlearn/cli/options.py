@@ -9,7 +9,7 @@ import typer
 from scanlearn.cohort.remote import is_url, mirror
 from scanlearn.config.offer import Offer
 from scanlearn.errors import BadCohort
-from scanlearn.pretrain.registry import all_methods, method_named
+from scanlearn.pretraining.registry import all_methods, method_named
 from scanlearn.tasks.registry import all_tasks, task_named
 
 AsJson = Annotated[

@@ -35,9 +35,9 @@ def import_weights(
     Example: scanlearn import-weights drasclr checkpoint_0020.pth.tar runs/released
     """
     # Imported here, because torch takes seconds and not every command needs it.
-    from scanlearn.pretrain.released.drasclr import import_drasclr
-    from scanlearn.pretrain.released.imported_run import import_run
-    from scanlearn.pretrain.released.trunks import import_trunk
+    from scanlearn.pretraining.released.drasclr import import_drasclr
+    from scanlearn.pretraining.released.imported_run import import_run
+    from scanlearn.pretraining.released.trunks import import_trunk
 
     if method == "drasclr":
         imported = import_drasclr(checkpoint)

@@ -23,7 +23,7 @@ from scanlearn.config.drasclr import DrasclrConfig
 from scanlearn.config.run import parse_settings
 from scanlearn.errors import BadConfig
 from scanlearn.new_run import pretraining_config
-from scanlearn.pretrain.registry import method_named
+from scanlearn.pretraining.registry import method_named
 from scanlearn.runs.events import Finished
 from scanlearn.runs.folder import RunFolder
 
@@ -80,7 +80,7 @@ def embed(
     """
     folder = RunFolder(run)
     # Imported here, because torch takes seconds and not every command needs it.
-    from scanlearn.predict.embedding_file import embed as embedded
+    from scanlearn.prediction.embedding_file import embed as embedded
 
     with telling("embedding", as_lines=as_events) as tell:
         found = embedded(
@@ -133,8 +133,8 @@ def search(
     """
     folder, place = RunFolder(run), _point(at) if at else None
     # Imported here, because torch takes seconds and not every command needs it.
-    from scanlearn.predict.patch_search import search as found_like
-    from scanlearn.predict.search_hits import write_hits
+    from scanlearn.prediction.patch_search import search as found_like
+    from scanlearn.prediction.search_hits import write_hits
 
     with telling("searching", as_lines=as_events) as tell:
         hits = found_like(
@@ -200,7 +200,7 @@ def landmarks(
     Example: scanlearn landmarks runs/drasclr ~/dicom/patient-7 --out places
     """
     # Imported here, because torch takes seconds and not every command needs it.
-    from scanlearn.predict.atlas_maps import atlas_of_run, locate_scans
+    from scanlearn.prediction.atlas_maps import atlas_of_run, locate_scans
 
     cohorts = None
     with telling("placing the atlas", as_lines=as_events) as tell:

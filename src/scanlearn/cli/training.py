@@ -25,7 +25,7 @@ from scanlearn.new_run import (
     new_pretraining,
     pretraining_config,
 )
-from scanlearn.pretrain.registry import method_named
+from scanlearn.pretraining.registry import method_named
 from scanlearn.tasks.registry import task_named
 
 Out = Annotated[Path | None, typer.Option(help="Folder of the run.")]

@@ -71,7 +71,7 @@ def predict(
     """
     folder = RunFolder(run)
     # Imported here, because torch takes seconds and not every command needs it.
-    from scanlearn.predict.result_files import Extra
+    from scanlearn.prediction.result_files import Extra
     from scanlearn.tasks.shared.predict_scans import predict_scans
 
     wanted: list[tuple[bool, Extra]] = [(dicom_seg, "dicom-seg"), (figures, "figures")]
@@ -119,9 +119,9 @@ def export(
 
     Example: scanlearn export predictions/7_prediction.json ~/dicom/7 --out report
     """
-    from scanlearn.predict.exports import export_prediction
-    from scanlearn.predict.sources import scan_named
-    from scanlearn.predict.summary import Format, read_prediction
+    from scanlearn.prediction.exports import export_prediction
+    from scanlearn.prediction.sources import scan_named
+    from scanlearn.prediction.summary import Format, read_prediction
 
     prediction = read_prediction(summary)
     entry = scan_named(prediction.scan, source, series)

@@ -131,10 +131,6 @@ def parse_settings(settings: list[str]) -> dict[str, Any]:
         key, separator, text = setting.partition("=")
         if not separator or not key.strip():
             raise BadConfig(f"'{setting}' is no setting", expected="key=value")
-        parts = key.strip().split(".")
-        if parts[0] not in RunConfig.model_fields:
-            section = "engine" if parts[0] in EngineConfig.model_fields else "recipe"
-            parts.insert(0, section)
         try:
             value: Any = yaml.safe_load(text)
         except yaml.YAMLError:
@@ -142,7 +138,21 @@ def parse_settings(settings: list[str]) -> dict[str, Any]:
                 f"The value of '{setting}' cannot be read",
                 expected="a value as in YAML, such as 8, 0.5, true, null or [1, 2]",
             ) from None
-        for part in reversed(parts):
-            value = {part: value}
-        result = merge(result, value)
+        result = merge(result, nested(key.strip(), value))
     return result
+
+
+def nested(key: str, value: Any) -> dict[str, Any]:
+    """Turn ``"engine.steps"`` and a value into nested settings.
+
+    A key whose first part is no section of a run belongs to the engine, if it has such
+    a setting, else to the recipe.
+    """
+    parts = key.split(".")
+    if parts[0] not in RunConfig.model_fields:
+        section = "engine" if parts[0] in EngineConfig.model_fields else "recipe"
+        parts.insert(0, section)
+    for part in reversed(parts):
+        value = {part: value}
+    found: dict[str, Any] = value
+    return found

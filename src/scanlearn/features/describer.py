@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanlearn.encoders.encoder_file import CARD, WEIGHTS
-from scanlearn.predict.dense import DenseFeatures
-from scanlearn.predict.each_scan import Progress
-from scanlearn.predict.encoder_scans import EncoderScan
+from scanlearn.prediction.dense import DenseFeatures
+from scanlearn.prediction.each_scan import Progress
+from scanlearn.prediction.encoder_scans import EncoderScan
 from scanlearn.runs.events import Event
 from scanlearn.scans.scan import Scan
 

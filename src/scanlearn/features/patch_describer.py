@@ -14,10 +14,10 @@ from scanlearn.encoders.encoder_file import save_encoder
 from scanlearn.errors import BadLabels
 from scanlearn.features.describer import BATCH, Floats, Points, copy_encoder
 from scanlearn.features.linear import PENALTY
-from scanlearn.predict.dense import DenseFeatures, dense_features
-from scanlearn.predict.each_scan import Progress
-from scanlearn.predict.embedding import Embedder
-from scanlearn.predict.encoder_scans import EncoderScan, cohort_scans, scan_in_memory
+from scanlearn.prediction.dense import DenseFeatures, dense_features
+from scanlearn.prediction.each_scan import Progress
+from scanlearn.prediction.embedding import Embedder
+from scanlearn.prediction.encoder_scans import EncoderScan, cohort_scans, scan_in_memory
 from scanlearn.runs.events import Event
 from scanlearn.scans.scan import Scan
 from scanlearn.views.normalise import normalised, shifted

@@ -29,7 +29,7 @@ from scanlearn.gui.viewer.layers import (
     origin_of,
 )
 from scanlearn.gui.viewer.orientation import show_orientation
-from scanlearn.predict.summary import Prediction, read_prediction
+from scanlearn.prediction.summary import Prediction, read_prediction
 from scanlearn.scans.geometry import Grid
 
 #: Window of a picture, in screen points.

@@ -25,7 +25,7 @@ from scanlearn.new_run import (
     new_pretraining,
     pretraining_config,
 )
-from scanlearn.pretrain.registry import method_named, method_of
+from scanlearn.pretraining.registry import method_named, method_of
 from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.find import find_scans
 from scanlearn.scans.read import read_scan

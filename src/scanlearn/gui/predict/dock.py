@@ -43,7 +43,7 @@ from scanlearn.gui.viewer.file_layers import read_entry
 from scanlearn.gui.viewer.layers import LayerData, grid_of, origin_of
 from scanlearn.gui.viewer.new_layers import is_scan
 from scanlearn.gui.viewer.orientation import show_orientation
-from scanlearn.predict.summary import Prediction, read_predictions
+from scanlearn.prediction.summary import Prediction, read_predictions
 from scanlearn.tasks.registry import all_tasks
 
 _READY = ("finished", "stopped")

@@ -10,7 +10,7 @@ from scanlearn.gui.viewer.layers import (
     LayerData,
     Origin,
 )
-from scanlearn.predict.summary import Prediction
+from scanlearn.prediction.summary import Prediction
 from scanlearn.scans.geometry import Grid
 
 

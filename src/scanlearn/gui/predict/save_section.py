@@ -13,7 +13,7 @@ from scanlearn.gui.kit.job_row import JobRow
 from scanlearn.gui.kit.notice import Notice
 from scanlearn.gui.kit.widgets import button, gate, hint
 from scanlearn.gui.viewer.layers import Origin
-from scanlearn.predict.summary import SUMMARY, Format, Prediction
+from scanlearn.prediction.summary import SUMMARY, Format, Prediction
 from scanlearn.runs.events import Finished
 
 _FORMATS: dict[Format, tuple[str, str]] = {

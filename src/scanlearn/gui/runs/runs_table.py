@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
 from scanlearn.gui.kit.health_light import COLOURS, SYMBOLS
 from scanlearn.gui.runs.run_list import RunRow
-from scanlearn.pretrain.registry import all_methods
+from scanlearn.pretraining.registry import all_methods
 from scanlearn.tasks.registry import all_tasks
 
 _COLUMNS = ("Name", "Method", "State", "Best")

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from scanlearn.gui.tasks.shared.label_panel import LabelPanel
     from scanlearn.gui.tasks.shared.result_panel import ResultPanel
     from scanlearn.gui.viewer.layers import LayerData, Origin
-    from scanlearn.predict.summary import Prediction
+    from scanlearn.prediction.summary import Prediction
     from scanlearn.scans.geometry import Grid
 
 

@@ -16,7 +16,7 @@ from scanlearn.gui.tasks.shared.result_panel import ResultPanel
 if TYPE_CHECKING:
     from scanlearn.cohort.catalogue import Cohort
     from scanlearn.gui.viewer.layers import LayerData, Origin
-    from scanlearn.predict.summary import Prediction
+    from scanlearn.prediction.summary import Prediction
     from scanlearn.scans.geometry import Grid
 
 #: What every summary says, which is no result.

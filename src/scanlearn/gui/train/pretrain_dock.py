@@ -22,7 +22,7 @@ from scanlearn.gui.train.atlas_sentence import fits_of
 from scanlearn.gui.train.launch_section import LaunchSection
 from scanlearn.gui.train.more_cohorts import MoreCohorts
 from scanlearn.gui.train.settings_form import SettingsForm
-from scanlearn.pretrain.registry import all_methods, method_named
+from scanlearn.pretraining.registry import all_methods, method_named
 from scanlearn.runs import RunFolder, launch
 from scanlearn.runs.folder import new_run_path
 

@@ -15,7 +15,7 @@ from scanlearn.cohort.slices import square_grid
 from scanlearn.encoders.pixels import image_pixels
 from scanlearn.engine.devices import choose_device
 from scanlearn.nets.image_classifier import ImageClassifier
-from scanlearn.predict.ready_image import ready_image
+from scanlearn.prediction.ready_image import ready_image
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.resample import resample
 from scanlearn.scans.scan import Scan

@@ -10,10 +10,10 @@ import numpy as np
 
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.errors import BadScan
-from scanlearn.predict.activation_figure import write_activation_figure
-from scanlearn.predict.each_scan import Request, Tell, each_scan
-from scanlearn.predict.result_files import Saving, kind_of_source, write_summary
-from scanlearn.predict.summary import read_prediction
+from scanlearn.prediction.activation_figure import write_activation_figure
+from scanlearn.prediction.each_scan import Request, Tell, each_scan
+from scanlearn.prediction.result_files import Saving, kind_of_source, write_summary
+from scanlearn.prediction.summary import read_prediction
 from scanlearn.runs.events import Step
 from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.results import Cell, write_results

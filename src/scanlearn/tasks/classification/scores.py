@@ -18,7 +18,7 @@ from scanlearn.metrics.class_scores import (
     mean_scores,
     scores_of_classes,
 )
-from scanlearn.predict.each_scan import Tell
+from scanlearn.prediction.each_scan import Tell
 from scanlearn.runs.events import Step
 from scanlearn.runs.folder import RunFolder
 from scanlearn.tasks.classification.card import ClassifierCard

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from scanlearn.cohort.catalogue import Cohort
     from scanlearn.config.run import RunConfig
     from scanlearn.engine.recipe import Recipe
-    from scanlearn.predict.each_scan import Request, Tell
+    from scanlearn.prediction.each_scan import Request, Tell
     from scanlearn.runs.folder import RunFolder
     from scanlearn.tasks.detection.card import AnyDetectorCard
     from scanlearn.tasks.detection.finding_set import FindingSet

@@ -11,7 +11,7 @@ from scanlearn.encoders.pixels import image_pixels
 from scanlearn.engine.devices import choose_device, mixed_precision
 from scanlearn.nets.slice_detector import SliceDetector
 from scanlearn.nets.sliding_windows import Progress
-from scanlearn.predict.ready_image import ready_image
+from scanlearn.prediction.ready_image import ready_image
 from scanlearn.scans.boxes import to_pixels
 from scanlearn.scans.finding_table import BoxFinding
 from scanlearn.scans.geometry import Grid

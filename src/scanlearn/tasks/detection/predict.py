@@ -6,8 +6,8 @@ from functools import partial
 from pathlib import Path
 
 from scanlearn.errors import BadScan
-from scanlearn.predict.each_scan import Request, Tell, each_scan
-from scanlearn.predict.result_files import Saving, kind_of_source, write_summary
+from scanlearn.prediction.each_scan import Request, Tell, each_scan
+from scanlearn.prediction.result_files import Saving, kind_of_source, write_summary
 from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.finding_table import BoxFinding, write_findings
 from scanlearn.scans.scan import Scan, ScanEntry

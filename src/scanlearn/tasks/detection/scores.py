@@ -7,7 +7,7 @@ from pathlib import Path
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.errors import BadLabels, BadRun
 from scanlearn.metrics.froc import RATES
-from scanlearn.predict.each_scan import Tell
+from scanlearn.prediction.each_scan import Tell
 from scanlearn.runs.events import Step
 from scanlearn.runs.folder import RunFolder
 from scanlearn.tasks.detection.box_detector import BoxDetector

@@ -12,7 +12,7 @@ from scanlearn.anatomy.lungs import LungMask
 from scanlearn.engine.devices import choose_device, mixed_precision
 from scanlearn.nets.location_detector import LocationDetector
 from scanlearn.nets.sliding_windows import Progress
-from scanlearn.predict.ready_volume import ready_volume
+from scanlearn.prediction.ready_volume import ready_volume
 from scanlearn.scans.finding_table import Finding
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.scan import Scan

@@ -12,8 +12,8 @@ from scanlearn.cohort.layout import Layout
 from scanlearn.cohort.plan import source_of
 from scanlearn.errors import BadRun
 from scanlearn.features.linear import LinearModel
-from scanlearn.predict.each_scan import Progress, Request, Tell, each_scan
-from scanlearn.predict.result_files import Saving, kind_of_source, write_summary
+from scanlearn.prediction.each_scan import Progress, Request, Tell, each_scan
+from scanlearn.prediction.result_files import Saving, kind_of_source, write_summary
 from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.results import Cell, write_results
 from scanlearn.scans.scan import Scan, ScanEntry

@@ -11,7 +11,7 @@ import numpy as np
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.config.outcome import OutcomeConfig
 from scanlearn.errors import BadLabels
-from scanlearn.predict.each_scan import Tell
+from scanlearn.prediction.each_scan import Tell
 from scanlearn.runs.events import Step
 from scanlearn.runs.folder import RunFolder
 from scanlearn.tasks.outcome.card import OutcomeCard, load_outcome

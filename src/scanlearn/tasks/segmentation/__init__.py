@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from scanlearn.config.run import RunConfig
     from scanlearn.engine.fitting import Fit
     from scanlearn.engine.recipe import Recipe
-    from scanlearn.predict.each_scan import Request, Tell
+    from scanlearn.prediction.each_scan import Request, Tell
     from scanlearn.runs.folder import RunFolder
     from scanlearn.tasks.segmentation.card import AnyCard
     from scanlearn.tasks.shared.evaluation import Evaluation

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.errors import BadScan
-from scanlearn.predict.each_scan import Request, Tell, each_scan
-from scanlearn.predict.uncertainty import PROBABILITY_STEPS, entropy
+from scanlearn.prediction.each_scan import Request, Tell, each_scan
+from scanlearn.prediction.uncertainty import PROBABILITY_STEPS, entropy
 from scanlearn.runs.events import Message, Step
 from scanlearn.runs.folder import RunFolder
 from scanlearn.tasks.segmentation.segmentation_files import save_segmentation

@@ -16,7 +16,7 @@ from scanlearn.config.segmentation import SegmentationConfig
 from scanlearn.errors import BadLabels
 from scanlearn.metrics.overlap import dice, iou
 from scanlearn.metrics.surfaces import surface_distances
-from scanlearn.predict.each_scan import Tell
+from scanlearn.prediction.each_scan import Tell
 from scanlearn.runs.events import Step
 from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.geometry import Grid

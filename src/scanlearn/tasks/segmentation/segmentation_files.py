@@ -7,8 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from scanlearn.config.palette import class_colour
-from scanlearn.predict.exports import refuse_impossible, write_extras
-from scanlearn.predict.result_files import (
+from scanlearn.prediction.exports import refuse_impossible, write_extras
+from scanlearn.prediction.result_files import (
     Saving,
     densities_of,
     headline,
@@ -16,8 +16,12 @@ from scanlearn.predict.result_files import (
     write_densities,
     write_summary,
 )
-from scanlearn.predict.summary import FoundClass
-from scanlearn.predict.uncertainty import PROBABILITY_STEPS, entropy, write_uncertainty
+from scanlearn.prediction.summary import FoundClass
+from scanlearn.prediction.uncertainty import (
+    PROBABILITY_STEPS,
+    entropy,
+    write_uncertainty,
+)
 from scanlearn.scans.results import Cell, write_results
 from scanlearn.scans.scan import Scan, ScanEntry
 from scanlearn.scans.write_nifti import write_nifti, write_nifti_channels

@@ -22,8 +22,8 @@ from scanlearn.config.segmentation import ClassConfig
 from scanlearn.engine.devices import choose_device, mixed_precision
 from scanlearn.nets.location_unet import LocationUNet
 from scanlearn.nets.sliding_windows import Progress, sliding_windows
-from scanlearn.predict.ready_volume import ReadyVolume, ready_volume, wrong_units
-from scanlearn.predict.uncertainty import PROBABILITY_STEPS
+from scanlearn.prediction.ready_volume import ReadyVolume, ready_volume, wrong_units
+from scanlearn.prediction.uncertainty import PROBABILITY_STEPS
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.resample import resample
 from scanlearn.scans.scan import Scan

@@ -6,8 +6,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 from scanlearn.errors import BadRun
-from scanlearn.predict.each_scan import Request, Tell
-from scanlearn.predict.result_files import Extra
+from scanlearn.prediction.each_scan import Request, Tell
+from scanlearn.prediction.result_files import Extra
 from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.read import OnUneven
 from scanlearn.tasks.task import Task
@@ -36,7 +36,7 @@ def predict_scans(
     run
         A fine-tuned run.
     source, out, series, overlap, on_uneven, extras, views, covariates
-        See :class:`scanlearn.predict.each_scan.Request`.
+        See :class:`scanlearn.prediction.each_scan.Request`.
     tell
         Given an event for every step and remark.
 

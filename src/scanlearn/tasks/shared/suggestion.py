@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.predict.embedding_file import embed
+from scanlearn.prediction.embedding_file import embed
 from scanlearn.runs.events import Event, Message
 from scanlearn.runs.folder import RunFolder
 from scanlearn.tasks.task import Task

@@ -8,9 +8,9 @@ import numpy as np
 
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.features.describer import Describer, Floats
-from scanlearn.predict.each_scan import Tell
-from scanlearn.predict.encoder_scans import EncoderScan
-from scanlearn.predict.uncertainty import PROBABILITY_STEPS, entropy
+from scanlearn.prediction.each_scan import Tell
+from scanlearn.prediction.encoder_scans import EncoderScan
+from scanlearn.prediction.uncertainty import PROBABILITY_STEPS, entropy
 from scanlearn.runs.events import Event, Step
 from scanlearn.runs.folder import RunFolder
 from scanlearn.tasks.texture.card import load_texture

@@ -17,10 +17,10 @@ from scanlearn.config.palette import class_colour
 from scanlearn.config.segmentation import ClassConfig
 from scanlearn.errors import BadScan
 from scanlearn.features.linear import LinearModel
-from scanlearn.predict.dense import DenseFeatures
-from scanlearn.predict.each_scan import Progress, Request, Tell, each_scan
-from scanlearn.predict.exports import refuse_impossible, write_extras
-from scanlearn.predict.result_files import (
+from scanlearn.prediction.dense import DenseFeatures
+from scanlearn.prediction.each_scan import Progress, Request, Tell, each_scan
+from scanlearn.prediction.exports import refuse_impossible, write_extras
+from scanlearn.prediction.result_files import (
     Saving,
     densities_of,
     headline,
@@ -28,8 +28,12 @@ from scanlearn.predict.result_files import (
     rounded,
     write_summary,
 )
-from scanlearn.predict.summary import LOW, FoundClass
-from scanlearn.predict.uncertainty import PROBABILITY_STEPS, entropy, write_uncertainty
+from scanlearn.prediction.summary import LOW, FoundClass
+from scanlearn.prediction.uncertainty import (
+    PROBABILITY_STEPS,
+    entropy,
+    write_uncertainty,
+)
 from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.resample import resample

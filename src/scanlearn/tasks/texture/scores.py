@@ -14,7 +14,7 @@ from scanlearn.cohort.catalogue import Cohort
 from scanlearn.config.texture import TextureConfig
 from scanlearn.errors import BadLabels
 from scanlearn.metrics.class_scores import balanced_accuracy
-from scanlearn.predict.each_scan import Tell
+from scanlearn.prediction.each_scan import Tell
 from scanlearn.runs.events import Step
 from scanlearn.runs.folder import RunFolder
 from scanlearn.tasks.shared.evaluation import Evaluation, Summary, remark_on_few

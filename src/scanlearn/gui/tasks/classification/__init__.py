@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from scanlearn.gui.tasks.classification.panel import ImageLabelsPanel
     from scanlearn.gui.tasks.classification.result import ClassificationResult
     from scanlearn.gui.viewer.layers import LayerData, Origin
-    from scanlearn.predict.summary import Prediction
+    from scanlearn.prediction.summary import Prediction
     from scanlearn.scans.geometry import Grid
 
 

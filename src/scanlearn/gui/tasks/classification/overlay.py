@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from scanlearn.gui.tasks.shared.label_layers import onto
 from scanlearn.gui.viewer.layers import LayerData, Origin, activation_layer
-from scanlearn.predict.activation_figure import read_activation, told_classes
-from scanlearn.predict.summary import Prediction
+from scanlearn.prediction.activation_figure import read_activation, told_classes
+from scanlearn.prediction.summary import Prediction
 from scanlearn.scans.geometry import Grid
 
 

@@ -18,8 +18,8 @@ from qtpy.QtWidgets import (
 from scanlearn.config.palette import AGAINST, FOR
 from scanlearn.gui.kit.widgets import hint
 from scanlearn.gui.tasks.shared.result_panel import ResultPanel
-from scanlearn.predict.activation_figure import told_classes
-from scanlearn.predict.summary import Prediction
+from scanlearn.prediction.activation_figure import told_classes
+from scanlearn.prediction.summary import Prediction
 
 #: More classes than this scroll.
 _ROWS = 10

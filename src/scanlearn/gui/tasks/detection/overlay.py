@@ -15,7 +15,7 @@ from scanlearn.gui.runs.run_list import undated
 from scanlearn.gui.tasks.detection.box_layers import box_layer, show_rectangles
 from scanlearn.gui.tasks.detection.score_colours import COLORMAP, TEXT
 from scanlearn.gui.viewer.layers import AXIS_LABELS, ORIGIN, LayerData, Origin
-from scanlearn.predict.summary import Prediction
+from scanlearn.prediction.summary import Prediction
 from scanlearn.scans.geometry import Grid, world_to_patient
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from scanlearn.gui.kit.widgets import hint
 from scanlearn.gui.tasks.shared.result_panel import ResultPanel
-from scanlearn.predict.summary import Prediction
+from scanlearn.prediction.summary import Prediction
 
 
 class OutcomeResult(ResultPanel):

@@ -10,7 +10,7 @@ from scanlearn.gui.kit.widgets import hint
 from scanlearn.gui.tasks.shared.legend import Legend
 from scanlearn.gui.tasks.shared.lungs_text import lungs_text
 from scanlearn.gui.tasks.shared.result_panel import ResultPanel
-from scanlearn.predict.summary import Prediction
+from scanlearn.prediction.summary import Prediction
 
 
 class ClassResult(ResultPanel):

@@ -16,7 +16,7 @@ from scanlearn.gui.viewer.layers import (
     probability_layer,
     uncertainty_layer,
 )
-from scanlearn.predict.summary import FoundClass, Prediction
+from scanlearn.prediction.summary import FoundClass, Prediction
 from scanlearn.scans.geometry import Grid, grid_from_ras
 
 

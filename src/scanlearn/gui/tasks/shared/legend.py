@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
 
 from scanlearn.gui.kit.widgets import shortened
 from scanlearn.gui.tasks.shared.class_table import swatch
-from scanlearn.predict.summary import FoundClass
+from scanlearn.prediction.summary import FoundClass
 
 
 class Legend(QWidget):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scanlearn.predict.summary import Prediction
+from scanlearn.prediction.summary import Prediction
 
 
 def lungs_text(prediction: Prediction) -> str:

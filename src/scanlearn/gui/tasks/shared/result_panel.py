@@ -6,7 +6,7 @@ from typing import Any
 
 from qtpy.QtWidgets import QWidget
 
-from scanlearn.predict.summary import Prediction
+from scanlearn.prediction.summary import Prediction
 
 
 class ResultPanel(QWidget):

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from scanlearn.gui.tasks.texture.panel import PlacesPanel
     from scanlearn.gui.tasks.texture.result import TextureResult
     from scanlearn.gui.viewer.layers import LayerData, Origin
-    from scanlearn.predict.summary import Prediction
+    from scanlearn.prediction.summary import Prediction
     from scanlearn.scans.geometry import Grid
 
 

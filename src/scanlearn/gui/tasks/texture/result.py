@@ -21,7 +21,7 @@ from scanlearn.gui.tasks.shared.legend import Legend
 from scanlearn.gui.tasks.shared.lungs_text import lungs_text
 from scanlearn.gui.tasks.shared.result_panel import ResultPanel
 from scanlearn.gui.viewer.layers import LayerData, Origin, labels_layer
-from scanlearn.predict.summary import LOW, Prediction
+from scanlearn.prediction.summary import LOW, Prediction
 from scanlearn.scans.geometry import Grid
 
 _LAA = "laa950_percent"

@@ -1,0 +1,147 @@
+"""One scan after another: read, predicted on, written, whatever the task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from scanlearn.cohort.catalogue import Cohort
+from scanlearn.cohort.layout import Layout
+from scanlearn.errors import ScanlearnError
+from scanlearn.prediction.exports import refuse_impossible
+from scanlearn.prediction.result_files import Extra, Saving
+from scanlearn.prediction.sources import named_scans
+from scanlearn.prediction.summary import read_prediction
+from scanlearn.runs.events import Event, Message, Step
+from scanlearn.runs.folder import RunFolder
+from scanlearn.scans.read import OnUneven, read_scan
+from scanlearn.scans.scan import Scan, ScanEntry
+
+Tell = Callable[[Event], None]
+Progress = Callable[[int, int], None]
+
+Found = TypeVar("Found")
+_Given = TypeVar("_Given", covariant=True)
+_Taken = TypeVar("_Taken", contravariant=True)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What shall be predicted on, and where the results go.
+
+    Parameters
+    ----------
+    source
+        A scan, a folder of scans, or a cohort: its scans are then predicted on their
+        own grids and named by their keys.
+    out
+        Folder of the results.
+    series
+        Only the series with this UID.
+    overlap
+        Of neighbouring windows.
+    on_uneven
+        As in :func:`scanlearn.scans.read.read_scan`; a scan that is resampled has its
+        results on the even grid.
+    extras
+        Formats beside the task's own.
+    views
+        How many ways each scan is looked at, where the task can.
+    covariates
+        Clinical numbers, where the task takes any: as of
+        :func:`scanlearn.tasks.outcome.covariates.read_covariates`.
+    """
+
+    source: Path
+    out: Path
+    series: str = ""
+    overlap: float = 0.25
+    on_uneven: OnUneven = "refuse"
+    extras: Collection[Extra] = ()
+    views: int = 1
+    covariates: str = ""
+
+
+class Predict(Protocol[_Given]):
+    """Finds something in a scan as it was read."""
+
+    def __call__(self, scan: Scan, *, progress: Progress) -> _Given:
+        """Return what was found; ``progress`` is told the parts done and all."""
+        ...
+
+
+class Save(Protocol[_Taken]):
+    """Writes what was found; the source is None for a scan of a cohort."""
+
+    def __call__(
+        self, found: _Taken, scan: Scan, entry: ScanEntry | None, to: Saving, /
+    ) -> Path:
+        """Return the summary, ``NAME_prediction.json``, written last."""
+        ...
+
+
+def each_scan(
+    run: RunFolder,
+    request: Request,
+    predict: Predict[Found],
+    save: Save[Found],
+    tell: Tell,
+) -> list[Path]:
+    """Predict on every scan of a request; returns the summaries written.
+
+    A scan that cannot be read is told and passed over, unless it is the only one.
+    """
+
+    def to(name: str) -> Saving:
+        return Saving(request.out, name, run=run.name, extras=request.extras)
+
+    def found_in(scan: Scan) -> Found:
+        tell_problems(scan, tell)
+        return predict(
+            scan,
+            progress=lambda n, total: tell(
+                Step(step=n, values={"total": float(total)})
+            ),
+        )
+
+    if Layout(request.source).settings.is_file():
+        return _each_of_cohort(Cohort(request.source), found_in, save, to)
+    scans = named_scans(request.source, request.series)
+    written = []
+    for name, entry in scans:
+        try:
+            refuse_impossible([*request.extras], entry.kind)
+            scan = read_scan(entry, on_uneven=request.on_uneven)
+            summary = save(found_in(scan), scan, entry, to(name))
+            for caution in read_prediction(summary).cautions:
+                tell(Message(text=f"Densitometry: {caution}", severity="warning"))
+            written.append(summary)
+        except ScanlearnError as error:
+            if len(scans) == 1:
+                raise
+            tell(Message(text=f"{entry.path}: {error}", severity="warning"))
+    return written
+
+
+def tell_problems(scan: Scan, tell: Tell) -> None:
+    """Tell what was odd about a scan when it was read."""
+    for problem in scan.problems:
+        if problem.severity != "note":
+            tell(Message(text=problem.text, severity="warning"))
+
+
+def _each_of_cohort(
+    cohort: Cohort,
+    found_in: Callable[[Scan], Found],
+    save: Save[Found],
+    to: Callable[[str], Saving],
+) -> list[Path]:
+    """Predict on a cohort's usable scans, whose sources are nobody's business."""
+    written = []
+    for key in cohort.keys():  # noqa: SIM118
+        refuse_impossible([*to(key).extras], "cohort")
+        scan = cohort.scan(key)
+        written.append(save(found_in(scan), scan, None, to(key)))
+    return written

@@ -1,0 +1,101 @@
+"""Whether a contrastive training learns: measures that cannot be talked up."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from torch import Tensor
+
+from scanlearn.pretraining.shared.effective_rank import effective_rank
+from scanlearn.runs.events import Health
+
+#: Weight of the newest step in the running means.
+_NEWEST = 0.05
+
+#: Retrieval over chance from which a training is good, and below which it is not.
+_GOOD, _POOR = 3.0, 1.5
+
+#: Standard deviation of unit vectors' coordinates, relative to spread-out ones.
+_COLLAPSED = 0.1
+
+#: Steps before a poor retrieval says anything.
+_PATIENCE = 300
+
+Light = Literal["green", "amber", "red"]
+
+
+class ContrastHealth:
+    """Running means over steps, and the light they add up to.
+
+    Parameters
+    ----------
+    batch
+        Patients a landmark in this process: chance of retrieval is ``1 / batch``.
+    """
+
+    def __init__(self, *, batch: int) -> None:
+        self.batch = batch
+        self._means: dict[str, float] = {}
+
+    def add(
+        self, queries: Tensor, keys: Tensor, logits: Tensor, accuracy: Tensor
+    ) -> None:
+        """Take in one step: queries and keys (G, B, D), logits (G, B, 1 + N)."""
+        if not queries.isfinite().all():
+            return  # the loop stops at such a loss and says so
+        rest = logits[..., 1:]
+        seen = rest.isfinite()
+        count = seen.sum(dim=-1)
+        hardest_mean = rest.where(seen, 0).sum(dim=-1) / count.clamp_min(1)
+        flat = queries.flatten(0, 1)
+        values = {
+            "retrieval": accuracy,
+            "gap": (logits[..., 0] - hardest_mean).mean(),
+            "chance_loss": (count + 1).float().log().mean(),
+            "spread": flat.std(dim=0).mean() * math.sqrt(flat.shape[-1]),
+            "rank": effective_rank(flat),
+        }
+        for name, value in values.items():
+            new = float(value)
+            old = self._means.get(name, new)
+            self._means[name] = old + _NEWEST * (new - old)
+
+    def report(self, step: int, *, queue_fill: float) -> Health | None:
+        """Return the light, one sentence and the numbers behind it."""
+        if not self._means:
+            return None
+        times = self._means["retrieval"] * self.batch
+        values = {**self._means, "times_chance": times, "queue_fill": queue_fill}
+        light, sentence = self._judge(step, times)
+        return Health(
+            step=step,
+            light=light,
+            sentence=sentence,
+            values={name: round(value, 4) for name, value in values.items()},
+        )
+
+    def _judge(self, step: int, times: float) -> tuple[Light, str]:
+        if self._means["spread"] < _COLLAPSED:
+            return "red", (
+                "All patches look the same to the encoder: lower "
+                "optimiser.learning_rate or raise temperature."
+            )
+        told = f"Patches of one place are told apart {times:.1f}x better than chance"
+        # With few patients a batch, three times chance may be out of reach.
+        good = min(_GOOD, 1 + 0.6 * (self.batch - 1))
+        if times >= good:
+            return "green", f"{told}: it is learning."
+        if step < _PATIENCE:
+            return "amber", f"{told}: too few steps yet to judge."
+        if times >= min(_POOR, good):
+            return "amber", f"{told}: more steps or more patients would help."
+        return "red", f"{told}: it is not learning; more patients would help most."
+
+    def state(self) -> dict[str, float]:
+        """Return the running means."""
+        return dict(self._means)
+
+    def load(self, state: dict[str, float]) -> None:
+        """Take back the running means."""
+        self._means = dict(state)

@@ -1,0 +1,57 @@
+"""Which pre-training methods there are: ours, and those that other packages bring.
+
+The doors look a method up here and hand it down. Another package adds its own with an
+entry point in the group ``scanlearn.methods`` that names a class or an instance of
+:class:`scanlearn.pretraining.method.Method` (docs/adding.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+
+from scanlearn.config.run import RunConfig
+from scanlearn.errors import BadConfig, BadRun
+from scanlearn.plugins import brought_named
+from scanlearn.pretraining.drasclr import DrasclrMethod
+from scanlearn.pretraining.joint import JointMethod
+from scanlearn.pretraining.method import Method
+
+
+@cache
+def all_methods() -> Mapping[str, Method]:
+    """Return the methods by name, in the order in which they are offered."""
+    own: list[Method] = [DrasclrMethod(), JointMethod()]
+    found: dict[str, Method] = {}
+    for method in (*own, *brought_named("scanlearn.methods").values()):
+        found.setdefault(method.offer.name, method)
+    return found
+
+
+def method_named(name: str) -> Method:
+    """Return a method, or say which there are."""
+    found = all_methods().get(name)
+    if found is None:
+        raise BadConfig(
+            f"There is no pre-training method '{name}'",
+            expected=", ".join(all_methods()),
+            next_step="Choose one of these",
+        )
+    return found
+
+
+def method_of(config: RunConfig) -> Method:
+    """Return the method of a pre-training.
+
+    Raises
+    ------
+    BadRun
+        If it is a fine-tuning.
+    """
+    found = all_methods().get(config.recipe.name)
+    if found is None:
+        raise BadRun(
+            f"This is a fine-tuning ({config.recipe.name}), no pre-training",
+            expected="a run made by 'scanlearn pretrain'",
+        )
+    return found
