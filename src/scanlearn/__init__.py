@@ -7,6 +7,8 @@ imported when they are first asked for.
 
 from typing import TYPE_CHECKING, Any
 
+from scanlearn.version import __version__
+
 if TYPE_CHECKING:
     from scanlearn.notebook import (
         compare,
@@ -20,9 +22,8 @@ if TYPE_CHECKING:
         sample,
     )
 
-__version__ = "0.1.0"
-
 __all__ = [
+    "__version__",
     "compare",
     "evaluate",
     "finetune",
@@ -36,7 +37,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in __all__ or name.startswith("__"):
         raise AttributeError(f"module 'scanlearn' has no attribute '{name}'")
     from scanlearn import notebook
 
@@ -44,4 +45,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+    return list(__all__)

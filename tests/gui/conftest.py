@@ -52,7 +52,7 @@ def prepared(scans_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 @pytest.fixture(autouse=True)
 def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """Give every test folders of its own and docks that know nothing yet."""
-    from scanlearn.gui.kit.state import shared_state
+    from scanlearn.gui.shared.state import shared_state
 
     runs, cohorts = tmp_path / "runs", tmp_path / "cohorts"
     monkeypatch.setenv("SCANLEARN_RUNS", str(runs))

@@ -11,7 +11,7 @@ import pytest
 
 from scanlearn.errors import BadScan
 from scanlearn.gui.runs.locations_section import LocationsSection
-from scanlearn.gui.runs.run_list import RunRow
+from scanlearn.gui.shared.run_list import RunRow
 from scanlearn.gui.viewer.atlas_layers import read_located
 from scanlearn.gui.viewer.layers import Origin
 from scanlearn.scans.geometry import Grid

@@ -13,7 +13,7 @@ from qtpy.QtCore import Qt
 from scanlearn.cohort.atlas_quality import default_atlas
 from scanlearn.config.run import parse_settings
 from scanlearn.errors import BadConfig
-from scanlearn.gui.kit.state import shared_state
+from scanlearn.gui.shared.state import shared_state
 from scanlearn.gui.train.pretrain_dock import PretrainDock
 from scanlearn.gui.train.settings_form import SettingsForm
 from scanlearn.pretraining.registry import all_methods, method_named

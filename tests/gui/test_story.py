@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from scanlearn.gui.runs.story import (
+from scanlearn.gui.shared.story import (
     Story,
     best_text,
     duration,

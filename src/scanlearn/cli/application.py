@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 
-from scanlearn import __version__
 from scanlearn.cli import (
     cohorts,
     comparing,
@@ -18,6 +17,7 @@ from scanlearn.cli import (
     training,
     using,
 )
+from scanlearn.version import __version__
 
 application = typer.Typer(
     name="scanlearn",

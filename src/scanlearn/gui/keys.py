@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from napari.utils.notifications import show_warning
+from qtpy.QtWidgets import QTabWidget
 
 from scanlearn.errors import ScanlearnError
 from scanlearn.gui.viewer.new_layers import new_labels
-
-if TYPE_CHECKING:
-    from scanlearn.gui.workbench import Workbench
 
 #: Key -> index of the tab it shows.
 TAB_KEYS = {f"Control-Alt-{number}": number - 1 for number in range(1, 6)}
@@ -18,14 +17,15 @@ TAB_KEYS = {f"Control-Alt-{number}": number - 1 for number in range(1, 6)}
 NEW_LABELS_KEY = "Control-Alt-L"
 
 
-def bind_keys(viewer: Any, workbench: Workbench) -> None:
-    """Bind the keys: napari reads those of the manifest, but does not bind them."""
+def bind_keys(viewer: Any, tabs: QTabWidget, new_layer: Callable[[], None]) -> None:
+    """Bind the keys: napari reads those of the manifest, but does not bind them.
+
+    They are free again when the tabs are gone.
+    """
     for key, tab in TAB_KEYS.items():
-        viewer.bind_key(key, _show_tab(workbench, tab), overwrite=True)
-    viewer.bind_key(
-        NEW_LABELS_KEY, lambda _viewer: workbench.finetune.new_layer(), overwrite=True
-    )
-    workbench.destroyed.connect(lambda: _unbind(viewer))
+        viewer.bind_key(key, _show_tab(tabs, tab), overwrite=True)
+    viewer.bind_key(NEW_LABELS_KEY, lambda _viewer: new_layer(), overwrite=True)
+    tabs.destroyed.connect(lambda: _unbind(viewer))
 
 
 def new_label_layer(viewer: Any = None) -> None:
@@ -39,9 +39,9 @@ def new_label_layer(viewer: Any = None) -> None:
         show_warning(str(error))
 
 
-def _show_tab(workbench: Workbench, tab: int) -> Any:
+def _show_tab(tabs: QTabWidget, tab: int) -> Any:
     def show(_viewer: object) -> None:
-        workbench.tabs.setCurrentIndex(tab)
+        tabs.setCurrentIndex(tab)
 
     return show
 

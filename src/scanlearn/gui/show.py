@@ -16,7 +16,7 @@ from scanlearn.errors import BadScan, ScanlearnError
 from scanlearn.files import written_beside
 from scanlearn.gui.kit.widgets import heading, hint
 from scanlearn.gui.predict.prediction_layers import prediction_layers
-from scanlearn.gui.runs.run_list import undated
+from scanlearn.gui.shared.run_list import undated
 from scanlearn.gui.tasks.registry import dock_task
 from scanlearn.gui.tasks.shared.label_layers import onto
 from scanlearn.gui.tasks.shared.result_panel import ResultPanel

@@ -42,4 +42,4 @@ class Workbench(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.tabs)
         self.setMinimumWidth(WIDTH)
-        bind_keys(napari_viewer, self)
+        bind_keys(napari_viewer, self.tabs, self.finetune.new_layer)

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import scanlearn
 from scanlearn.errors import BadLabels
 from scanlearn.files import written_beside
 from scanlearn.scans.geometry import Grid
@@ -19,6 +18,7 @@ from scanlearn.scans.planes import planes_of
 from scanlearn.scans.read_dicom_seg import read_dicom_seg
 from scanlearn.scans.segments import describe_segments, read_source_headers
 from scanlearn.scans.turns import find_turn
+from scanlearn.version import __version__
 
 #: At most 64 characters, and the first thing a viewer shows.
 SERIES_DESCRIPTION = "scanlearn segmentation. Not for clinical use"
@@ -117,7 +117,7 @@ def _segmentation(
         instance_number=1,
         manufacturer=_MANUFACTURER,
         manufacturer_model_name=_MANUFACTURER,
-        software_versions=scanlearn.__version__,
+        software_versions=__version__,
         device_serial_number="none",
         content_label="SEGMENTATION",
         content_description="Not for clinical use",

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import scanlearn
 from scanlearn.errors import BadLabels
 from scanlearn.scans.planes import planes_of
+from scanlearn.version import __version__
 
 #: Attributes that a segmentation copies and de-identified files often lack.
 _MAY_BE_MISSING = (
@@ -46,7 +46,7 @@ def describe_segments(names: Mapping[int, str], highest: int) -> list[Any]:
 
     algorithm = hd.AlgorithmIdentificationSequence(
         name="napari-scanlearn",
-        version=scanlearn.__version__,
+        version=__version__,
         family=codes.DCM.ArtificialIntelligence,
     )
     described = []

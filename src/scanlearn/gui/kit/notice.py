@@ -15,11 +15,11 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from scanlearn import __version__
 from scanlearn.errors import ScanlearnError
 from scanlearn.gui.kit.background import Failure
 from scanlearn.gui.kit.job_row import JobError
 from scanlearn.gui.kit.widgets import button
+from scanlearn.version import __version__
 
 _STYLE = (
     "#notice { background: #F0E442; border-radius: 4px }"

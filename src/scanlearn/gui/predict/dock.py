@@ -19,7 +19,6 @@ from scanlearn.gui.kit.background import (
 )
 from scanlearn.gui.kit.job_row import JobRow
 from scanlearn.gui.kit.notice import Notice
-from scanlearn.gui.kit.state import shared_state
 from scanlearn.gui.kit.widgets import (
     Pages,
     button,
@@ -36,7 +35,8 @@ from scanlearn.gui.kit.widgets import (
 from scanlearn.gui.predict.covariate_section import CovariateSection
 from scanlearn.gui.predict.prediction_layers import prediction_layers
 from scanlearn.gui.predict.save_section import SaveSection
-from scanlearn.gui.runs.run_list import RunRow
+from scanlearn.gui.shared.run_list import RunRow
+from scanlearn.gui.shared.state import shared_state
 from scanlearn.gui.tasks.registry import dock_task
 from scanlearn.gui.tasks.shared.result_panel import ResultPanel
 from scanlearn.gui.viewer.file_layers import read_entry

@@ -14,7 +14,7 @@ from scanlearn.gui.kit.notice import Notice
 from scanlearn.gui.kit.preview_picture import PreviewPicture
 from scanlearn.gui.kit.settings import runs_folder
 from scanlearn.gui.kit.widgets import button, gate, heading, hint, labelled
-from scanlearn.gui.runs.run_list import RunRow
+from scanlearn.gui.shared.run_list import RunRow
 from scanlearn.runs import RunFolder
 
 _ABOUT = (

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QWidget
 from scanlearn.config.palette import CLASS_COLOURS
 from scanlearn.gui.kit.background import connect_while_alive
 from scanlearn.gui.kit.widgets import theme
-from scanlearn.gui.runs.story import Story
+from scanlearn.gui.shared.story import Story
 
 #: Metrics in the order in which one is shown beside the loss.
 _METRICS = ("dice", "retrieval", "accuracy")

@@ -12,16 +12,16 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from scanlearn.gui.kit.background import Failure, Report, in_background
 from scanlearn.gui.kit.notice import Notice
 from scanlearn.gui.kit.settings import runs_folder, under_home
-from scanlearn.gui.kit.state import shared_state
 from scanlearn.gui.kit.widgets import button, gate, hint, page, primary, row
 from scanlearn.gui.runs.comparison_section import ComparisonSection
 from scanlearn.gui.runs.locations_section import LocationsSection
 from scanlearn.gui.runs.run_card import RunCard
-from scanlearn.gui.runs.run_list import RunRow
 from scanlearn.gui.runs.runs_table import RunsTable
 from scanlearn.gui.runs.similar_section import SimilarSection
-from scanlearn.gui.runs.story import STOPPING
 from scanlearn.gui.runs.suggestions_section import SuggestionsSection
+from scanlearn.gui.shared.run_list import RunRow
+from scanlearn.gui.shared.state import shared_state
+from scanlearn.gui.shared.story import STOPPING
 from scanlearn.runs import RunFolder, launch
 
 _WELCOME = (

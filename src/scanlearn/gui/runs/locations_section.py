@@ -19,7 +19,7 @@ from scanlearn.gui.kit.background import (
 from scanlearn.gui.kit.job_row import JobRow
 from scanlearn.gui.kit.notice import Notice
 from scanlearn.gui.kit.widgets import button, gate, hint
-from scanlearn.gui.runs.run_list import RunRow
+from scanlearn.gui.shared.run_list import RunRow
 from scanlearn.gui.viewer.atlas_layers import SEEN_WITHIN_MM, Located, read_located
 from scanlearn.gui.viewer.layers import ORIGIN, Origin, origin_of
 from scanlearn.gui.viewer.new_layers import shown_scan

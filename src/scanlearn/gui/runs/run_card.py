@@ -28,7 +28,7 @@ from scanlearn.gui.kit.notice import Notice
 from scanlearn.gui.kit.preview_picture import PreviewPicture
 from scanlearn.gui.kit.widgets import BORDER, button, gate, hint, row
 from scanlearn.gui.runs.curve import Curve
-from scanlearn.gui.runs.story import (
+from scanlearn.gui.shared.story import (
     STOPPING,
     Story,
     last_words,

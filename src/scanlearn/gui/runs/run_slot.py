@@ -5,9 +5,9 @@ from __future__ import annotations
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from scanlearn.gui.kit.state import shared_state
 from scanlearn.gui.runs.run_card import RunCard
-from scanlearn.gui.runs.run_list import RunRow
+from scanlearn.gui.shared.run_list import RunRow
+from scanlearn.gui.shared.state import shared_state
 from scanlearn.runs import RunFolder
 
 

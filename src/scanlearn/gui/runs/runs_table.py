@@ -10,7 +10,7 @@ from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
 from scanlearn.gui.kit.health_light import COLOURS, SYMBOLS
-from scanlearn.gui.runs.run_list import RunRow
+from scanlearn.gui.shared.run_list import RunRow
 from scanlearn.pretraining.registry import all_methods
 from scanlearn.tasks.registry import all_tasks
 

@@ -16,7 +16,6 @@ from qtpy.QtWidgets import QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 from scanlearn.gui.kit.background import Report, connect_while_alive, in_background
 from scanlearn.gui.kit.job_row import JobRow
 from scanlearn.gui.kit.notice import Notice
-from scanlearn.gui.kit.state import shared_state
 from scanlearn.gui.kit.widgets import (
     button,
     combo,
@@ -27,10 +26,11 @@ from scanlearn.gui.kit.widgets import (
     labelled,
     row,
 )
-from scanlearn.gui.runs.run_list import RunRow
 from scanlearn.gui.runs.similar_scans import FoundScan, layer_beside, read_found
 from scanlearn.gui.scans.scan_list import icon
 from scanlearn.gui.scans.thumbnails import SIZE
+from scanlearn.gui.shared.run_list import RunRow
+from scanlearn.gui.shared.state import shared_state
 from scanlearn.gui.viewer.layers import AXIS_LABELS, grid_of, origin_of
 from scanlearn.gui.viewer.new_layers import is_scan
 from scanlearn.scans.geometry import world_to_patient

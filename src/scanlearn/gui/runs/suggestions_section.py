@@ -15,7 +15,7 @@ from scanlearn.gui.kit.background import Failure
 from scanlearn.gui.kit.job_row import JobRow
 from scanlearn.gui.kit.notice import Notice
 from scanlearn.gui.kit.widgets import button, gate, heading, hint
-from scanlearn.gui.runs.run_list import RunRow
+from scanlearn.gui.shared.run_list import RunRow
 from scanlearn.tasks.registry import all_tasks
 
 _ABOUT = (

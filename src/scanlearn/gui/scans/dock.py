@@ -11,7 +11,6 @@ from qtpy.QtWidgets import QFileDialog, QWidget
 from scanlearn.gui.kit.background import Failure
 from scanlearn.gui.kit.notice import Notice
 from scanlearn.gui.kit.progress_row import ProgressRow
-from scanlearn.gui.kit.state import count_scans, shared_state
 from scanlearn.gui.kit.widgets import button, gate, hint, page, row, rule
 from scanlearn.gui.scans.check_table import CheckTable
 from scanlearn.gui.scans.drop import CanvasDrop
@@ -23,6 +22,7 @@ from scanlearn.gui.scans.scan_list import ListedScan, ScanList, summary
 from scanlearn.gui.scans.scan_reader import ScanReader
 from scanlearn.gui.scans.scan_search import ScanSearch
 from scanlearn.gui.scans.volume_choice import VolumeChoice
+from scanlearn.gui.shared.state import count_scans, shared_state
 from scanlearn.gui.viewer.file_layers import is_uneven
 from scanlearn.gui.viewer.orientation import show_orientation
 from scanlearn.gui.viewer.view_bar import view_bar

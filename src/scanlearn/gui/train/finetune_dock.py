@@ -10,11 +10,11 @@ from qtpy.QtWidgets import QWidget
 
 from scanlearn.errors import ScanlearnError
 from scanlearn.gui.kit.background import Failure, connect_while_alive
-from scanlearn.gui.kit.cohort_section import CohortSection
 from scanlearn.gui.kit.settings import runs_folder
-from scanlearn.gui.kit.state import shared_state
 from scanlearn.gui.kit.widgets import Pages, combo, fill, hint, labelled, page
-from scanlearn.gui.runs.run_list import RunRow
+from scanlearn.gui.shared.cohort_section import CohortSection
+from scanlearn.gui.shared.run_list import RunRow
+from scanlearn.gui.shared.state import shared_state
 from scanlearn.gui.tasks.registry import dock_task
 from scanlearn.gui.tasks.shared.label_panel import LabelPanel
 from scanlearn.gui.train.finetune_launch import Finetuning, config_of, start_finetuning

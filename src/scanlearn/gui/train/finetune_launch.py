@@ -6,18 +6,13 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scanlearn.config.run import RunConfig, merge
-from scanlearn.errors import BadLabels
 from scanlearn.gui.kit.background import Report
 from scanlearn.gui.tasks.shared.label_panel import GatheredLabels
-from scanlearn.gui.viewer.layers import Origin
 from scanlearn.runs import RunFolder, launch
 from scanlearn.tasks.registry import task_named
-
-if TYPE_CHECKING:
-    from scanlearn.cohort.catalogue import Cohort
 
 
 @dataclass(frozen=True)
@@ -65,25 +60,4 @@ def config_of(plan: Finetuning) -> RunConfig:
         preset_name=plan.preset,
         start_from=plan.start_from,
         changes=merge(dict(plan.changes), changes),
-    )
-
-
-def scan_key_of(origin: Origin, layer: str, cohort: Cohort) -> str:
-    """Return the key of the cohort's scan that a layer was drawn on.
-
-    Raises
-    ------
-    BadLabels
-        If the cohort was not prepared from that scan.
-    """
-    volume = "" if origin.volume is None else str(origin.volume)
-    wanted = (str(origin.source), origin.series, volume)
-    for key, source in cohort.sources().items():
-        if (source.path, source.series, source.volume) == wanted:
-            return key
-    raise BadLabels(
-        f"The layer '{layer}' was painted on {origin.source}, which is not in "
-        f"the cohort {cohort.path.name}",
-        expected="labels on scans of the chosen cohort",
-        next_step="Choose another cohort, or prepare this scan into it",
     )

@@ -12,9 +12,9 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from scanlearn.config.run import RunConfig
 from scanlearn.gui.kit.background import Failure, Report, in_background
 from scanlearn.gui.kit.notice import Notice
-from scanlearn.gui.kit.state import shared_state
 from scanlearn.gui.kit.widgets import gate, hint, primary
 from scanlearn.gui.runs.run_slot import RunSlot
+from scanlearn.gui.shared.state import shared_state
 from scanlearn.gui.train.pace_line import PaceLine
 from scanlearn.gui.train.plan_section import PlanSection
 from scanlearn.runs import RunFolder

@@ -7,8 +7,8 @@ from pathlib import Path
 from qtpy.QtCore import QSignalBlocker, QSize, Qt, Signal
 from qtpy.QtWidgets import QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
-from scanlearn.gui.kit.state import count_scans, shared_state
 from scanlearn.gui.kit.widgets import hint
+from scanlearn.gui.shared.state import count_scans, shared_state
 
 #: Rows that are seen without scrolling.
 _ROWS = 4

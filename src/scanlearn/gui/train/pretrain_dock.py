@@ -13,11 +13,11 @@ from qtpy.QtWidgets import QButtonGroup, QRadioButton, QVBoxLayout, QWidget
 from scanlearn.config.run import RunConfig
 from scanlearn.errors import BadConfig
 from scanlearn.gui.kit.background import Failure, Report, in_background
-from scanlearn.gui.kit.cohort_section import CohortSection
 from scanlearn.gui.kit.settings import runs_folder
-from scanlearn.gui.kit.state import shared_state
 from scanlearn.gui.kit.widgets import heading, hint, labelled, page
 from scanlearn.gui.runs.locations_section import LocationsSection
+from scanlearn.gui.shared.cohort_section import CohortSection
+from scanlearn.gui.shared.state import shared_state
 from scanlearn.gui.train.atlas_sentence import fits_of
 from scanlearn.gui.train.launch_section import LaunchSection
 from scanlearn.gui.train.more_cohorts import MoreCohorts

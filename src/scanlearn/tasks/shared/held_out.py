@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
-from scanlearn.cohort.splits import HasPatient
 from scanlearn.randomness import numpy_generator
 
 
-class _Labelled(HasPatient, Protocol):
+class _Labelled(Protocol):
+    @property
+    def patient(self) -> str:
+        """Key of the patient."""
+        ...
+
     @property
     def split(self) -> str:
         """``train`` or ``val`` where a table says so."""

@@ -33,10 +33,6 @@ class LabelledScan:
     labels: NDArray[np.uint8]
     split: str = ""
 
-    def voxels_of(self, value: int) -> NDArray[np.int_]:
-        """Return (n, 3) indices of a class."""
-        return np.argwhere(self.labels == value)
-
 
 def pool_labels(
     labels: NDArray[np.uint8], factor: int, classes: int

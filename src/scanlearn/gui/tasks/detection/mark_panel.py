@@ -14,7 +14,7 @@ from scanlearn.gui.kit.widgets import button, gate, heading, hint, labelled, row
 from scanlearn.gui.tasks.detection.marked_spheres import Marked
 from scanlearn.gui.tasks.shared.label_panel import LabelPanel
 from scanlearn.gui.tasks.shared.labelled_list import LabelledList
-from scanlearn.gui.train.finetune_launch import scan_key_of
+from scanlearn.gui.tasks.shared.scan_keys import scan_key_of
 from scanlearn.gui.viewer.labels_io import Amount
 from scanlearn.gui.viewer.new_layers import shown_scan
 

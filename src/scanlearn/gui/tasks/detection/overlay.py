@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scanlearn.gui.runs.run_list import undated
+from scanlearn.gui.shared.run_list import undated
 from scanlearn.gui.tasks.detection.box_layers import box_layer, show_rectangles
 from scanlearn.gui.tasks.detection.score_colours import COLORMAP, TEXT
 from scanlearn.gui.viewer.layers import AXIS_LABELS, ORIGIN, LayerData, Origin

@@ -7,8 +7,8 @@ from typing import Any
 
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from scanlearn.gui.kit.state import are_radiographs
 from scanlearn.gui.kit.widgets import Pages
+from scanlearn.gui.shared.state import are_radiographs
 from scanlearn.gui.tasks.detection.box_panel import BoxPanel
 from scanlearn.gui.tasks.detection.mark_panel import MarkedLabels, MarkPanel
 from scanlearn.gui.tasks.detection.sphere_panel import SpherePanel

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scanlearn.gui.runs.run_list import undated
+from scanlearn.gui.shared.run_list import undated
 from scanlearn.gui.viewer.layers import (
     LayerData,
     Origin,

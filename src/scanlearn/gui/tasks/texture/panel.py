@@ -14,7 +14,7 @@ from scanlearn.errors import BadLabels, ScanlearnError
 from scanlearn.gui.kit.widgets import button, gate, heading, hint, row, shortened
 from scanlearn.gui.tasks.shared.class_table import ClassTable
 from scanlearn.gui.tasks.shared.label_panel import LabelPanel
-from scanlearn.gui.train.finetune_launch import scan_key_of
+from scanlearn.gui.tasks.shared.scan_keys import scan_key_of
 from scanlearn.gui.viewer.labels_io import Painted, snapshot, write_labels
 from scanlearn.gui.viewer.layers import CLASSES, Origin, origin_of
 from scanlearn.gui.viewer.new_layers import new_labels, new_points, recolour, shown_scan

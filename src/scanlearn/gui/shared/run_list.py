@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QWidget
 
 from scanlearn.errors import ScanlearnError
 from scanlearn.gui.kit.background import Failure, Report, in_background
-from scanlearn.gui.runs.story import Story, best_text
+from scanlearn.gui.shared.story import Story, best_text
 from scanlearn.runs import RunFolder, find_runs
 from scanlearn.runs.events import parse_event
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from qtpy.QtCore import QObject, Signal
 
 from scanlearn.gui.kit.settings import cohorts_folder, runs_folder
-from scanlearn.gui.runs.run_list import RunList
+from scanlearn.gui.shared.run_list import RunList
 
 
 class DockState(QObject):

@@ -8,8 +8,8 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QWidget
 
 from scanlearn.errors import BadCohort
-from scanlearn.gui.kit.state import count_scans, shared_state
 from scanlearn.gui.kit.widgets import button, combo, fill
+from scanlearn.gui.shared.state import count_scans, shared_state
 
 
 class CohortSection(QWidget):

@@ -1,0 +1,1 @@
+"""What all docks share: the chosen scans and cohort, and what is known of the runs."""
