@@ -18,7 +18,7 @@ from scanlearn.cli.output import (
     progress_bar,
 )
 from scanlearn.cohort import checks
-from scanlearn.cohort.atlas_cache import kept_fits
+from scanlearn.cohort.atlas_cache import kept_qualities
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.errors import BadScan
 from scanlearn.files import write_text
@@ -164,7 +164,7 @@ def check(
 
 def _rows_of_cohort(folder: Path) -> list[dict[str, Any]]:
     cohort = Cohort(folder)
-    fits = kept_fits(cohort.layout, cohort.records())
+    fits = kept_qualities(cohort.layout, cohort.records())
     return [
         {
             "scan": key,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from scanlearn.anatomy.landmarks import Atlas
 from scanlearn.anatomy.placement import Placement
-from scanlearn.cohort.atlas_quality import Fit, fit_of
+from scanlearn.cohort.atlas_quality import AtlasQuality, quality_of
 from scanlearn.cohort.layout import Layout
 from scanlearn.cohort.record import ScanRecord
 from scanlearn.files import write_text
@@ -31,7 +31,7 @@ def keep_placement(
         "atlas": atlas.hash,
         "matrix": placement.matrix.tolist(),
         "note": placement.note,
-        "fit": fit_of(placement, atlas).to_dict(),
+        "fit": quality_of(placement, atlas).to_dict(),
     }
     with contextlib.suppress(OSError):
         write_text(layout.placement(record.key, atlas.shape_hash), json.dumps(content))
@@ -55,10 +55,12 @@ def kept_placement(
     return found, kept.atlas == atlas.hash
 
 
-def kept_fits(layout: Layout, records: Iterable[ScanRecord]) -> dict[str, list[Fit]]:
+def kept_qualities(
+    layout: Layout, records: Iterable[ScanRecord]
+) -> dict[str, list[AtlasQuality]]:
     """Return how well atlases lay in scans, by key: all atlases that were tried."""
     shapes = sorted(path.name for path in layout.placements.glob("*") if path.is_dir())
-    found: dict[str, list[Fit]] = {}
+    found: dict[str, list[AtlasQuality]] = {}
     for record in records:
         kept = (_read(layout, record, shape) for shape in shapes)
         found[record.key] = [one.fit for one in kept if one is not None]
@@ -72,7 +74,7 @@ class _Kept:
     atlas: str
     matrix: NDArray[np.float64]
     note: str
-    fit: Fit
+    fit: AtlasQuality
 
 
 def _read(layout: Layout, record: ScanRecord, shape: str) -> _Kept | None:
@@ -86,7 +88,7 @@ def _read(layout: Layout, record: ScanRecord, shape: str) -> _Kept | None:
             content["atlas"],
             np.array(content["matrix"], dtype=np.float64).reshape(4, 4),
             content["note"],
-            Fit.from_dict(content["fit"]),
+            AtlasQuality.from_dict(content["fit"]),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -18,7 +18,7 @@ _ACTION = "Look at the lung mask; exclude the scan or give a mask of your own."
 
 
 @dataclass(frozen=True)
-class Fit:
+class AtlasQuality:
     """How well one atlas lies in one scan.
 
     Parameters
@@ -58,7 +58,7 @@ class Fit:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, plain: dict[str, Any]) -> Fit:
+    def from_dict(cls, plain: dict[str, Any]) -> AtlasQuality:
         """Return what :meth:`to_dict` made plain."""
         quality = plain["quality"]
         if quality is not None:
@@ -67,9 +67,9 @@ class Fit:
         return cls(**plain | {"problems": problems, "quality": quality})
 
 
-def fit_of(placement: Placement, atlas: Atlas) -> Fit:
+def quality_of(placement: Placement, atlas: Atlas) -> AtlasQuality:
     """Return what is told of a placement."""
-    return Fit(
+    return AtlasQuality(
         atlas.source,
         atlas.kind,
         placement.method,
@@ -90,7 +90,7 @@ def remarks(placement: Placement | None) -> tuple[Problem, ...]:
     """Say whether the default atlas fits the lungs of a scan."""
     if placement is None:
         return ()
-    found = fit_of(placement, default_atlas()).remark()
+    found = quality_of(placement, default_atlas()).remark()
     return (found,) if found else ()
 
 

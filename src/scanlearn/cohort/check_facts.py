@@ -5,10 +5,10 @@ from __future__ import annotations
 from scanlearn.anatomy.frames import frame_of
 from scanlearn.anatomy.lungs import lung_mask
 from scanlearn.cohort.atlas_quality import (
-    Fit,
+    AtlasQuality,
     default_atlas,
     default_placement,
-    fit_of,
+    quality_of,
 )
 from scanlearn.cohort.check_rules import ScanFacts
 from scanlearn.cohort.provenance import voxel_hash
@@ -45,7 +45,7 @@ def facts_of_entry(entry: ScanEntry, patient: str) -> ScanFacts | None:
 
 def facts_of_scan(
     scan: Scan, patient: str
-) -> tuple[ScanFacts, tuple[Problem, ...], Fit | None]:
+) -> tuple[ScanFacts, tuple[Problem, ...], AtlasQuality | None]:
     """Return what a scan tells, what is odd about its lungs, and how the atlas fits.
 
     ``scan`` has its axes in canonical order.
@@ -70,7 +70,7 @@ def facts_of_scan(
         voxel_hash=voxel_hash(scan.voxels, b""),
     )
     problems = () if lungs is None else lungs.problems
-    fit = None if placement is None else fit_of(placement, default_atlas())
+    fit = None if placement is None else quality_of(placement, default_atlas())
     return facts, problems, fit
 
 

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from scanlearn.cohort.atlas_cache import kept_fits
-from scanlearn.cohort.atlas_quality import Fit
+from scanlearn.cohort.atlas_cache import kept_qualities
+from scanlearn.cohort.atlas_quality import AtlasQuality
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.check_facts import facts_of_entry, facts_of_record, facts_of_scan
 from scanlearn.cohort.check_rules import (
@@ -66,7 +66,7 @@ class CheckRow:
     shape: tuple[int, ...]
     spacing_mm: tuple[float, ...]
     problems: tuple[Problem, ...]
-    fits: tuple[Fit, ...] = ()
+    fits: tuple[AtlasQuality, ...] = ()
 
     @property
     def severity(self) -> Severity | None:
@@ -80,7 +80,7 @@ class _Seen:
 
     facts: ScanFacts | None
     problems: tuple[Problem, ...]
-    fit: Fit | None = None
+    fit: AtlasQuality | None = None
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def check_cohort(cohort: Cohort) -> dict[str, tuple[Problem, ...]]:
     used = [record for record in records if not record.excluded]
     found = {record.key: record.checks for record in records}
     facts = [facts_of_record(record) for record in used]
-    fits = kept_fits(cohort.layout, used)
+    fits = kept_qualities(cohort.layout, used)
     for record, problems in zip(used, cross_problems(facts), strict=True):
         # Of the default atlas preparing may have told; others were tried since.
         told = any(problem.code == "registration" for problem in record.checks)
@@ -178,7 +178,7 @@ def from_json(document: Sequence[dict[str, Any]]) -> list[CheckRow]:
             shape=tuple(row["shape"]),
             spacing_mm=tuple(row["spacing_mm"]),
             problems=tuple(Problem(**problem) for problem in row["problems"]),
-            fits=tuple(Fit.from_dict(fit) for fit in row["fits"]),
+            fits=tuple(AtlasQuality.from_dict(fit) for fit in row["fits"]),
         )
         for row in document
     ]
@@ -214,7 +214,7 @@ def _rows(looks: Sequence[_Look], seen: Sequence[_Seen]) -> list[CheckRow]:
     ]
 
 
-def _misfit(fit: Fit | None) -> tuple[Problem, ...]:
+def _misfit(fit: AtlasQuality | None) -> tuple[Problem, ...]:
     remark = fit and fit.remark()
     return (remark,) if remark else ()
 

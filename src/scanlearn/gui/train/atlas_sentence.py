@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scanlearn.cohort.atlas_quality import Fit
+from scanlearn.cohort.atlas_quality import AtlasQuality
 from scanlearn.gui.viewer.layers import short_key
 
 #: Scans named in the sentence.
 _NAMED = 4
 
 
-def fits_sentence(fits: Mapping[str, Sequence[Fit]]) -> str:
+def atlas_sentence(fits: Mapping[str, Sequence[AtlasQuality]]) -> str:
     """Tell of each atlas how many scans it fits; "" where none was tried."""
-    by_atlas: dict[tuple[str, str], dict[str, Fit]] = {}
+    by_atlas: dict[tuple[str, str], dict[str, AtlasQuality]] = {}
     for key, some in fits.items():
         for fit in some:
             by_atlas.setdefault((fit.atlas, fit.kind), {})[key] = fit
     return " ".join(_of_atlas(*name, one) for name, one in by_atlas.items())
 
 
-def _of_atlas(atlas: str, kind: str, fits: Mapping[str, Fit]) -> str:
+def _of_atlas(atlas: str, kind: str, fits: Mapping[str, AtlasQuality]) -> str:
     name = atlas if atlas == "default" else short_key(atlas)
     used = {key: fit for key, fit in fits.items() if fit.usable}
     text = f"The {name} atlas of the {kind} fits {len(used)} of {len(fits)} scans"
@@ -42,10 +42,10 @@ def _keys(keys: Sequence[str]) -> str:
     return ", ".join(short_key(key) for key in keys[:_NAMED]) + more
 
 
-def fits_of(cohort: Path) -> str:
+def atlas_sentence_of(cohort: Path) -> str:
     """Return the sentence on a cohort; reads every sidecar, not on the main thread."""
-    from scanlearn.cohort.atlas_cache import kept_fits
+    from scanlearn.cohort.atlas_cache import kept_qualities
     from scanlearn.cohort.catalogue import Cohort
 
     opened = Cohort(cohort)
-    return fits_sentence(kept_fits(opened.layout, opened.records()))
+    return atlas_sentence(kept_qualities(opened.layout, opened.records()))

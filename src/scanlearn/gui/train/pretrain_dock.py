@@ -18,7 +18,7 @@ from scanlearn.gui.kit.widgets import heading, hint, labelled, page
 from scanlearn.gui.runs.locations_section import LocationsSection
 from scanlearn.gui.shared.cohort_section import CohortSection
 from scanlearn.gui.shared.state import shared_state
-from scanlearn.gui.train.atlas_sentence import fits_of
+from scanlearn.gui.train.atlas_sentence import atlas_sentence_of
 from scanlearn.gui.train.launch_section import LaunchSection
 from scanlearn.gui.train.more_cohorts import MoreCohorts
 from scanlearn.gui.train.settings_form import SettingsForm
@@ -268,4 +268,4 @@ def check_fit(
     if not cohorts:
         return ""
     WorkingCohorts(cohorts, spacing_mm)
-    return fits_of(cohorts[0])
+    return atlas_sentence_of(cohorts[0])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from scanlearn.anatomy.registration import AtlasShape
-from scanlearn.cohort.atlas_cache import kept_fits
+from scanlearn.cohort.atlas_cache import kept_qualities
 from scanlearn.cohort.atlas_on_scans import PlacedCohorts, place_cohorts
 from scanlearn.cohort.atlas_quality import default_atlas
 from scanlearn.cohort.catalogue import Cohort
@@ -82,7 +82,7 @@ def test_each_atlas_and_way_is_kept_for_itself(folder, registered) -> None:
     assert len(registered) == 4
     assert again.placements[key].quality.dice > 0.95
     assert {one.method for one in moments.placements.values()} == {"moments"}
-    fits = kept_fits(Cohort(folder).layout, Cohort(folder).records())
+    fits = kept_qualities(Cohort(folder).layout, Cohort(folder).records())
     assert {fit.atlas for fit in fits[key]} == {"default", key}
     assert len(fits[key]) == 3
 
