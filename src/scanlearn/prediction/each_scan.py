@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -23,6 +23,7 @@ Tell = Callable[[Event], None]
 Progress = Callable[[int, int], None]
 
 Found = TypeVar("Found")
+_Made = TypeVar("_Made")
 _Given = TypeVar("_Given", covariant=True)
 _Taken = TypeVar("_Taken", contravariant=True)
 
@@ -108,21 +109,47 @@ def each_scan(
 
     if Layout(request.source).settings.is_file():
         return _each_of_cohort(Cohort(request.source), found_in, save, to)
-    scans = named_scans(request.source, request.series)
-    written = []
+
+    def written(name: str, entry: ScanEntry) -> Path:
+        refuse_impossible([*request.extras], entry.kind)
+        scan = read_scan(entry, on_uneven=request.on_uneven)
+        summary = save(found_in(scan), scan, entry, to(name))
+        for caution in read_prediction(summary).cautions:
+            tell(Message(text=f"Densitometry: {caution}", severity="warning"))
+        return summary
+
+    return list(each_entry(request.source, request.series, written, tell))
+
+
+def each_entry(
+    source: Path,
+    series: str,
+    make: Callable[[str, ScanEntry], _Made],
+    tell: Tell,
+) -> Iterator[_Made]:
+    """Make something of each scan of a file or folder, one after another.
+
+    One that cannot be used is told and passed over, unless it is the only one.
+
+    Parameters
+    ----------
+    source, series
+        As :func:`scanlearn.prediction.sources.named_scans` takes them.
+    make
+        Given the name of a scan's results and the scan.
+    tell
+        Given a warning for each that is passed over.
+    """
+    scans = named_scans(source, series)
     for name, entry in scans:
         try:
-            refuse_impossible([*request.extras], entry.kind)
-            scan = read_scan(entry, on_uneven=request.on_uneven)
-            summary = save(found_in(scan), scan, entry, to(name))
-            for caution in read_prediction(summary).cautions:
-                tell(Message(text=f"Densitometry: {caution}", severity="warning"))
-            written.append(summary)
+            made = make(name, entry)
         except ScanlearnError as error:
             if len(scans) == 1:
                 raise
             tell(Message(text=f"{entry.path}: {error}", severity="warning"))
-    return written
+            continue
+        yield made
 
 
 def tell_problems(scan: Scan, tell: Tell) -> None:

@@ -16,14 +16,13 @@ from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.store import filled_box
 from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.encoders.encoder_file import EncoderCard
-from scanlearn.errors import BadCohort, ScanlearnError
-from scanlearn.prediction.each_scan import Tell, tell_problems
+from scanlearn.errors import BadCohort
+from scanlearn.prediction.each_scan import Tell, each_entry, tell_problems
 from scanlearn.prediction.ready_volume import ready_volume
-from scanlearn.prediction.sources import named_scans
 from scanlearn.runs.events import Message
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.read import OnUneven, read_scan
-from scanlearn.scans.scan import Scan
+from scanlearn.scans.scan import Scan, ScanEntry
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,16 +126,13 @@ def file_scans(
     A scan that cannot be used is told and passed over, unless it is the only one; what
     was odd about reading the others is told too.
     """
-    scans = named_scans(source, series)
-    for name, entry in scans:
-        try:
-            scan = read_scan(entry, on_uneven=on_uneven)
-            tell_problems(scan, tell)
-            yield scan_in_memory(scan, card, key=name)
-        except ScanlearnError as error:
-            if len(scans) == 1:
-                raise
-            tell(Message(text=f"{entry.path}: {error}", severity="warning"))
+
+    def prepared(name: str, entry: ScanEntry) -> EncoderScan:
+        scan = read_scan(entry, on_uneven=on_uneven)
+        tell_problems(scan, tell)
+        return scan_in_memory(scan, card, key=name)
+
+    return each_entry(source, series, prepared, tell)
 
 
 def scan_in_memory(scan: Scan, card: EncoderCard, *, key: str) -> EncoderScan:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.encoders.encoder_file import read_card
 from scanlearn.encoders.slice_encoder_card import SliceEncoderCard
 from scanlearn.errors import BadConfig
-from scanlearn.files import written_beside
 from scanlearn.prediction.each_scan import Tell
 from scanlearn.prediction.embedding import Embedder, ScanVectors
 from scanlearn.prediction.encoder_scans import EncoderScan, cohort_scans, file_scans
@@ -20,9 +20,9 @@ from scanlearn.prediction.search_hits import (
     Hit,
     absolute_path,
     cosines,
+    kept,
     key_of,
     ranked,
-    vectors_file,
 )
 from scanlearn.prediction.slice_search import search_slices
 from scanlearn.runs.events import Step
@@ -138,33 +138,29 @@ def _vectors(
     run: RunFolder, embedder: Embedder, cohort: Cohort, tell: Tell
 ) -> list[ScanVectors]:
     """Return the vectors of a cohort's scans, from the run's folder if there."""
-    path = vectors_file(run, cohort)
-    if not path.exists():
+
+    def make() -> list[ScanVectors]:
         scans = cohort_scans(cohort.path, embedder.card, tell)
-        rows = embedder.scans(
+        return embedder.scans(
             scans, progress=lambda n, m: tell(Step(step=n, values={"total": float(m)}))
         )
-        _save(path, rows)
-    return _load(path)
+
+    return kept(run, cohort, make=make, columns=_columns, rows=_rows)
 
 
-def _save(path: Path, rows: Sequence[ScanVectors]) -> None:
-    with written_beside(path) as draft, draft.open("wb") as stream:
-        np.savez(
-            stream,
-            keys=np.array([row.key for row in rows]),
-            patients=np.array([row.patient for row in rows]),
-            vectors=np.stack([row.vectors for row in rows]),
-            positions=np.stack([row.positions for row in rows]),
-            lung_share=np.stack([row.lung_share for row in rows]),
-        )
+def _columns(rows: Sequence[ScanVectors]) -> dict[str, NDArray[Any]]:
+    return {
+        "keys": np.array([row.key for row in rows]),
+        "patients": np.array([row.patient for row in rows]),
+        "vectors": np.stack([row.vectors for row in rows]),
+        "positions": np.stack([row.positions for row in rows]),
+        "lung_share": np.stack([row.lung_share for row in rows]),
+    }
 
 
-def _load(path: Path) -> list[ScanVectors]:
-    with np.load(path, allow_pickle=False) as found:
-        names = ("keys", "patients", "vectors", "positions", "lung_share")
-        columns = [found[name] for name in names]
+def _rows(found: Mapping[str, NDArray[Any]]) -> list[ScanVectors]:
+    names = ("keys", "patients", "vectors", "positions", "lung_share")
     return [
         ScanVectors(str(key), str(patient), *arrays)
-        for key, patient, *arrays in zip(*columns, strict=True)
+        for key, patient, *arrays in zip(*(found[n] for n in names), strict=True)
     ]

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.encoders.encoder_file import CARD, WEIGHTS
-from scanlearn.files import write_text
+from scanlearn.files import write_text, written_beside
 from scanlearn.prediction.embedding import Vectors
 from scanlearn.runs.folder import RunFolder
+
+_Row = TypeVar("_Row")
 
 
 @dataclass(frozen=True)
@@ -81,10 +83,34 @@ def absolute_path(path: str) -> Path:
     return Path(path).expanduser().absolute()
 
 
-def vectors_file(run: RunFolder, cohort: Cohort) -> Path:
-    """Return where a run keeps the vectors of a cohort's scans."""
-    name = f"{cohort.fingerprint()}-{_weights_hash(run)}.npz"
-    return run.path / "embeddings" / name
+def kept(
+    run: RunFolder,
+    cohort: Cohort,
+    *,
+    make: Callable[[], Sequence[_Row]],
+    columns: Callable[[Sequence[_Row]], Mapping[str, NDArray[Any]]],
+    rows: Callable[[Mapping[str, NDArray[Any]]], list[_Row]],
+) -> list[_Row]:
+    """Return the vectors of a cohort's scans: from the run's folder if they are there.
+
+    So that the second search of a cohort takes seconds.
+
+    Parameters
+    ----------
+    run, cohort
+        Whose encoder and whose scans.
+    make
+        Embeds all scans.
+    columns, rows
+        Their arrays as they are kept, and back.
+    """
+    path = run.path / "embeddings" / f"{cohort.fingerprint()}-{_weights_hash(run)}.npz"
+    if not path.exists():
+        arrays: dict[str, Any] = {**columns(make())}
+        with written_beside(path) as draft, draft.open("wb") as stream:
+            np.savez(stream, **arrays)
+    with np.load(path, allow_pickle=False) as found:
+        return rows({name: found[name] for name in found.files})
 
 
 def _weights_hash(run: RunFolder) -> str:

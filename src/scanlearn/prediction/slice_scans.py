@@ -15,12 +15,12 @@ from scanlearn.cohort.prepare_one import stored_units
 from scanlearn.cohort.record import Intensity
 from scanlearn.cohort.slices import squared
 from scanlearn.encoders.slice_encoder_card import SliceEncoderCard
-from scanlearn.errors import BadCohort, BadScan, ScanlearnError
-from scanlearn.prediction.each_scan import Tell, tell_problems
-from scanlearn.prediction.sources import named_scans
+from scanlearn.errors import BadCohort, BadScan
+from scanlearn.prediction.each_scan import Tell, each_entry, tell_problems
 from scanlearn.runs.events import Message
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.read import OnUneven, read_scan
+from scanlearn.scans.scan import ScanEntry
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,27 +115,23 @@ def file_slice_scans(
     Their slices are those of the file, turned but, unless oblique, not resampled. A
     scan that cannot be used is told and passed over, unless it is the only one.
     """
-    scans = named_scans(source, series)
-    for name, entry in scans:
-        try:
-            scan = read_scan(entry, on_uneven=on_uneven)
-            tell_problems(scan, tell)
-            straight = scan.canonical()
-            stored, intensity = as_stored(straight.voxels, stored_units(scan))
-            problem = _misfit(intensity, card)
-            if problem:
-                raise BadScan(
-                    f"The scan cannot be embedded: {problem}",
-                    expected=f"intensities in {_known(card)}",
-                    next_step="Choose another scan or another run",
-                )
-        except ScanlearnError as error:
-            if len(scans) == 1:
-                raise
-            tell(Message(text=f"{entry.path}: {error}", severity="warning"))
-            continue
-        grid, flat = straight.grid, scan.is_radiograph
-        yield SliceScan(name, "", grid, flat, intensity, lambda kept=stored: kept)  # type: ignore[misc]
+
+    def prepared(name: str, entry: ScanEntry) -> SliceScan:
+        scan = read_scan(entry, on_uneven=on_uneven)
+        tell_problems(scan, tell)
+        straight = scan.canonical()
+        stored, intensity = as_stored(straight.voxels, stored_units(scan))
+        problem = _misfit(intensity, card)
+        if problem:
+            raise BadScan(
+                f"The scan cannot be embedded: {problem}",
+                expected=f"intensities in {_known(card)}",
+                next_step="Choose another scan or another run",
+            )
+        flat = scan.is_radiograph
+        return SliceScan(name, "", straight.grid, flat, intensity, lambda: stored)
+
+    return each_entry(source, series, prepared, tell)
 
 
 def _misfit(intensity: Intensity, card: SliceEncoderCard) -> str:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.errors import BadConfig
-from scanlearn.files import written_beside
 from scanlearn.prediction.each_scan import Tell
 from scanlearn.prediction.embedding import Vectors
 from scanlearn.prediction.search_hits import (
     Hit,
     absolute_path,
     cosines,
+    kept,
     key_of,
     ranked,
-    vectors_file,
 )
 from scanlearn.prediction.slice_embedding import SliceEmbedder, SliceVectors
 from scanlearn.prediction.slice_scans import cohort_slice_scans, file_slice_scans
@@ -122,40 +122,38 @@ def _vectors(
     run: RunFolder, embedder: SliceEmbedder, cohort: Cohort, tell: Tell
 ) -> list[SliceVectors]:
     """Return the vectors of a cohort's scans, from the run's folder if there."""
-    path = vectors_file(run, cohort)
-    if not path.exists():
+
+    def make() -> list[SliceVectors]:
         scans = cohort_slice_scans(cohort.path, embedder.card, tell)
         rows = []
         for number, scan in enumerate(scans, start=1):
             rows.append(embedder.scan(scan))
             tell(Step(step=number, values={"total": float(len(scans))}))
-        _save(path, rows)
-    return _load(path)
+        return rows
+
+    return kept(run, cohort, make=make, columns=_columns, rows=_rows)
 
 
-def _save(path: Path, rows: Sequence[SliceVectors]) -> None:
+def _columns(rows: Sequence[SliceVectors]) -> dict[str, NDArray[Any]]:
     width = max((len(r.holistic) for r in rows if r.holistic is not None), default=0)
     nothing = np.full(width, np.nan, np.float32)
     whole = [nothing if row.holistic is None else row.holistic for row in rows]
-    with written_beside(path) as draft, draft.open("wb") as stream:
-        np.savez(
-            stream,
-            keys=np.array([row.key for row in rows]),
-            patients=np.array([row.patient for row in rows]),
-            sizes=np.array([len(row.slices) for row in rows]),
-            slices=np.concatenate([row.slices for row in rows]),
-            positions=np.concatenate([row.positions for row in rows]),
-            holistic=np.stack(whole),
-        )
+    return {
+        "keys": np.array([row.key for row in rows]),
+        "patients": np.array([row.patient for row in rows]),
+        "sizes": np.array([len(row.slices) for row in rows]),
+        "slices": np.concatenate([row.slices for row in rows]),
+        "positions": np.concatenate([row.positions for row in rows]),
+        "holistic": np.stack(whole),
+    }
 
 
-def _load(path: Path) -> list[SliceVectors]:
-    with np.load(path, allow_pickle=False) as found:
-        keys, patients, holistic = (found[n] for n in ("keys", "patients", "holistic"))
-        ends = np.cumsum(found["sizes"])[:-1]
-        slices, positions = (
-            np.split(found[name], ends) for name in ("slices", "positions")
-        )
+def _rows(found: Mapping[str, NDArray[Any]]) -> list[SliceVectors]:
+    ends = np.cumsum(found["sizes"])[:-1]
+    slices, positions = (
+        np.split(found[name], ends) for name in ("slices", "positions")
+    )
+    keys, patients, holistic = (found[n] for n in ("keys", "patients", "holistic"))
     return [
         SliceVectors(str(key), str(patient), own, places, z if _there(z) else None)
         for key, patient, own, places, z in zip(
