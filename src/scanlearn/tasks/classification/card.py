@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 from scanlearn.config.joint import TrunkConfig
 from scanlearn.nets.image_classifier import ImageClassifier
 from scanlearn.nets.resnet import ResNet
-from scanlearn.tasks.shared.model_file import filled, read_model_card, save_model
+from scanlearn.tasks.shared.model_file import load_network, read_model_card, save_model
 
 Floats = NDArray[np.float64]
 
@@ -93,4 +93,4 @@ def read_classifier_card(run: Path) -> ClassifierCard:
 def load_classifier(run: Path) -> tuple[ImageClassifier, ClassifierCard]:
     """Load a fine-tuned classifier, on the CPU, in evaluation mode."""
     card = read_classifier_card(run)
-    return filled(card.build(), run), card
+    return load_network(card, run), card

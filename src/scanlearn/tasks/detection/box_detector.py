@@ -9,7 +9,6 @@ import torch
 
 from scanlearn.encoders.pixels import image_pixels
 from scanlearn.engine.devices import choose_device, mixed_precision
-from scanlearn.nets.slice_detector import SliceDetector
 from scanlearn.nets.sliding_windows import Progress
 from scanlearn.prediction.ready_image import ready_image
 from scanlearn.scans.boxes import to_pixels
@@ -18,7 +17,6 @@ from scanlearn.scans.geometry import Grid
 from scanlearn.scans.scan import Scan
 from scanlearn.tasks.detection.box_search import FoundBoxes, find_boxes
 from scanlearn.tasks.detection.card import (
-    SliceDetectorCard,
     load_slice_detector,
 )
 
@@ -49,8 +47,6 @@ class BoxDetector:
     """
 
     def __init__(self, run: Path) -> None:
-        self.network: SliceDetector
-        self.card: SliceDetectorCard
         self.network, self.card = load_slice_detector(run)
         self.device = torch.device(choose_device("auto"))
         self.network.to(self.device)

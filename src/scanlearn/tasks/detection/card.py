@@ -9,7 +9,7 @@ from pydantic import Field, TypeAdapter
 
 from scanlearn.nets.location_detector import LocationDetector
 from scanlearn.nets.slice_detector import SliceDetector
-from scanlearn.tasks.shared.model_file import filled, read_model_card
+from scanlearn.tasks.shared.model_file import expected, load_network, read_model_card
 from scanlearn.tasks.shared.network_card import NetworkCard, SliceNetworkCard
 
 
@@ -63,13 +63,11 @@ def read_detector_card(run: Path) -> AnyDetectorCard:
 
 def load_detector(run: Path) -> tuple[LocationDetector, DetectorCard]:
     """Load a fine-tuned detector of spheres, on the CPU, in evaluation mode."""
-    card = read_detector_card(run)
-    assert isinstance(card, DetectorCard)
-    return filled(card.build(), run), card
+    card = expected(read_detector_card(run), DetectorCard, run)
+    return load_network(card, run), card
 
 
 def load_slice_detector(run: Path) -> tuple[SliceDetector, SliceDetectorCard]:
     """Load a fine-tuned detector of boxes, on the CPU, in evaluation mode."""
-    card = read_detector_card(run)
-    assert isinstance(card, SliceDetectorCard)
-    return filled(card.build(), run), card
+    card = expected(read_detector_card(run), SliceDetectorCard, run)
+    return load_network(card, run), card

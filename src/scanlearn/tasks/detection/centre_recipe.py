@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from scanlearn.config.detection import DetectionConfig
 from scanlearn.config.engine import OptimiserConfig
@@ -17,6 +17,8 @@ from scanlearn.errors import BadLabels
 from scanlearn.metrics.average_precision import OVERLAPS, Scored, average_precision
 from scanlearn.metrics.froc import Judged, froc
 from scanlearn.nets.centre_map import Cells, centre_loss, centre_targets
+from scanlearn.nets.location_detector import LocationDetector
+from scanlearn.nets.slice_detector import SliceDetector
 from scanlearn.tasks.detection.finding_set import FindingSet, LabelledFindings
 from scanlearn.tasks.shared.encoder_start import rated_groups
 from scanlearn.tasks.shared.held_out import hold_out
@@ -26,28 +28,33 @@ from scanlearn.tasks.shared.viewed_recipe import ViewedRecipe
 _ENOUGH_PATIENTS = 10
 
 _Sample = TypeVar("_Sample")
+_Detector = TypeVar("_Detector", LocationDetector, SliceDetector)
 
 
-class CentreRecipe(ViewedRecipe):
+class CentreRecipe(ViewedRecipe, Generic[_Detector]):
     """A detector that learns a centre map on an encoder.
 
-    A subclass sets these before it is used:
-
-    Attributes
+    Parameters
     ----------
+    config
+        The whole configuration; its recipe is a :class:`DetectionConfig`.
     network
-        Has an ``encoder``.
+        The detector on its encoder, which is frozen where the settings say so.
     pretrained
         Name of the run the encoder was trained in; empty for a fresh one.
     """
 
     score = "ap"
-    network: Any
-    pretrained: str
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(
+        self, config: RunConfig, network: _Detector, *, pretrained: str
+    ) -> None:
         super().__init__(config.engine.seed)
         self.config = config.section(DetectionConfig)
+        self.network: _Detector = network
+        self.pretrained = pretrained
+        if self.is_frozen:
+            network.encoder.requires_grad_(False)
 
     @property
     def is_frozen(self) -> bool:
@@ -58,11 +65,6 @@ class CentreRecipe(ViewedRecipe):
     def optimiser(self) -> OptimiserConfig:
         """The optimiser's settings."""
         return self.config.optimiser
-
-    def freeze(self, encoder: nn.Module) -> None:
-        """Keep an encoder from learning where it shall stay as it is."""
-        if self.is_frozen:
-            encoder.requires_grad_(False)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return the decoder, and unless it is frozen the encoder at its own rate."""

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from scanlearn.cohort.slices import SliceCohorts
+from scanlearn.config.detection import DetectionConfig
 from scanlearn.config.engine import EngineConfig
 from scanlearn.config.run import RunConfig
 from scanlearn.encoders.pixels import image_pixels
@@ -46,7 +47,7 @@ from scanlearn.views.normalise import normalised
 _ROOM = 5 / 4
 
 
-class BoxDetection(CentreRecipe):
+class BoxDetection(CentreRecipe[SliceDetector]):
     """Boxes on radiographs, from a table or from rectangles drawn in napari.
 
     Parameters
@@ -58,14 +59,14 @@ class BoxDetection(CentreRecipe):
     """
 
     def __init__(self, config: RunConfig, run: RunFolder) -> None:
-        super().__init__(config)
-        start = slice_start(config.start_from, self.config.trunk)
-        self.start, self.pretrained = start, start.pretrained
+        settings = config.section(DetectionConfig)
+        start = slice_start(config.start_from, settings.trunk)
+        network = SliceDetector(start.encoder, stride=settings.stride)
+        super().__init__(config, network, pretrained=start.pretrained)
+        self.start = start
         self.cohorts = SliceCohorts(config.cohorts, slices=1, images_a_volume=1)
         self.training_images, self.held_out = self._split(FindingSet.load(run.inputs))
         self.units = start.units_of([*self.training_images, *self.held_out])
-        self.network = SliceDetector(start.encoder, stride=self.config.stride)
-        self.freeze(start.encoder)
         self.crop = min(self.config.crop, self.config.side)
         self.views = CropViews(
             size=self.crop,

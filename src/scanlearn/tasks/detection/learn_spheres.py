@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from scanlearn.cohort.working import WorkingCohorts
+from scanlearn.config.detection import DetectionConfig
 from scanlearn.config.engine import EngineConfig
 from scanlearn.config.run import RunConfig
 from scanlearn.engine.recipe import Batch, StepResult
@@ -51,7 +52,7 @@ _INTENSITY = IntensityViews(
 )
 
 
-class Detection(CentreRecipe):
+class Detection(CentreRecipe[LocationDetector]):
     """Round findings such as nodules, from a table of centres and diameters.
 
     Parameters
@@ -63,23 +64,21 @@ class Detection(CentreRecipe):
     """
 
     def __init__(self, config: RunConfig, run: RunFolder) -> None:
-        super().__init__(config)
-        labels = FindingSet.load(run.inputs)
+        settings, labels = config.section(DetectionConfig), FindingSet.load(run.inputs)
         start = start_of(
             config,
-            width=self.config.width,
-            spacing_mm=self.config.spacing_mm,
+            width=settings.width,
+            spacing_mm=settings.spacing_mm,
             labelled={item.scan for item in labels.items},
         )
-        self.pretrained = start.pretrained
+        network = LocationDetector(start.encoder, stride=settings.stride)
+        super().__init__(config, network, pretrained=start.pretrained)
         self.cohorts, self.atlas, self.placed = start.cohorts, start.atlas, start.placed
         self.training_scans, self.held_out = self._split(labels)
         mine = [*self.training_scans, *self.held_out]
         self.units = units_as_of(
             [self.cohorts.scans[s.number] for s in mine], start.card
         )
-        self.network = LocationDetector(start.encoder, stride=self.config.stride)
-        self.freeze(start.encoder)
 
     def batches(
         self, first_step: int, engine: EngineConfig, accelerator: Accelerator

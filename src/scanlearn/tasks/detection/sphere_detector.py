@@ -10,13 +10,12 @@ import torch
 from scanlearn.anatomy.landmarks import Atlas
 from scanlearn.anatomy.lungs import LungMask
 from scanlearn.engine.devices import choose_device, mixed_precision
-from scanlearn.nets.location_detector import LocationDetector
 from scanlearn.nets.sliding_windows import Progress
 from scanlearn.prediction.ready_volume import ready_volume
 from scanlearn.scans.finding_table import Finding
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.scan import Scan
-from scanlearn.tasks.detection.card import DetectorCard, load_detector
+from scanlearn.tasks.detection.card import load_detector
 from scanlearn.tasks.detection.sphere_search import find_spheres
 from scanlearn.views.normalise import normalised, shifted
 
@@ -50,8 +49,6 @@ class Detector:
     """
 
     def __init__(self, run: Path) -> None:
-        self.network: LocationDetector
-        self.card: DetectorCard
         self.network, self.card = load_detector(run)
         self.device = torch.device(choose_device("auto"))
         self.network.to(self.device)

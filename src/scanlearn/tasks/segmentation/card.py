@@ -12,7 +12,12 @@ from scanlearn.config.segmentation import ClassConfig
 from scanlearn.nets.location_encoder import LocationEncoder
 from scanlearn.nets.location_unet import LocationUNet
 from scanlearn.nets.slice_unet import SliceUNet
-from scanlearn.tasks.shared.model_file import filled, read_model_card, save_model
+from scanlearn.tasks.shared.model_file import (
+    expected,
+    load_network,
+    read_model_card,
+    save_model,
+)
 from scanlearn.tasks.shared.network_card import NetworkCard, SliceNetworkCard
 
 
@@ -77,13 +82,11 @@ def read_segmenter_card(run: Path) -> AnyCard:
 
 def load_segmenter(run: Path) -> tuple[LocationUNet, SegmenterCard]:
     """Load a fine-tuned segmenter of tiles, on the CPU, in evaluation mode."""
-    card = read_segmenter_card(run)
-    assert isinstance(card, SegmenterCard)
-    return filled(card.build(), run), card
+    card = expected(read_segmenter_card(run), SegmenterCard, run)
+    return load_network(card, run), card
 
 
 def load_slice_segmenter(run: Path) -> tuple[SliceUNet, SliceSegmenterCard]:
     """Load a fine-tuned segmenter of slices, on the CPU, in evaluation mode."""
-    card = read_segmenter_card(run)
-    assert isinstance(card, SliceSegmenterCard)
-    return filled(card.build(), run), card
+    card = expected(read_segmenter_card(run), SliceSegmenterCard, run)
+    return load_network(card, run), card

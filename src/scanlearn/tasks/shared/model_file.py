@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ CARD = "model.json"
 
 _Card = TypeVar("_Card")
 _Network = TypeVar("_Network", bound=nn.Module)
+_Built = TypeVar("_Built", bound=nn.Module, covariant=True)
 
 
 def save_model(folder: Path, weights: dict[str, Tensor], card: BaseModel) -> None:
@@ -46,7 +47,33 @@ def read_model_card(run: Path, kind: TypeAdapter[_Card], *, task: str) -> _Card:
         raise BadRun(f"{path} cannot be understood: {error}") from None
 
 
-def filled(network: _Network, run: Path) -> _Network:
-    """Put a run's weights into its network; returns it in evaluation mode."""
+class BuildableCard(Protocol[_Built]):
+    """A card that can make the network whose weights lie beside it."""
+
+    def build(self) -> _Built:
+        """Make the network, untrained."""
+        ...
+
+
+def expected(card: object, kind: type[_Card], run: Path) -> _Card:
+    """Return a card as one of a kind.
+
+    Raises
+    ------
+    BadRun
+        If it is another: the run learned the task on other scans.
+    """
+    if not isinstance(card, kind):
+        raise BadRun(
+            f"{run} has a model of another kind ({type(card).__name__})",
+            expected=kind.__name__,
+            next_step="Choose a run that was trained on scans like these",
+        )
+    return card
+
+
+def load_network(card: BuildableCard[_Network], run: Path) -> _Network:
+    """Make the network of a card with a run's weights, on the CPU, to be used."""
+    network = card.build()
     fill(network, run, weights=WEIGHTS, card=CARD)
     return network.eval()
