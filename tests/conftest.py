@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import re
 import socket
@@ -9,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from scanlearn.anatomy.frames import frame_of_field
+from scanlearn.cli import main
 from scanlearn.cohort.catalogue import write_record
 from scanlearn.cohort.layout import Layout, Settings, write_settings
 from scanlearn.cohort.prepare import prepare
@@ -307,3 +311,47 @@ def accelerator():
     yield Accelerator(cpu=True)
     AcceleratorState._reset_state(reset_partial_state=True)
     GradientState._reset_state()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command left behind."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        """The one JSON document on stdout."""
+        return json.loads(self.out)
+
+    def told(self) -> str:
+        """The one line that a wrong input gets."""
+        assert self.status == 2, self.err
+        assert self.out == ""
+        lines = [line for line in self.err.splitlines() if line.startswith("scanlearn")]
+        assert len(lines) == 1, self.err
+        assert "Traceback" not in self.err
+        return lines[0]
+
+
+@pytest.fixture
+def scanlearn(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Answer]:
+    """Return a function that runs a command as a terminal without colours does."""
+
+    def run(*arguments: object) -> Answer:
+        out, err = io.StringIO(), io.StringIO()
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", ["scanlearn", *map(str, arguments)])
+            patch.setattr(sys, "stdout", out)
+            patch.setattr(sys, "stderr", err)
+            patch.setenv("COLUMNS", "100")
+            try:
+                main()
+                status = 0
+            except SystemExit as ended:
+                status = int(ended.code or 0)
+        return Answer(status, out.getvalue(), err.getvalue())
+
+    return run
