@@ -1,9 +1,16 @@
 # Two commands do all the set-up: `make demo` shows the whole path on the sample cohort,
 # `make test` passes the tests. Both make the environment they need in .venv.
 
-PYTHON ?= python3
 VENV := .venv
-BIN := $(VENV)/bin
+LOWEST := .venv-lowest
+ifeq ($(OS),Windows_NT)
+PYTHON ?= python
+SCRIPTS := Scripts
+else
+PYTHON ?= python3
+SCRIPTS := bin
+endif
+BIN := $(VENV)/$(SCRIPTS)
 READY := $(VENV)/.ready
 DEMO ?= demo
 
@@ -11,21 +18,39 @@ DEMO ?= demo
 PACKAGES := xvfb xauth libgl1 libgl1-mesa-dri libegl1 libglib2.0-0 libdbus-1-3 \
 	libfontconfig1 libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 \
 	libxcb-shape0
+# Other systems draw on a display of their own.
+ifeq ($(shell uname -s),Linux)
 XVFB := xvfb-run -a -s "-screen 0 1600x1000x24"
+endif
 
-.PHONY: demo test check clean system
+.PHONY: demo test test-lowest check lock clean system
 
 demo: $(READY)
 	$(BIN)/scanlearn demo --out $(DEMO)
 
 test: $(READY) check
-	OMP_NUM_THREADS=1 $(XVFB) $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(XVFB) $(BIN)/python -m pytest --numprocesses 2 --dist loadfile \
+		--cov --cov-report=term:skip-covered
+
+# Every command with the lowest versions that pyproject.toml allows, on Python 3.11. On Linux
+# torch comes with CUDA libraries (5 GB); UV_TORCH_BACKEND=cpu takes a build without them.
+test-lowest: $(READY)
+	$(BIN)/uv venv --clear --python 3.11 $(LOWEST)
+	$(BIN)/uv pip install --python $(LOWEST) --resolution lowest-direct --editable . --group dev
+	OMP_NUM_THREADS=1 $(XVFB) $(LOWEST)/$(SCRIPTS)/python -m pytest tests/package/test_every_command.py \
+		tests/compatibility
 
 check: $(READY)
 	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/ruff format --check src tests benchmarks
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# What development is done with, down to the last package, with hashes.
+lock: $(READY)
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--custom-compile-command "make lock" --constraint constraints.txt --group dev \
+		--output-file requirements-dev.lock --upgrade pyproject.toml
 
 system:
 	@scripts/system-packages.sh $(PACKAGES)
@@ -38,4 +63,4 @@ $(READY): pyproject.toml constraints.txt scripts/system-packages.sh
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist demo
+	rm -rf $(VENV) $(LOWEST) build dist demo
