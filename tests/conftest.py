@@ -6,10 +6,12 @@ import io
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +51,62 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch) -> None:
     """Keep the user's own settings and salt out of the tests."""
     monkeypatch.setenv("SCANLEARN_HOME", str(tmp_path_factory.mktemp("home")))
+
+
+@pytest.fixture(scope="session")
+def example() -> Path:
+    """Return the project of docs/adding.md: a task and a method of another package."""
+    return REPOSITORY / "docs" / "examples"
+
+
+@pytest.fixture(scope="session")
+def distribute() -> Callable[[Path, Path], None]:
+    """Return a function that puts a project into a folder as an installer would."""
+
+    def put(project: Path, site: Path) -> None:
+        text = (project / "pyproject.toml").read_text("utf-8")
+        about = tomllib.loads(text)["project"]
+        name, version = about["name"].replace("-", "_"), about["version"]
+        info = site / f"{name}-{version}.dist-info"
+        info.mkdir(parents=True)
+        metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        (info / "METADATA").write_text(metadata)
+        lines = []
+        for group, points in about["entry-points"].items():
+            lines += [f"[{group}]", *(f"{k} = {v}" for k, v in points.items())]
+        (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
+        for file in project.glob("*/__init__.py"):
+            shutil.copytree(file.parent, site / file.parent.name)
+
+    return put
+
+
+@pytest.fixture
+def install(
+    distribute: Callable[[Path, Path], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Callable[[Path], None]]:
+    """Return a function that installs a project for one test and its sub-processes."""
+    from scanlearn import plugins
+    from scanlearn.gui.tasks.registry import dock_task
+    from scanlearn.pretraining.registry import all_methods
+    from scanlearn.tasks.registry import all_tasks
+
+    def forget() -> None:
+        for found in (plugins.load_all, all_tasks, all_methods, dock_task):
+            found.cache_clear()
+
+    def put(project: Path) -> None:
+        site = tmp_path / "site"
+        distribute(project, site)
+        monkeypatch.syspath_prepend(site)
+        others = os.environ.get("PYTHONPATH", "")
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(site), others]))
+        forget()
+
+    yield put
+    forget()
 
 
 @pytest.fixture(scope="session")

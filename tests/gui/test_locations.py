@@ -66,7 +66,7 @@ def test_the_button_says_what_is_missing_and_layers_are_drawn_once(
     qtbot.addWidget(box)
     box.choose_run(None)
     assert "Select a pre-training" in box.show_button.toolTip()
-    run = RunRow(tmp_path, "pretrain", "DrasCLR", "stopped")
+    run = RunRow(tmp_path, "pretrain", "drasclr", "stopped")
     box.choose_run(run)
     assert "saved nothing" in box.show_button.toolTip()
     (tmp_path / "checkpoints").mkdir()
@@ -74,7 +74,7 @@ def test_the_button_says_what_is_missing_and_layers_are_drawn_once(
     box.choose_run(run)
     assert "Add a scan" in box.show_button.toolTip()
     box.choose_run(RunRow(tmp_path, "pretrain", "joint", "finished"))
-    assert "need no atlas" in box.show_button.toolTip()
+    assert "without an atlas" in box.show_button.toolTip()
     write_job(tmp_path, problems=[])
     found = read_located(tmp_path, origin_at(tmp_path))
     for _ in range(2):

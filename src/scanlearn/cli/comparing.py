@@ -54,7 +54,7 @@ def compare(
         int, typer.Option(min=1, help="Trainings of each kind at each budget.")
     ] = 5,
     seed: Annotated[int, typer.Option(min=0, help="Of the draws of patients.")] = 0,
-    preset: TaskPreset = "standard",
+    preset: TaskPreset = "",
     config: Annotated[
         Path | None,
         typer.Option("--config", help="YAML with settings of the trainings."),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -83,9 +83,11 @@ def _presets(offers: Iterable[Offer]) -> str:
     return f"[{'|'.join(names)}]"
 
 
-MethodPreset = Annotated[
-    str, typer.Option(metavar=_presets(m.offer for m in all_methods().values()))
-]
-TaskPreset = Annotated[
-    str, typer.Option(metavar=_presets(t.offer for t in all_tasks().values()))
-]
+def _preset_option(offers: Iterable[Offer]) -> Any:
+    """Return the option that names a preset; empty is the usual one."""
+    usual = "standard, or the first it has"
+    return typer.Option(metavar=_presets(offers), show_default=usual)
+
+
+MethodPreset = Annotated[str, _preset_option(m.offer for m in all_methods().values())]
+TaskPreset = Annotated[str, _preset_option(t.offer for t in all_tasks().values())]

@@ -1,14 +1,14 @@
 """Commands that manage runs: runs, resume, stop, device."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from scanlearn.cli.options import AsEvents, AsJson
 from scanlearn.cli.output import print_event, print_json, print_text
 from scanlearn.cli.watching import launch_and_follow
-from scanlearn.errors import BadRun
+from scanlearn.errors import BadRun, ScanlearnError
 from scanlearn.new_run import runs_folder
 from scanlearn.runs.events import Finished, Message
 from scanlearn.runs.folder import RunFolder, find_runs
@@ -34,26 +34,35 @@ def list_runs(
 
     Example: scanlearn runs ~/scanlearn/runs
     """
-    rows = [
-        {
-            "run": str(run.path),
-            "recipe": run.config().recipe.name,
-            "state": run.state(),
-            "step": getattr(run.last_event(), "step", 0),
-            "steps": run.config().engine.steps,
-        }
-        for run in find_runs(folder or runs_folder())
-    ]
+    rows = [_row(run) for run in find_runs(folder or runs_folder())]
     if as_json:
         print_json(rows)
         return
     for row in rows:
         print_text(
-            f"{row['state']:9} {row['recipe']:13} {row['step']:>7}/{row['steps']:<7} "
+            f"{row['state']:10} {row['recipe']:13} {row['step']:>7}/{row['steps']:<7} "
             f"{row['run']}"
         )
+        if "problem" in row:
+            print_text(f"{'':10} {row['problem']}")
     if not rows:
         print_text(f"no runs in {folder or runs_folder()}")
+
+
+def _row(run: RunFolder) -> dict[str, Any]:
+    """Return what is said of a run, also of one that cannot be read."""
+    row: dict[str, Any] = {"run": str(run.path)}
+    try:
+        config, last = run.config(), run.last_event()
+        return row | {
+            "recipe": config.recipe.name,
+            "state": run.state(),
+            "step": getattr(last, "step", 0),
+            "steps": config.engine.steps,
+        }
+    except (ScanlearnError, OSError, ValueError) as error:
+        unknown = {"recipe": "?", "state": "unreadable", "step": 0, "steps": 0}
+        return row | unknown | {"problem": str(error)}
 
 
 def resume(run: Run, as_json: AsJson = False) -> None:
@@ -62,6 +71,7 @@ def resume(run: Run, as_json: AsJson = False) -> None:
     Example: scanlearn resume runs/drasclr
     """
     folder = RunFolder(run)
+    folder.config()  # refused here where it cannot be read, not by the worker
     if folder.state() == "finished":
         raise BadRun(
             f"{folder.name} is finished", next_step="Start a new run from it instead"

@@ -61,7 +61,7 @@ def pretrain(
         Path | None,
         typer.Option("--from", help="Of joint: the run whose trunk is taken over."),
     ] = None,
-    preset: MethodPreset = "standard",
+    preset: MethodPreset = "",
     config: File = None,
     settings: Settings = [],  # noqa: B006 - typer wants a list
     out: Out = None,
@@ -111,7 +111,7 @@ def finetune(
     from_scratch: Annotated[
         bool, typer.Option("--from-scratch", help="Without pre-training.")
     ] = False,
-    preset: TaskPreset = "standard",
+    preset: TaskPreset = "",
     config: File = None,
     settings: Settings = [],  # noqa: B006 - typer wants a list
     out: Out = None,

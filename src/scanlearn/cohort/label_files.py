@@ -136,7 +136,7 @@ def _used_sources(cohort: Cohort) -> dict[str, Source]:
 
 
 def _in_table(source: Path, sources: dict[str, Source]) -> list[LabelFile]:
-    table = read_table(source, task="segmentation")
+    table = read_table(source, needed=(("mask",),))
     keys = _keys_of(table["path"], sources)
     files = {}
     for row in table.to_dict("records"):

@@ -49,7 +49,7 @@ class DetectionConfig(RecipeConfig):
         multiple_of=32,
         description="Pixels of the part of a radiograph that a step sees",
     )
-    batch: int = Field(default=16, ge=2, description="Tiles or crops a step")
+    batch: int = Field(default=16, ge=2, title="Tiles or crops a step")
     around_findings: float = Field(
         default=0.5,
         ge=0,

@@ -108,14 +108,19 @@ class DrasclrConfig(RecipeConfig):
 
     name: Literal["drasclr"] = "drasclr"
     spacing_mm: float | None = Field(
-        default=None, gt=0, description="Working voxel size; the cohort's if not given"
+        default=None,
+        gt=0,
+        title="Voxel size (mm)",
+        description="Working voxel size; the cohort's if not given",
     )
     encoder: EncoderConfig = EncoderConfig()
     head_dim: int = Field(default=128, ge=1, description="Size of the projection")
     landmarks: LandmarkConfig = LandmarkConfig()
     views: ViewConfig = ViewConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
-    batch: int = Field(default=32, ge=2, description="Patients a step")
+    batch: int = Field(
+        default=32, ge=2, title="Batch (scans a step)", description="Patients a step"
+    )
     queue: int = Field(
         default=4096, ge=0, description="Keys kept a landmark; sized to the cohort"
     )

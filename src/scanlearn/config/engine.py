@@ -13,7 +13,10 @@ class EngineConfig(Frozen):
     seed: int = Field(default=0, ge=0, description="Seed of everything random")
     steps: int = Field(default=2000, ge=0, description="Optimiser steps in all")
     minutes: float | None = Field(
-        default=None, ge=0, description="Stop after this many minutes, if sooner"
+        default=None,
+        ge=0,
+        title="Time limit (min)",
+        description="Stop after this many minutes, if sooner",
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
         default="auto", description="auto takes a GPU when there is one"

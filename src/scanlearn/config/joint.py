@@ -131,8 +131,8 @@ class JointConfig(RecipeConfig):
         default=64, ge=1, description="Slices of a volume that are images too, at most"
     )
     head_dim: int = Field(default=128, ge=2, description="Size of an image's feature")
-    batch: int = Field(default=128, ge=2, description="Images a step")
-    volume_batch: int = Field(default=8, ge=2, description="Volumes a step")
+    batch: int = Field(default=128, ge=2, title="Images a step")
+    volume_batch: int = Field(default=8, ge=2, title="Volumes a step")
     balance: float = Field(
         default=0.5, ge=0, le=1, description="1: sources by size; 0: all alike"
     )

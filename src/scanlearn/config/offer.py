@@ -4,6 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from scanlearn.config.engine import EngineConfig
 from scanlearn.config.recipe import RecipeConfig
 from scanlearn.config.run import merge
 from scanlearn.errors import BadConfig
@@ -25,6 +29,11 @@ class Offer:
         Values laid over the defaults of the section and of the engine, by name.
     settings
         Which settings a dock offers, such as ``"engine.steps"``.
+
+    Raises
+    ------
+    BadConfig
+        If it has no preset, or offers a setting that is not there.
     """
 
     title: str
@@ -39,14 +48,45 @@ class Offer:
         """Its name in files and commands."""
         return str(self.config.model_fields["name"].default)
 
+    def __post_init__(self) -> None:
+        if not self.presets:
+            raise BadConfig(f"{self.name} has no preset", expected="at least one")
+        for key in self.settings:
+            self.field(key)
+
+    def field(self, key: str) -> FieldInfo:
+        """Return what is said of a setting, such as ``"recipe.landmarks.atlas"``.
+
+        Raises
+        ------
+        BadConfig
+            If there is no such setting.
+        """
+        section, *parts, name = key.split(".")
+        model: Any = EngineConfig if section == "engine" else self.config
+        for part in parts:
+            model = _fields(model).get(part, FieldInfo()).annotation
+        if name not in _fields(model):
+            raise BadConfig(
+                f"{self.name} has no setting '{key}'",
+                expected="engine.NAME, or recipe.NAME of its own section",
+            )
+        return _fields(model)[name]
+
     def preset(self, name: str, changes: dict[str, Any]) -> dict[str, Any]:
         """Return the settings of a preset with a user's changes laid over it.
+
+        Without a name it is ``standard``, or the first where none is called so.
 
         Raises
         ------
         BadConfig
             If there is no such preset.
         """
+        if not name:
+            name = (
+                "standard" if "standard" in self.presets else next(iter(self.presets))
+            )
         if name not in self.presets:
             raise BadConfig(
                 f"There is no preset '{name}' for {self.name}",
@@ -55,3 +95,9 @@ class Offer:
             )
         base = {"recipe": {"name": self.name}, "preset": name}
         return merge(merge(base, dict(self.presets[name])), changes)
+
+
+def _fields(model: Any) -> dict[str, FieldInfo]:
+    """Return the fields of a section; none of what is no section."""
+    is_section = isinstance(model, type) and issubclass(model, BaseModel)
+    return model.model_fields if is_section else {}

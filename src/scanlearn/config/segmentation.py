@@ -41,7 +41,7 @@ class SegmentationConfig(RecipeConfig):
     # voxels as sixteen of 32^3, but their batch statistics follow what is in the tiles
     # and wash out absolute intensities (loss after 100 steps: 1.4 against 0.5).
     tile: int = Field(default=32, ge=32, multiple_of=32, description="Tile in voxels")
-    batch: int = Field(default=16, ge=2, description="Tiles a step")
+    batch: int = Field(default=16, ge=2, title="Tiles a step")
     stride: Literal[1, 2] = Field(
         default=1,
         description="2: every second voxel is decoded, the rest interpolated; faster",

@@ -25,10 +25,13 @@ class Method(Protocol):
         How it is offered.
     can_start
         Whether it can take over the encoder of another run.
+    atlas
+        Whether its encoder knows places by an atlas, which can be shown on a scan.
     """
 
     offer: Offer
     can_start: bool = False
+    atlas: bool = False
 
     @abstractmethod
     def check(self, config: RunConfig) -> None:

@@ -23,7 +23,7 @@ def all_methods() -> Mapping[str, Method]:
     """Return the methods by name, in the order in which they are offered."""
     own: list[Method] = [DrasclrMethod(), JointMethod()]
     found: dict[str, Method] = {}
-    for method in (*own, *brought_named("scanlearn.methods").values()):
+    for method in (*own, *brought_named("scanlearn.methods", Method).values()):
         found.setdefault(method.offer.name, method)
     return found
 

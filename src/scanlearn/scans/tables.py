@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
 from scanlearn.errors import BadLabels
 from scanlearn.files import written_beside
 from scanlearn.scans.cells import number_of
-
-Task = Literal["segmentation", "detection", "texture", "classification", "outcome"]
 
 SPLITS = ("train", "val", "test")
 
@@ -36,17 +34,8 @@ _GROUPS = (
 _POSITIVE = ("diameter", "width", "height", *SPACINGS)
 _NUMBERS = ("x", "y", "z", "time", "event", "index", *_POSITIVE)
 
-#: Alternatives of columns that each task needs beside ``path``.
-_NEEDED: dict[Task, tuple[tuple[str, ...], ...]] = {
-    "segmentation": (("mask",),),
-    "detection": (("x", "y", "z", "diameter"), ("x", "y", "width", "height")),
-    "texture": (("x", "y", "z", "label"), ("label",)),
-    "classification": (("label",),),
-    "outcome": (("time", "event"), ()),
-}
 
-
-def read_table(path: Path, *, task: Task | None = None) -> pd.DataFrame:
+def read_table(path: Path, *, needed: Sequence[Sequence[str]] = ((),)) -> pd.DataFrame:
     """Read a table of scans and their labels.
 
     Parameters
@@ -54,8 +43,8 @@ def read_table(path: Path, *, task: Task | None = None) -> pd.DataFrame:
     path
         A CSV file with a header; messages count the header as row 1, as a spreadsheet
         does. Empty lines are skipped.
-    task
-        What the labels are for; its columns must then be there.
+    needed
+        Columns that must be there beside ``path``: one of these groups whole.
 
     Returns
     -------
@@ -73,7 +62,7 @@ def read_table(path: Path, *, task: Task | None = None) -> pd.DataFrame:
     """
     path = Path(path)
     table = _read_text(path)
-    _check_columns(path, table, task)
+    _check_columns(path, table, needed)
     for column in _PATHS:
         if column in table:
             table[column] = _resolved(path, table[column])
@@ -121,7 +110,9 @@ def _read_text(path: Path) -> pd.DataFrame:
     return rows
 
 
-def _check_columns(path: Path, table: pd.DataFrame, task: Task | None) -> None:
+def _check_columns(
+    path: Path, table: pd.DataFrame, needed: Sequence[Sequence[str]]
+) -> None:
     columns = list(table.columns)
     if len(columns) == 1 and ";" in columns[0]:
         raise BadLabels(
@@ -151,11 +142,11 @@ def _check_columns(path: Path, table: pd.DataFrame, task: Task | None) -> None:
             expected="one row a scan or label",
             next_step="Add rows.",
         )
-    if task and not any(set(needed) <= set(columns) for needed in _NEEDED[task]):
-        needed = " or ".join(", ".join(group) for group in _NEEDED[task])
+    if not any(set(group) <= set(columns) for group in needed):
+        groups = " or ".join(", ".join(group) for group in needed)
         raise BadLabels(
             f"{path.name} has the columns {', '.join(columns)}",
-            expected=f"for {task} also {needed}",
+            expected=f"also {groups}",
             next_step="Add the missing columns, or choose another task.",
         )
 

@@ -32,7 +32,7 @@ def all_tasks() -> Mapping[str, Task]:
         OutcomeTask(),
     ]
     found: dict[str, Task] = {}
-    for task in (*own, *brought_named("scanlearn.tasks").values()):
+    for task in (*own, *brought_named("scanlearn.tasks", Task).values()):
         found.setdefault(task.offer.name, task)
     return found
 

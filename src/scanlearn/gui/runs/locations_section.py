@@ -23,6 +23,7 @@ from scanlearn.gui.shared.run_list import RunRow
 from scanlearn.gui.viewer.atlas_layers import SEEN_WITHIN_MM, Located, read_located
 from scanlearn.gui.viewer.layers import ORIGIN, Origin, origin_of
 from scanlearn.gui.viewer.new_layers import shown_scan
+from scanlearn.pretraining.registry import all_methods
 
 #: Width of the atlas's outline, in its voxels of 2 mm.
 _OUTLINE_VOXELS = 1
@@ -65,8 +66,8 @@ class LocationsSection(QWidget):
         """Take the run whose locations are to be shown."""
         if run is None or run.kind != "pretrain":
             self.choose([], "Select a pre-training: its encoder has an atlas")
-        elif run.method == "joint":
-            self.choose([], "This run learned from slices, which need no atlas")
+        elif not getattr(all_methods().get(run.method), "atlas", False):
+            self.choose([], "This run learned without an atlas")
         elif not (run.path / "checkpoints" / "encoder.json").exists():
             self.choose([], "The run has saved nothing yet")
         else:

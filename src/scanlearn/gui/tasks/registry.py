@@ -32,5 +32,5 @@ def dock_task(name: str) -> DockTask:
     """Return the part of a task in the docks."""
     if name in _OWN:
         return _OWN[name]
-    brought: dict[str, DockTask] = brought_named("scanlearn.docks")
+    brought: dict[str, DockTask] = brought_named("scanlearn.docks", DockTask)
     return brought.get(name, PlainDock())

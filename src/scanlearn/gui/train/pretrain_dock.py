@@ -199,7 +199,8 @@ class PretrainDock(QWidget):
         self.launcher.show_missing(missing)
         if missing == self._misfit:  # the notice tells it
             self.launcher.missing.setVisible(False)
-        self.plan.setVisible(cohort is not None)
+        planned = cohort is not None and "engine.steps" in self.form.fields
+        self.plan.setVisible(planned)
         has_atlas = "recipe.landmarks.atlas" in self.form.fields
         self.locations.setVisible(has_atlas)
         self.fits.setVisible(has_atlas and bool(self.fits.text()))
@@ -207,7 +208,7 @@ class PretrainDock(QWidget):
             self.locations.choose([], "Prepare a cohort under Scans first, or open one")
         else:
             self.locations.choose([str(cohort), *self.form.arguments()])
-        if cohort is None or "engine.steps" not in self.form.fields:
+        if not planned:
             return
         asked = self._asked()
         self.plan.show_plan(

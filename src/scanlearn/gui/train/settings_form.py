@@ -7,23 +7,12 @@ from typing import Any, get_args
 from annotated_types import Ge, Gt, Le
 from magicgui.widgets import create_widget
 from magicgui.widgets.bases import ValueWidget
-from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from scanlearn.config.engine import EngineConfig
 from scanlearn.config.offer import Offer
 from scanlearn.gui.kit.widgets import combo, fill, fold, hint, labelled
-
-#: What a setting is called where its name does not say its unit.
-_LABELS = {
-    "minutes": "Time limit (min)",
-    "batch": "Batch (scans a step)",
-    "spacing_mm": "Voxel size (mm)",
-    "joint.batch": "Images a step",
-    "volume_batch": "Volumes a step",
-}
 
 #: Presets whose name is not a word.
 _PRESETS = {"mr": "MR"}
@@ -109,25 +98,22 @@ class SettingsForm(QWidget):
         return found
 
     def value(self, key: str) -> Any:
-        """Return the value of one setting, such as ``"engine.steps"``."""
-        return _from_widget(self.fields[key])
+        """Return the value of one setting; None where it is not offered."""
+        return _from_widget(self.fields[key]) if key in self.fields else None
 
     def set_value(self, key: str, value: Any) -> None:
         """Change one setting."""
         _into_widget(self.fields[key], value)
 
     def _build(self, recipe: Offer) -> None:
-        self.fields = {
-            key: _widget(key, _field(key, recipe)) for key in recipe.settings
-        }
+        self.fields = {key: _widget(key, recipe.field(key)) for key in recipe.settings}
         while (old := self._column.takeAt(0)) is not None:
             gone = old.widget()
             assert gone is not None
             gone.deleteLater()
         for key, field in self.fields.items():
-            name = key.split(".")[-1]
-            own = f"{recipe.name}.{name}"
-            text = _LABELS.get(own) or _LABELS.get(name) or name.capitalize()
+            name = key.split(".")[-1].replace("_", " ")
+            text = recipe.field(key).title or name.capitalize()
             self._column.addWidget(labelled(text, field.native, width=140))
             field.changed.connect(self.changed.emit)
 
@@ -139,7 +125,7 @@ class SettingsForm(QWidget):
         self.blockSignals(True)  # a half-filled form is told to nobody
         for key, field in self.fields.items():
             *sections, name = key.split(".")
-            info, there = _field(key, self._recipe), chosen
+            info, there = self._recipe.field(key), chosen
             for section in sections:
                 there = there.get(section, {})
             self._defaults[key] = there.get(name, info.default)
@@ -148,31 +134,22 @@ class SettingsForm(QWidget):
         self.changed.emit()
 
 
-def _field(key: str, recipe: Offer) -> FieldInfo:
-    section, *parts, name = key.split(".")
-    model: type[BaseModel] = EngineConfig if section == "engine" else recipe.config
-    for part in parts:
-        inner = model.model_fields[part].annotation
-        assert isinstance(inner, type)
-        model = inner
-    return model.model_fields[name]
-
-
 def _widget(key: str, field: FieldInfo) -> ValueWidget[Any]:
     name = key.split(".")[-1]
     options: dict[str, Any] = {"tooltip": field.description or ""}
     kinds = [kind for kind in get_args(field.annotation) if kind is not type(None)]
-    kind = kinds[0] if kinds and type(None) in get_args(field.annotation) else None
-    kind = kind or field.annotation
+    optional = type(None) in get_args(field.annotation)
+    kind: Any = kinds[0] if kinds and optional else field.annotation
     if kind in (int, float):
         options |= _limits(field, kind)
+        options["min"] = min(0, options["min"]) if optional else options["min"]
     if name in _STEPS:
         options["step"] = _STEPS[name]
     made = create_widget(annotation=kind, name=name, options=options)
     assert isinstance(made, ValueWidget)
-    if type(None) in get_args(field.annotation):
+    if optional and kind in (int, float):
         # Nought stands for "not given", which a spin box cannot show by itself.
-        made.native.setSpecialValueText(_NOT_GIVEN[name])
+        made.native.setSpecialValueText(_NOT_GIVEN.get(name, "not given"))
     return made
 
 

@@ -37,6 +37,7 @@ class DrasclrMethod(Method):
             "engine.seed",
         ),
     )
+    atlas = True
 
     def check(self, config: RunConfig) -> None:
         """See that there are at least two patients, who can be told apart."""

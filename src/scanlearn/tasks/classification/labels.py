@@ -132,7 +132,7 @@ def collect_image_labels(
     for folder in (source, source / "inputs"):
         if (folder / IMAGE_LABELS_FILE).is_file():
             return _of_cohort(ImageLabels.load(folder), cohort)
-    table = read_table(source, task="classification")
+    table = read_table(source, needed=(("label",),))
     keys, records = scan_keys(cohort), {r.key: r for r in cohort.records()}
     rows: list[dict[Any, Any]] = table.to_dict("records")
     said: dict[str, str] = {}

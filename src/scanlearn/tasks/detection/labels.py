@@ -126,7 +126,7 @@ def _of_run(folder: Path, cohort: Cohort, kind: Kind) -> FindingSet:
 
 
 def _of_table(source: Path, cohort: Cohort, kind: Kind) -> FindingSet:
-    table = read_table(source, task="detection")
+    table = read_table(source, needed=list(COLUMNS.values()))
     if not set(COLUMNS[kind]) <= set(table.columns):
         other: Kind = "boxes" if kind == "spheres" else "spheres"
         raise _wrong_kind(source.name, cohort, other, kind)

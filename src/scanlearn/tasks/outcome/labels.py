@@ -149,7 +149,7 @@ def collect_outcomes(source: Path, cohort: Cohort, config: OutcomeConfig) -> Out
     for folder in (source, source / "inputs"):
         if (folder / OUTCOMES_FILE).is_file():
             return OutcomeSet.load(folder)
-    table = read_table(source, task="outcome")
+    table = read_table(source)
     target = _target(source, table, config)
     kind = _kind(table, target, config)
     names = ["time", "event"] if kind == "survival" else [target]

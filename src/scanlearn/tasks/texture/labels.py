@@ -155,7 +155,7 @@ def _of_cohort(saved: PlaceSet, cohort: Cohort) -> PlaceSet:
 
 
 def _of_table(source: Path, cohort: Cohort, config: TextureConfig) -> PlaceSet:
-    table = read_table(source, task="texture")
+    table = read_table(source, needed=(("x", "y", "z", "label"), ("label",)))
     keys = scan_keys(cohort)
     rows: list[dict[Any, Any]] = table.to_dict("records")
     named = [row for row in rows if row["label"]]

@@ -88,7 +88,7 @@ class OutcomePanel(LabelPanel):
         from scanlearn.tasks.outcome.labels import target_columns
 
         try:
-            table = read_table(path, task="outcome")
+            table = read_table(path)
         except ScanlearnError as error:
             self.failed.emit(error)
             return
