@@ -95,7 +95,7 @@ def test_a_task_is_offered_and_started_from_a_table(
     assert (labels["target"], len(labels["patients"])) == ("fev1_percent", 2)
 
 
-def test_its_result_is_told_and_its_run_listed(
+def test_its_result_is_told(
     installed: None,
     open_dock: Any,
     make_finished: Any,
@@ -105,9 +105,6 @@ def test_its_result_is_told_and_its_run_listed(
 ) -> None:
     run = make_finished("line", "finetune", recipe={"name": "mean-density"})
     (run.checkpoints / "model.json").write_text(json.dumps({"line": [0.0, 2.5]}))
-    gone = make_finished("gone", "finetune")
-    text = (gone.path / "config.yaml").read_text().replace("segmentation", "vanished")
-    (gone.path / "config.yaml").write_text(text)
     dock = open_dock(PredictDock)
     qtbot.waitUntil(lambda: dock.models.currentData() == run.path, timeout=10_000)
     data, settings, _ = read_entry(find_scans(next(scans_folder.rglob("*.nii.gz")))[0])
@@ -123,14 +120,21 @@ def test_its_result_is_told_and_its_run_listed(
     assert panel.said.text() == "predicted: 2.5"
     assert len(dock.viewer.layers) == 1
 
-    runs = RunsDock(dock.viewer)
-    qtbot.addWidget(runs)
-    qtbot.waitUntil(lambda: runs.table.rowCount() == 2, timeout=10_000)
-    cells = [[runs.table.item(n, c).text() for c in range(3)] for n in range(2)]
+
+def test_its_runs_are_listed_and_those_of_a_package_that_is_gone(
+    installed: None, open_dock: Any, make_finished: Any, qtbot: Any
+) -> None:
+    make_finished("line", "finetune", recipe={"name": "mean-density"})
+    gone = make_finished("gone", "finetune")
+    text = (gone.path / "config.yaml").read_text().replace("segmentation", "vanished")
+    (gone.path / "config.yaml").write_text(text)
+    dock = open_dock(RunsDock)
+    qtbot.waitUntil(lambda: dock.table.rowCount() == 2, timeout=10_000)
+    cells = [[dock.table.item(n, c).text() for c in range(3)] for n in range(2)]
     assert ["line", "density", "finished"] in cells
     assert ["gone", "?", "unreadable"] in cells
-    runs.show_run(gone.path)
-    assert "'vanished'" in runs.notice.text.text()
+    dock.show_run(gone.path)
+    assert "'vanished'" in dock.notice.text.text()
 
 
 def test_a_package_can_bring_a_part_of_its_own(
@@ -172,6 +176,7 @@ def test_settings_of_every_kind_are_shown_and_read(qtbot: Any) -> None:
     names = [name for name in _Every.model_fields if name != "name"]
     settings = tuple(f"recipe.{name}" for name in names)
     form.show_recipe(Offer("T", "about", "t", _Every, {"quick": {}}, settings))
+    assert [*form.fields] == [*settings[:-1]]  # a tuple is left to -s
     assert form.changes() == {}
     form.set_value("recipe.whole", 1)
     form.set_value("recipe.choice", "two")

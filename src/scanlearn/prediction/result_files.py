@@ -73,7 +73,7 @@ def write_summary(
     to
         Where to.
     task
-        Name in :data:`scanlearn.tasks.registry.TASKS`: who can show the result.
+        Name of the task, which can show the result.
     source
         Kind of the scan's source.
     grid

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le
 from magicgui.widgets import create_widget
@@ -106,7 +106,11 @@ class SettingsForm(QWidget):
         _into_widget(self.fields[key], value)
 
     def _build(self, recipe: Offer) -> None:
-        self.fields = {key: _widget(key, recipe.field(key)) for key in recipe.settings}
+        self.fields = {
+            key: _widget(key, recipe.field(key))
+            for key in recipe.settings
+            if _is_shown(recipe.field(key))
+        }
         while (old := self._column.takeAt(0)) is not None:
             gone = old.widget()
             assert gone is not None
@@ -134,12 +138,24 @@ class SettingsForm(QWidget):
         self.changed.emit()
 
 
-def _widget(key: str, field: FieldInfo) -> ValueWidget[Any]:
-    name = key.split(".")[-1]
-    options: dict[str, Any] = {"tooltip": field.description or ""}
+def _kind(field: FieldInfo) -> tuple[Any, bool]:
+    """Return what a setting is, and whether it may be left out."""
     kinds = [kind for kind in get_args(field.annotation) if kind is not type(None)]
     optional = type(None) in get_args(field.annotation)
-    kind: Any = kinds[0] if kinds and optional else field.annotation
+    return kinds[0] if kinds and optional else field.annotation, optional
+
+
+def _is_shown(field: FieldInfo) -> bool:
+    """Whether there is a widget for it: lists and the like are left to files and -s."""
+    kind, optional = _kind(field)
+    if optional:
+        return kind in (int, float, str)
+    return kind in (int, float, str, bool) or get_origin(kind) is Literal
+
+
+def _widget(key: str, field: FieldInfo) -> ValueWidget[Any]:
+    name, (kind, optional) = key.split(".")[-1], _kind(field)
+    options: dict[str, Any] = {"tooltip": field.description or ""}
     if kind in (int, float):
         options |= _limits(field, kind)
         options["min"] = min(0, options["min"]) if optional else options["min"]
@@ -147,9 +163,11 @@ def _widget(key: str, field: FieldInfo) -> ValueWidget[Any]:
         options["step"] = _STEPS[name]
     made = create_widget(annotation=kind, name=name, options=options)
     assert isinstance(made, ValueWidget)
-    if optional and kind in (int, float):
-        # Nought stands for "not given", which a spin box cannot show by itself.
-        made.native.setSpecialValueText(_NOT_GIVEN.get(name, "not given"))
+    if optional:
+        # Nought or no text stands for "not given".
+        text = _NOT_GIVEN.get(name, "not given")
+        tell = "setPlaceholderText" if kind is str else "setSpecialValueText"
+        getattr(made.native, tell)(text)
     return made
 
 
@@ -167,9 +185,14 @@ def _limits(field: FieldInfo, kind: type) -> dict[str, Any]:
 
 
 def _from_widget(field: ValueWidget[Any]) -> Any:
-    special = getattr(field.native, "specialValueText", str)()
-    return None if special and field.value == field.min else field.value  # type: ignore[attr-defined]
+    """Return a widget's value; None where it says that none is given."""
+    special, placeholder = (
+        getattr(field.native, text, str)()
+        for text in ("specialValueText", "placeholderText")
+    )
+    absent = (special and field.value == field.min) or (placeholder and not field.value)  # type: ignore[attr-defined]
+    return None if absent else field.value
 
 
 def _into_widget(field: ValueWidget[Any], value: Any) -> None:
-    field.value = field.min if value is None else value  # type: ignore[attr-defined]
+    field.value = getattr(field, "min", "") if value is None else value
