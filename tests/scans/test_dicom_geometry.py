@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scanlearn.scans.dicom_geometry import plane_axes, stack_slices
-from scanlearn.scans.dicom_headers import SeriesInfo, SliceHeader
+from scanlearn.scans.dicom_geometry import stack_slices
+from scanlearn.scans.dicom_places import plane_axes
 from scanlearn.scans.dicom_series import group_slices
+from scanlearn.scans.dicom_slice import SeriesInfo, SliceHeader
 from scanlearn.scans.scan import Acquisition
 
 SERIES = SeriesInfo("1.2", Acquisition(modality="CT", units="HU"), "nobody")
@@ -33,8 +34,6 @@ PLAIN = SliceHeader(
     bits_stored=16,
     signed=True,
     padding=None,
-    slope=1.0,
-    intercept=0.0,
     position=(0.0, 0.0, 0.0),
     orientation=(1.0, 0.0, 0.0, 0.0, 1.0, 0.0),
     pixel_spacing=(0.7, 0.9),

@@ -144,7 +144,14 @@ def test_monochrome1_turns_radiographs_only(
 def test_radiographs_of_one_series_stay_apart(
     tmp_path, write_series, stored_volume, even_positions
 ):
-    write_series(tmp_path, stored_volume, even_positions, Modality="CR")
+    # Computed radiography: its class, and no place in the patient.
+    tags = {
+        "Modality": "CR",
+        "SOPClassUID": "1.2.840.10008.5.1.4.1.1.1",
+        "ImagePositionPatient": None,
+        "ImageOrientationPatient": None,
+    }
+    write_series(tmp_path, stored_volume, even_positions, **tags)
     assert [e.shape for e in find_scans(tmp_path)] == [(1, 9, 11)] * 6
 
 

@@ -74,6 +74,7 @@ def info(
     if as_json:
         print_json(found)
         return
+    several = Counter(entry["path"] for entry in found)
     for entry in found:
         size = " x ".join(map(str, entry["shape"]))
         spacing = " x ".join(f"{mm:g}" for mm in entry["spacing_mm"])
@@ -85,6 +86,8 @@ def info(
             f"    {entry['modality']}  {size}  {spacing} mm  {entry['orientation']}"
             f"  {entry['description']}".rstrip()
         )
+        if several[entry["path"]] > 1 and entry["series_uid"]:
+            print_text(f"    series {entry['series_uid']}")
         for text in entry["warnings"]:
             print_text(f"    warning: {text}")
 

@@ -3,24 +3,50 @@
 from __future__ import annotations
 
 import os
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from scanlearn.errors import BadScan
-from scanlearn.scans.dicom_headers import SliceHeader, read_headers
+from scanlearn.scans.dicom_headers import read_headers
 from scanlearn.scans.dicom_pixels import read_slices
+from scanlearn.scans.dicom_remarks import padding_note, turned_upright, units_note
 from scanlearn.scans.dicom_series import DicomScan, group_slices
+from scanlearn.scans.dicom_slice import SliceHeader
 from scanlearn.scans.scan import Acquisition, Problem, Scan, ScanEntry
 from scanlearn.scans.uneven import fill_evenly
 
 
 def dicom_entries(headers: Sequence[SliceHeader]) -> list[ScanEntry]:
     """Return one entry per scan found among slices."""
-    return [_entry(scan) for scan in group_slices(headers)]
+    scans = group_slices(headers)
+    series: dict[str, list[DicomScan]] = defaultdict(list)
+    for scan in scans:
+        series[_uid_of(scan)].append(scan)
+    places = {
+        id(scan): place
+        for parts in series.values()
+        for scan, place in zip(parts, _places(parts), strict=True)
+    }
+    return [_entry(scan, places[id(scan)]) for scan in scans]
+
+
+def read_dicom_entry(entry: ScanEntry, *, on_uneven: str = "refuse") -> Scan:
+    """Read the scan that an entry stands for."""
+    headers = read_headers(entry.files)
+    if entry.frames:
+        named = {(entry.files[file], frame) for file, frame in entry.frames}
+        headers = [h for h in headers if (h.path, h.frame) in named]
+    scans = [scan for scan in group_slices(headers) if not scan.error]
+    # Numbers of parts count within the files at hand, so they may be needed or not.
+    found = scans[0] if len(scans) == 1 else choose(scans, entry.series_uid, entry.path)
+    scan = read_dicom_scan(found, on_uneven=on_uneven)
+    # What the rest of the series told is known to the entry alone.
+    known = {problem.code for problem in scan.problems}
+    told = tuple(p for p in entry.problems if p.code not in known)
+    problems = (*told, *scan.problems)
+    return replace(scan, acquisition=entry.acquisition, problems=problems)
 
 
 def read_dicom_files(
@@ -55,18 +81,22 @@ def read_dicom_scan(found: DicomScan, *, on_uneven: str = "refuse") -> Scan:
     if found.stack is not None and found.stack.uneven is not None:
         voxels = fill_evenly(voxels, found.stack.places)
     first = found.slices[0]
-    if first.photometric == "MONOCHROME1":
-        voxels, note = _monochrome1(voxels, found)
+    if first.is_inverse:
+        voxels, note = turned_upright(voxels, found)
         problems.append(note)
-    problems += _padding_note(voxels, first) + _units_note(found)
+    problems += padding_note(voxels, first) + units_note(voxels, found)
     return Scan(
-        voxels, found.grid, _acquisition(first), first.series.patient, tuple(problems)
+        voxels, found.grid, _acquisition(found), first.series.patient, tuple(problems)
     )
 
 
-def _acquisition(first: SliceHeader) -> Acquisition:
+def _acquisition(scan: DicomScan) -> Acquisition:
+    first = scan.slices[0]
+    about = first.series.acquisition
+    words = (about.description, f"volume {scan.label}" if scan.label else "")
     return replace(
-        first.series.acquisition,
+        about,
+        description=", ".join(filter(None, words)),
         slice_thickness_mm=first.thickness,
         letters=first.letters,
     )
@@ -76,7 +106,9 @@ def choose(scans: Sequence[DicomScan], series: str, where: Path) -> DicomScan:
     """Return the scan named ``series``, or the only one that can be read."""
     if series:
         named = [s for s in scans if s.series_uid == series]
-        if not named:
+        # Of a folder with one part of a series, the part is known without its number.
+        named = named or [s for s in scans if _uid_of(s) == series.partition("#")[0]]
+        if len(named) != 1:
             raise BadScan(
                 f"{where} holds no series {series}",
                 expected=f"one of {_listed(scans)}",
@@ -103,22 +135,27 @@ def choose(scans: Sequence[DicomScan], series: str, where: Path) -> DicomScan:
 
 def _listed(scans: Sequence[DicomScan]) -> str:
     texts = [
-        f"{s.series_uid} ({s.slices[0].series.acquisition.description or 'no name'}, "
+        f"{s.series_uid or 'unnamed'} ({_acquisition(s).description or 'no name'}, "
         f"{len(s.slices)} images)"
         for s in scans[:8]
     ]
     return "; ".join(texts) + (" …" if len(scans) > 8 else "")
 
 
-def _entry(scan: DicomScan) -> ScanEntry:
+def _uid_of(scan: DicomScan) -> str:
+    """Return the identifier of a scan's series, which its parts share."""
+    return scan.series_uid.partition("#")[0]
+
+
+def _entry(scan: DicomScan, path: Path) -> ScanEntry:
     first = scan.slices[0]
     grid = scan.grid
     files = scan.files
     return ScanEntry(
-        path=files[0] if len(files) == 1 else _common_folder(files),
+        path=path,
         kind="dicom",
         files=files,
-        acquisition=_acquisition(first),
+        acquisition=_acquisition(scan),
         shape=grid.shape if grid else (len(scan.slices), first.rows, first.columns),
         spacing_mm=grid.spacing_mm if grid else (),
         orientation=grid.orientation if grid and scan.stack else "",
@@ -126,6 +163,47 @@ def _entry(scan: DicomScan) -> ScanEntry:
         series_uid=scan.series_uid,
         problems=scan.problems,
         error=str(_refusal(scan)) if scan.error else "",
+        frames=_frames(scan),
+    )
+
+
+def _frames(scan: DicomScan) -> tuple[tuple[int, int], ...]:
+    slices = (*scan.slices, *scan.surplus)
+    if all(header.frames == 1 for header in slices):
+        return ()
+    numbers = {file: number for number, file in enumerate(scan.files)}
+    return tuple((numbers[header.path], header.frame) for header in slices)
+
+
+def _places(series: Sequence[DicomScan]) -> list[Path]:
+    """Return where each scan of a series is the one with its number.
+
+    Where a part lies beside others, that is the place of the whole series: the numbers
+    of parts count there.
+    """
+    own = [_common_path(scan.files) for scan in series]
+    if len(series) == 1:
+        return own
+    files = Counter(file for scan in series for file in scan.files)
+    folders = Counter(f for scan in series for f in {p.parent for p in scan.files})
+    whole = _common_path(list(files))
+    return [
+        whole if _is_shared(place, scan, files, folders) else place
+        for place, scan in zip(own, series, strict=True)
+    ]
+
+
+def _is_shared(
+    place: Path, scan: DicomScan, files: Counter[Path], folders: Counter[Path]
+) -> bool:
+    """Whether a place holds something of other scans of the series."""
+    if len(scan.files) == 1:
+        return files[place] > 1
+    below = {file.parent for file in scan.files}
+    return any(
+        count > (folder in below)
+        for folder, count in folders.items()
+        if folder.is_relative_to(place)
     )
 
 
@@ -139,7 +217,9 @@ def _refusal(scan: DicomScan) -> BadScan:
     )
 
 
-def _common_folder(files: Sequence[Path]) -> Path:
+def _common_path(files: Sequence[Path]) -> Path:
+    if len(set(files)) == 1:
+        return files[0]
     return Path(os.path.commonpath([file.parent for file in files]))
 
 
@@ -151,44 +231,3 @@ def _repaired(problem: Problem) -> Problem:
     return Problem(
         problem.code, "warning", text, "Look at the slices between before trusting them"
     )
-
-
-def _monochrome1(
-    voxels: NDArray[np.generic], found: DicomScan
-) -> tuple[NDArray[np.generic], Problem]:
-    """Turn a radiograph whose low values are white; leave a volume's values alone."""
-    if not found.is_picture:
-        text = "stored for inverted display (MONOCHROME1); values were kept"
-        return voxels, Problem("monochrome1", "note", text)
-    header = found.slices[0]
-    low = -(1 << (header.bits_stored - 1)) if header.signed else 0
-    high = (1 << (header.bits_stored - int(header.signed))) - 1
-    ends = (low + high) * header.slope + 2 * header.intercept
-    turned = np.float64(ends) - voxels.astype(np.float64)
-    text = "stored inverted (MONOCHROME1); turned so that dense is bright"
-    note = Problem("monochrome1", "note", text)
-    info = np.iinfo(np.int16)
-    if (
-        voxels.dtype == np.int16
-        and info.min <= turned.min() <= turned.max() <= info.max
-    ):
-        return turned.astype(np.int16), note
-    return turned.astype(np.float32), note
-
-
-def _units_note(found: DicomScan) -> list[Problem]:
-    acquisition = found.slices[0].series.acquisition
-    if acquisition.modality != "CT" or acquisition.units == "HU":
-        return []
-    text = "a CT whose values are not said to be Hounsfield units"
-    return [Problem("units", "warning", text, "Check air (-1000) and water (0)")]
-
-
-def _padding_note(voxels: NDArray[np.generic], header: SliceHeader) -> list[Problem]:
-    if header.padding is None:
-        return []
-    value = header.padding * header.slope + header.intercept
-    if not (voxels[0, 0, 0] == value or voxels[-1, -1, -1] == value):
-        return []
-    text = f"voxels outside the field of view hold the padding value {value:g}"
-    return [Problem("padding", "note", text)]

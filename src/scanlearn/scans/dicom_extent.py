@@ -7,21 +7,23 @@ from typing import BinaryIO, Literal
 _PIXEL_DATA = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
 _ITEM, _DELIMITER = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 _UNDEFINED = 0xFFFFFFFF
+TRUNCATED = "is truncated: its pixels are not all there"
+_NO_PIXELS = "has no pixel data"
 _FLOAT_PIXEL_DATA = (b"\xe0\x7f\x08\x00", b"\xe0\x7f\x09\x00")
 
 
 def find_pixels(file: BinaryIO, size: int, *, deflated: bool) -> tuple[int, int, str]:
     """Return where the pixel bytes start, how many there are, and what is wrong.
 
-    Both are -1 where the bytes cannot be taken as they lie.
+    Both numbers are -1 where the bytes cannot be taken as they lie.
     """
     here = file.tell()
     element = file.read(12)
     if len(element) < 8:
-        return -1, -1, "" if deflated else "no pixel data"
+        return -1, -1, "" if deflated else _NO_PIXELS
     if element[:4] not in _PIXEL_DATA:
         is_float = element[:4] in _FLOAT_PIXEL_DATA
-        return -1, -1, "floating-point pixels" if is_float else "no pixel data"
+        return -1, -1, "has floating-point pixels" if is_float else _NO_PIXELS
     order: Literal["little", "big"] = "big"
     if element[:4] == _PIXEL_DATA[0]:
         order = "little"
@@ -31,8 +33,8 @@ def find_pixels(file: BinaryIO, size: int, *, deflated: bool) -> tuple[int, int,
         offset, length = here + 8, int.from_bytes(element[4:8], order)
     if length == _UNDEFINED:
         complete = _fragments_are_complete(file, offset, size)
-        return -1, -1, "" if complete else "truncated"
-    return offset, length, "truncated" if offset + length > size else ""
+        return -1, -1, "" if complete else TRUNCATED
+    return offset, length, TRUNCATED if offset + length > size else ""
 
 
 def _fragments_are_complete(file: BinaryIO, offset: int, size: int) -> bool:

@@ -13,16 +13,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scanlearn.scans.dicom_headers import SliceHeader
+from scanlearn.scans.dicom_places import (
+    JITTER_MM,
+    heights_mm,
+    jitter_mm,
+    pixel_spacing_of,
+    plane_axes,
+)
+from scanlearn.scans.dicom_slice import SliceHeader
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.scan import Problem
 
-#: A slice may lie this far from the even lattice: positions are written rounded.
-JITTER_MM = 0.1
-#: ... but never further than this part of the step between slices.
-JITTER_FRACTION = 0.2
-#: Slices closer than this lie at the same position.
-SAME_POSITION_MM = 1e-3
 #: A sideways drift over the whole stack below this is rounding, not a tilt.
 DRIFT_MM = 0.01
 #: Steps that leave the normal by more than this are reported as a tilted gantry.
@@ -66,32 +67,6 @@ class Stack:
         return found[0] if found else None
 
 
-def plane_axes(orientation: Sequence[float]) -> NDArray[np.float64]:
-    """Return (3, 3): unit vectors along columns, along rows, and their normal.
-
-    Zeros where the orientation is unusable.
-    """
-    if len(orientation) != 6:
-        return np.zeros((3, 3))
-    along_row = np.array(orientation[:3])
-    along_column = np.array(orientation[3:])
-    sizes = np.linalg.norm(along_row), np.linalg.norm(along_column)
-    if min(sizes) < 0.5:
-        return np.zeros((3, 3))
-    along_row, along_column = along_row / sizes[0], along_column / sizes[1]
-    normal = np.cross(along_row, along_column)
-    if np.linalg.norm(normal) < 0.9:
-        return np.zeros((3, 3))
-    normal /= np.linalg.norm(normal)
-    return np.asarray(np.stack([along_row, along_column, normal]))
-
-
-def heights_mm(slices: Sequence[SliceHeader]) -> NDArray[np.float64]:
-    """Return (n,) positions of parallel slices along their normal."""
-    normal = plane_axes(slices[0].orientation)[2]
-    return np.asarray(np.array([s.position for s in slices]) @ normal)
-
-
 def stack_slices(slices: Sequence[SliceHeader]) -> Stack:
     """Order parallel slices of one size and find their grid.
 
@@ -119,20 +94,6 @@ def stack_slices(slices: Sequence[SliceHeader]) -> Stack:
     return Stack(ordered, grid, tuple(problems), places, error)
 
 
-def pixel_spacing_of(header: SliceHeader) -> tuple[tuple[float, float], list[Problem]]:
-    """Return (row, column) spacing in mm, and a problem where it is not known."""
-    for spacing in (header.pixel_spacing, header.detector_spacing):
-        if len(spacing) == 2 and min(spacing) > 0:
-            return (spacing[0], spacing[1]), []
-    problem = Problem(
-        "no_spacing",
-        "warning",
-        f"{header.path.name} has no pixel spacing; 1 mm was taken",
-        "Do not trust sizes and volumes of this scan",
-    )
-    return (1.0, 1.0), [problem]
-
-
 def _even_steps(
     heights: NDArray[np.float64], positions: NDArray[np.float64]
 ) -> tuple[float, NDArray[np.float64], Problem | None]:
@@ -141,13 +102,13 @@ def _even_steps(
     step = (heights[-1] - heights[0]) / (count - 1)
     even = np.arange(count, dtype=np.float64)
     along = positions[0] + np.outer(even / (count - 1), positions[-1] - positions[0])
-    if np.linalg.norm(positions - along, axis=1).max() <= _jitter(step):
+    if np.linalg.norm(positions - along, axis=1).max() <= jitter_mm(step):
         return float(step), even, None
     gaps = np.diff(heights)
     step = float(np.median(gaps))
     step = _refined(heights, step)
     places = (heights - heights[0]) / step
-    near = np.abs(places - np.round(places)) * step <= _jitter(step)
+    near = np.abs(places - np.round(places)) * step <= jitter_mm(step)
     # Slices that do lie on the even lattice keep their values when it is filled.
     places = np.where(near, np.round(places), places)
     return step, places, _uneven_problem(heights, gaps, step)
@@ -162,7 +123,7 @@ def _refined(heights: NDArray[np.float64], step: float) -> float:
 def _uneven_problem(
     heights: NDArray[np.float64], gaps: NDArray[np.float64], step: float
 ) -> Problem:
-    tolerance = _jitter(step)
+    tolerance = jitter_mm(step)
     missing = np.round(gaps / step).astype(int) - 1
     is_whole = np.abs(gaps - (missing + 1) * step) <= 2 * tolerance
     wrong = np.flatnonzero((missing > 0) | ~is_whole)
@@ -243,7 +204,3 @@ def _overlap(header: SliceHeader, step: float) -> list[Problem]:
         text = f"slices of {header.thickness:g} mm overlap: one every {step:.3g} mm"
         return [Problem("overlap", "note", text)]
     return []
-
-
-def _jitter(step: float) -> float:
-    return min(JITTER_MM, JITTER_FRACTION * abs(step))

@@ -8,8 +8,9 @@ once.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -17,85 +18,34 @@ import pydicom
 from pydicom.dataset import Dataset
 
 from scanlearn.errors import BadScan
-from scanlearn.scans.dicom_extent import find_pixels
-from scanlearn.scans.dicom_tags import PHASE_TAGS, WANTED, Tags
-from scanlearn.scans.scan import Acquisition
-
-Vector = tuple[float, float, float]
+from scanlearn.scans.dicom_extent import TRUNCATED, find_pixels
+from scanlearn.scans.dicom_series_info import letters_of, series_info
+from scanlearn.scans.dicom_slice import (
+    BIG_ENDIAN,
+    DEFLATED,
+    PLAIN_SYNTAXES,
+    SeriesInfo,
+    SliceHeader,
+)
+from scanlearn.scans.dicom_tags import MOSAIC_SIZE, PLACE_TAGS, WANTED, Tags, unreadable
+from scanlearn.scans.dicom_values import value_rule
 
 _Value = TypeVar("_Value")
 
-
-#: Uncompressed, little-endian: pixel bytes can be taken as they lie in the file.
-PLAIN_SYNTAXES = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1")
-#: Uncompressed in another dress: big-endian, deflated.
-_OTHER_NATIVE_SYNTAXES = ("1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99")
 #: Labels, doses, reports and presentation states: about scans, not scans.
 _NO_SCANS = ("SEG", "RTSTRUCT", "RTDOSE", "RTPLAN", "SR", "PR", "KO", "REG", "FID")
 #: A header that states more pixels in a frame is damaged; mammograms have a tenth.
 MOST_PIXELS = 1 << 28
+#: What tells series apart, and patients and studies within one that should not.
+_SERIES_KEYS = (
+    "SeriesInstanceUID",
+    "Modality",
+    "StudyInstanceUID",
+    "PatientID",
+    "PatientName",
+    "SOPClassUID",
+)
 _DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
-#: What DICOM calls the patient's sides (of head and feet it has its own) -> our letter.
-_SIDES = {"L": "L", "R": "R", "A": "A", "P": "P", "H": "S", "F": "I"}
-
-
-@dataclass(frozen=True, slots=True)
-class SeriesInfo:
-    """What the slices of a series share. ``patient`` is the raw identity: private."""
-
-    uid: str
-    acquisition: Acquisition
-    patient: str
-
-
-@dataclass(frozen=True, slots=True)
-class SliceHeader:
-    """One slice: a single-frame file, or one frame of a multi-frame file.
-
-    ``pixel_offset`` is where the frame's bytes start in the file, -1 where they cannot
-    be taken as they lie. ``position`` and ``orientation`` are LPS millimetres and
-    cosines, empty where the file has none. ``phase`` holds what tells apart several
-    images of one position (acquisition, echo, time point, kind of image).
-    """
-
-    path: Path
-    series: SeriesInfo
-    sop_uid: str
-    sop_class: str
-    syntax: str
-    frame: int
-    frames: int
-    rows: int
-    columns: int
-    samples: int
-    photometric: str
-    bits_allocated: int
-    bits_stored: int
-    signed: bool
-    padding: int | None
-    slope: float
-    intercept: float
-    position: tuple[float, ...]
-    orientation: tuple[float, ...]
-    pixel_spacing: tuple[float, ...]
-    detector_spacing: tuple[float, ...]
-    slice_spacing: float | None
-    thickness: float | None
-    image_type: tuple[str, ...]
-    phase: tuple[tuple[str, str], ...]
-    pixel_offset: int
-    letters: tuple[str, ...] = ()
-    problem: str = ""
-
-    @property
-    def frame_bytes(self) -> int:
-        """Size of one uncompressed frame."""
-        return self.rows * self.columns * self.samples * self.bits_allocated // 8
-
-    @property
-    def is_compressed(self) -> bool:
-        """Whether a decoder is needed for the pixels."""
-        return self.syntax not in PLAIN_SYNTAXES + _OTHER_NATIVE_SYNTAXES
 
 
 def looks_like_dicom(start: bytes) -> bool:
@@ -116,7 +66,7 @@ class HeaderReader:
     """Reads headers one after the other; remembers what a series shares."""
 
     def __init__(self) -> None:
-        self._series: dict[tuple[str, str], SeriesInfo] = {}
+        self._series: dict[tuple[str, ...], SeriesInfo] = {}
         # Equal values are one object: a hospital's folder has a million slices.
         self._values: dict[Any, Any] = {}
 
@@ -133,10 +83,14 @@ class HeaderReader:
             The file is no DICOM file, or it breaks off inside its header.
         """
         try:
-            with path.open("rb") as file:
+            with path.open("rb") as file, warnings.catch_warnings():
+                # Character sets that do not exist, odd values: what counts is told.
+                warnings.simplefilter("ignore")
                 return self._read_open(path, file)
         except BadScan:
             raise
+        except OSError as error:
+            raise _closed(path, error) from error
         except Exception as error:  # pydicom raises many kinds on damaged bytes
             raise _unreadable(path, f"cannot be parsed as DICOM ({error})") from error
 
@@ -166,7 +120,7 @@ class HeaderReader:
             size_text = f"{header.rows} x {header.columns}"
             raise _unreadable(path, f"states an impossible size of {size_text} pixels")
         if 0 <= length < header.frames * header.frame_bytes:
-            header = replace(header, problem="truncated")
+            header = replace(header, problem=TRUNCATED)
         if header.frames > 1 or "Enhanced" in pydicom.uid.UID(header.sop_class).name:
             from scanlearn.scans.dicom_enhanced import split_frames
 
@@ -178,13 +132,14 @@ class HeaderReader:
     ) -> SliceHeader:
         signed = tags.whole("PixelRepresentation") == 1
         bits = tags.whole("BitsAllocated") or 16
-        slope, intercept = tags.number("RescaleSlope"), tags.number("RescaleIntercept")
+        stored = tags.whole("BitsStored") or bits
+        rule = value_rule(tags, dataset, bits=bits, stored=stored)
         syntax = str(dataset.file_meta.get("TransferSyntaxUID", "") or "")
         once = self._once
-        phases = (once((name, tags.text(name))) for name in PHASE_TAGS)
+        photometric = tags.text("PhotometricInterpretation")
         return SliceHeader(
             path=path,
-            series=self._series_of(dataset, tags),
+            series=self._series_of(tags),
             sop_uid=tags.text("SOPInstanceUID"),
             sop_class=once(tags.text("SOPClassUID")),
             syntax=once(syntax or _guessed_syntax(dataset)),
@@ -193,14 +148,11 @@ class HeaderReader:
             rows=tags.whole("Rows"),
             columns=tags.whole("Columns"),
             samples=tags.whole("SamplesPerPixel") or 1,
-            photometric=once(tags.text("PhotometricInterpretation")),
+            photometric=once(photometric),
             bits_allocated=bits,
-            bits_stored=tags.whole("BitsStored") or bits,
+            bits_stored=stored,
             signed=signed,
             padding=tags.padding(signed=signed, bits=bits),
-            # A slope of 0 would wipe the image out: it was never filled in.
-            slope=slope or 1.0,
-            intercept=0.0 if intercept is None else intercept,
             position=tags.numbers("ImagePositionPatient", 3),
             orientation=once(tags.numbers("ImageOrientationPatient", 6)),
             pixel_spacing=once(tags.numbers("PixelSpacing", 2)),
@@ -210,18 +162,41 @@ class HeaderReader:
             ),
             slice_spacing=tags.number("SpacingBetweenSlices"),
             thickness=tags.number("SliceThickness"),
-            image_type=once(tuple(tags.text("ImageType").upper().split("\\"))),
-            phase=once(tuple(phases)),
+            image_type=once(_image_type(tags, dataset)),
+            phase=tuple(map(once, tags.phase())),
             pixel_offset=offset,
-            letters=once(_letters(tags.text("PatientOrientation"))),
-            problem=problem,
+            letters=once(letters_of(tags.text("PatientOrientation"))),
+            problem=problem or rule.problem or _unreadable_place(tags),
+            rule=once(rule),
+            number=_counted(tags),
+            slice_location=tags.text("SliceLocation"),
+            is_inverse=photometric == "MONOCHROME1"
+            or tags.text("PresentationLUTShape").upper() == "INVERSE",
         )
 
-    def _series_of(self, dataset: Dataset, tags: Tags) -> SeriesInfo:
-        key = tags.text("SeriesInstanceUID"), tags.text("Modality")
+    def _series_of(self, tags: Tags) -> SeriesInfo:
+        key = tuple(map(tags.text, _SERIES_KEYS))
         if key not in self._series:
-            self._series[key] = _series_info(dataset, tags)
+            self._series[key] = series_info(tags)
         return self._series[key]
+
+
+def _counted(tags: Tags) -> int | None:
+    number = tags.number("InstanceNumber")
+    return int(number) if number is not None and number.is_integer() else None
+
+
+def _image_type(tags: Tags, dataset: Dataset) -> tuple[str, ...]:
+    """Return the words of the image type; a mosaic is one by its private tag, too."""
+    words = tuple(tags.text("ImageType").upper().split("\\"))
+    is_mosaic = MOSAIC_SIZE in dataset and "MOSAIC" not in words
+    return (*words, "", "", "MOSAIC") if is_mosaic else words
+
+
+def _unreadable_place(tags: Tags) -> str:
+    """Return what of a slice's place is there but cannot be read, in words."""
+    found = (unreadable(tags, *place) for place in PLACE_TAGS)
+    return next(filter(None, found), "")
 
 
 def _classes(dataset: Dataset, tags: Tags) -> list[str]:
@@ -238,57 +213,14 @@ def _should_hold_image(dataset: Dataset, tags: Tags) -> bool:
 
 def _is_deflated(dataset: Dataset) -> bool:
     syntax = str(dataset.file_meta.get("TransferSyntaxUID", ""))
-    return syntax == _OTHER_NATIVE_SYNTAXES[1]
+    return syntax == DEFLATED
 
 
 def _guessed_syntax(dataset: Dataset) -> str:
     implicit, little = dataset.original_encoding
     if not little:
-        return _OTHER_NATIVE_SYNTAXES[0]
+        return BIG_ENDIAN
     return PLAIN_SYNTAXES[0] if implicit else PLAIN_SYNTAXES[1]
-
-
-def _series_info(dataset: Dataset, tags: Tags) -> SeriesInfo:
-    modality = tags.text("Modality") or "OT"
-    rescale = tags.text("RescaleType").upper()
-    is_hu = (
-        modality == "CT"
-        and rescale in ("", "HU")
-        and (tags.number("RescaleIntercept") is not None or rescale == "HU")
-    )
-    kernel = tags.decoded("ConvolutionKernel")
-    acquisition = Acquisition(
-        modality=modality,
-        units="HU" if is_hu else "arbitrary",
-        description=tags.decoded("SeriesDescription") or tags.decoded("ProtocolName"),
-        body_part=tags.decoded("BodyPartExamined"),
-        kernel=kernel,
-        slice_thickness_mm=tags.number("SliceThickness"),
-        contrast=tags.decoded("ContrastBolusAgent"),
-        manufacturer=tags.decoded("Manufacturer"),
-    )
-    return SeriesInfo(tags.text("SeriesInstanceUID"), acquisition, _patient(tags))
-
-
-def _letters(text: str) -> tuple[str, ...]:
-    """Return where rows and columns run to in letters of ours, if the file says it.
-
-    DICOM PS3.3, C.7.6.1.1.1: of several letters the first is the main direction.
-    """
-    found = tuple(_SIDES.get(part.strip()[:1], "") for part in text.split("\\"))
-    return found if len(found) == 2 and all(found) else ()
-
-
-def _patient(tags: Tags) -> str:
-    """Return what tells patients apart; it never leaves memory as it is."""
-    identifier = tags.decoded("PatientID")
-    if identifier:
-        issuer = tags.decoded("IssuerOfPatientID")
-        return f"{identifier}|{issuer}" if issuer else identifier
-    name, born = tags.decoded("PatientName"), tags.text("PatientBirthDate")
-    if name:
-        return f"{name}|{born}"
-    return tags.text("StudyInstanceUID")
 
 
 def _unreadable(path: Path, what: str) -> BadScan:
@@ -296,6 +228,14 @@ def _unreadable(path: Path, what: str) -> BadScan:
         f"{path} {what}",
         expected="a complete DICOM image",
         next_step="Copy the file again from where it came from, or take it out",
+    )
+
+
+def _closed(path: Path, error: OSError) -> BadScan:
+    return BadScan(
+        f"{path} may not be read ({error.strerror or error})",
+        expected="a file that you have the right to read",
+        next_step="Give yourself the right to read it, or take it out",
     )
 
 

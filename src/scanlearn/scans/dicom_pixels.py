@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from pydicom.pixels import iter_pixels
 
 from scanlearn.errors import BadScan
-from scanlearn.scans.dicom_headers import PLAIN_SYNTAXES, SliceHeader
+from scanlearn.scans.dicom_rescale import DoesNotFit, rescale, store_exact
+from scanlearn.scans.dicom_slice import PLAIN_SYNTAXES, SliceHeader
 
 #: More threads do not help: reading is bound by memory, decoding by cores.
 MAX_THREADS = 4
@@ -30,13 +31,8 @@ _JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
 _CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 #: Compressed files that ITK reads at once.
 RUN_LENGTH = 16
-_INT16 = np.iinfo(np.int16)
 
 _Part = TypeVar("_Part")
-
-
-class _DoesNotFit(Exception):
-    """A value left the range of int16."""
 
 
 def read_slices(slices: Sequence[SliceHeader]) -> NDArray[np.generic]:
@@ -50,12 +46,12 @@ def read_slices(slices: Sequence[SliceHeader]) -> NDArray[np.generic]:
         The pixels of a file are truncated or cannot be decoded.
     """
     shape = (len(slices), slices[0].rows, slices[0].columns)
-    if all(s.slope.is_integer() and s.intercept.is_integer() for s in slices):
+    if all(s.rule.is_whole for s in slices):
         whole = np.empty(shape, dtype=np.int16)
         try:
             _fill(whole, slices)
             return whole
-        except _DoesNotFit:
+        except DoesNotFit:
             del whole
     rescaled = np.empty(shape, dtype=np.float32)
     _fill(rescaled, slices)
@@ -97,17 +93,18 @@ def _on_threads(work: Callable[[_Part], None], parts: Sequence[_Part]) -> None:
 def _read_alike(slices: Sequence[SliceHeader]) -> bool:
     """Whether ITK can read runs of these files at once, with one scale for all."""
     first = slices[0]
-    scale = first.slope, first.intercept, first.bits_stored, first.signed
+    scale = first.rule, first.bits_stored, first.signed
     return len(slices) > 1 and all(
-        _is_for_itk(s) and (s.slope, s.intercept, s.bits_stored, s.signed) == scale
-        for s in slices
+        _is_for_itk(s) and (s.rule, s.bits_stored, s.signed) == scale for s in slices
     )
 
 
 def _is_for_itk(header: SliceHeader) -> bool:
-    # Only CT: for MR, ITK may take the scale from real-world value mappings.
+    # Only CT: for MR, ITK may take the scale from real-world value mappings. ITK turns
+    # the values of MONOCHROME1, and reads the scale itself.
+    is_plain = header.photometric == "MONOCHROME2" and header.rule.is_plain
     is_single = header.frames == 1 and header.sop_class == _CT_IMAGE
-    return header.is_compressed and is_single
+    return header.is_compressed and is_single and is_plain
 
 
 def _read_run(slices: Sequence[SliceHeader], out: NDArray[np.generic]) -> None:
@@ -121,7 +118,7 @@ def _read_run(slices: Sequence[SliceHeader], out: NDArray[np.generic]) -> None:
     reader.SetSpacingWarningRelThreshold(np.inf)
     try:
         values = SimpleITK.GetArrayFromImage(reader.Execute())
-        _store(values.reshape(len(slices), *out.shape[1:]), out[: len(slices)])
+        store_exact(values.reshape(len(slices), *out.shape[1:]), out[: len(slices)])
     except (RuntimeError, ValueError):
         # One of them is damaged or odd: read them one by one to find out which.
         for k, header in enumerate(slices):
@@ -143,7 +140,7 @@ def _read_file(path: Path, jobs: Sequence[_Job]) -> None:
             _read_by_gdcm(path, jobs)
         else:
             _read_by_pydicom(path, jobs)
-    except (BadScan, _DoesNotFit):
+    except (BadScan, DoesNotFit):
         raise
     except Exception as error:  # decoders raise many kinds on damaged bytes
         raise _undecodable(path, first, error) from error
@@ -156,7 +153,7 @@ def _read_plain(path: Path, jobs: Sequence[_Job]) -> None:
             file.seek(header.pixel_offset)
             if file.readinto(stored.data.cast("B")) < header.frame_bytes:
                 raise _truncated(path)
-            _rescale(stored, out, header)
+            rescale(stored, out, header)
 
 
 def _room_for(header: SliceHeader, out: NDArray[np.generic]) -> NDArray[np.generic]:
@@ -171,7 +168,7 @@ def _room_for(header: SliceHeader, out: NDArray[np.generic]) -> NDArray[np.gener
 def _read_by_pydicom(path: Path, jobs: Sequence[_Job]) -> None:
     frames = _pydicom_frames(path, [header.frame for header, _ in jobs])
     for (header, out), stored in zip(jobs, frames, strict=True):
-        _rescale(stored.reshape(out.shape), out, header)
+        rescale(stored.reshape(out.shape), out, header)
 
 
 def _pydicom_frames(path: Path, frames: list[int]) -> Iterator[NDArray[np.generic]]:
@@ -201,7 +198,7 @@ def _read_by_gdcm(path: Path, jobs: Sequence[_Job]) -> None:
     kind = f"{'i' if first.signed else 'u'}{first.bits_allocated // 8}"
     stored = np.frombuffer(values, kind).reshape(first.frames, *out.shape)
     for header, voxels in jobs:
-        _rescale(stored[header.frame], voxels, header)
+        rescale(stored[header.frame], voxels, header)
 
 
 def _read_by_itk(path: Path, job: _Job) -> None:
@@ -212,69 +209,7 @@ def _read_by_itk(path: Path, job: _Job) -> None:
     reader.SetImageIO("GDCMImageIO")
     reader.SetFileName(str(path))
     values = SimpleITK.GetArrayFromImage(reader.Execute()).reshape(out.shape)
-    _store(values, out)
-
-
-def _rescale(
-    stored: NDArray[np.generic], out: NDArray[np.generic], header: SliceHeader
-) -> None:
-    """Write stored values, rescaled, to ``out``; they may share their memory."""
-    if not stored.dtype.isnative:
-        stored = stored.astype(stored.dtype.newbyteorder("="))
-    stored = _without_unused_bits(stored, header)
-    if out.dtype == np.int16 and header.slope == 1 and stored.dtype.itemsize == 2:
-        _check_range(stored, header)
-        # Two's complement: 16-bit sums are right whenever the true value fits.
-        shift = np.array(int(header.intercept)).astype(np.int16)
-        np.add(stored.view(np.int16), shift, out=out)
-    elif out.dtype == np.int16:
-        whole = stored.astype(np.int64) * int(header.slope) + int(header.intercept)
-        _store(whole, out)
-    else:
-        scaled = stored.astype(np.float64) * header.slope + header.intercept
-        out[...] = scaled.astype(np.float32)
-
-
-def _without_unused_bits(
-    stored: NDArray[np.generic], header: SliceHeader
-) -> NDArray[np.generic]:
-    """Clear the bits above BitsStored: old files keep overlays there."""
-    unused = stored.dtype.itemsize * 8 - header.bits_stored
-    if unused <= 0 or stored.dtype.kind not in "iu":
-        return stored
-    if not stored.flags.writeable:
-        stored = stored.copy()
-    if stored.dtype.kind == "u":
-        np.bitwise_and(stored, (1 << header.bits_stored) - 1, out=stored)
-    else:
-        np.left_shift(stored, unused, out=stored)
-        np.right_shift(stored, unused, out=stored)
-    return stored
-
-
-def _check_range(stored: NDArray[np.generic], header: SliceHeader) -> None:
-    bits, signed = header.bits_stored, header.signed
-    low = -(1 << (bits - 1)) if signed else 0
-    high = (1 << (bits - int(signed))) - 1
-    if _fits(low + header.intercept) and _fits(high + header.intercept):
-        return
-    ends = int(stored.min()) + header.intercept, int(stored.max()) + header.intercept
-    if not all(map(_fits, ends)):
-        raise _DoesNotFit
-
-
-def _store(values: NDArray[np.generic], out: NDArray[np.generic]) -> None:
-    """Copy exact values to ``out``."""
-    if out.dtype == np.int16 and values.dtype != np.int16:
-        if not (_fits(float(values.min())) and _fits(float(values.max()))):
-            raise _DoesNotFit
-        if values.dtype.kind == "f" and not np.array_equal(values, np.rint(values)):
-            raise _DoesNotFit
-    out[...] = values.astype(out.dtype)
-
-
-def _fits(value: float) -> bool:
-    return bool(_INT16.min <= value <= _INT16.max)
+    store_exact(values, out)
 
 
 def _truncated(path: Path) -> BadScan:

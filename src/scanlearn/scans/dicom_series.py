@@ -7,37 +7,45 @@ orientation, size and spacing and lie at different positions.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from scanlearn.scans.dicom_geometry import (
-    SAME_POSITION_MM,
-    Stack,
+from scanlearn.scans.dicom_copies import without_copies
+from scanlearn.scans.dicom_geometry import Stack, stack_slices
+from scanlearn.scans.dicom_identity import Series, sort_into_series
+from scanlearn.scans.dicom_phases import Part, part_images
+from scanlearn.scans.dicom_places import (
+    has_plane,
     heights_mm,
     pixel_spacing_of,
-    plane_axes,
-    stack_slices,
+    place_numbers,
+    plane_numbers,
 )
-from scanlearn.scans.dicom_headers import SliceHeader
+from scanlearn.scans.dicom_scales import mixed_scales
+from scanlearn.scans.dicom_series_info import PROJECTIONS
+from scanlearn.scans.dicom_slice import SliceHeader
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.picture import picture_grid
 from scanlearn.scans.scan import Problem
 
-#: Modalities that are projections: every image is a scan of its own.
-PROJECTIONS = ("CR", "DX", "DR", "RG", "MG", "PX", "IO", "XA", "RF")
 #: Words in ImageType of what is no part of a volume.
-_SCOUT_WORDS = {"LOCALIZER", "SCOUT", "SURVEY", "TOPOGRAM"}
+_SCOUT_WORDS = {"LOCALIZER", "SCOUT", "SCOUTVIEW", "SURVEY", "TOPOGRAM", "SCANO"}
 _REPORT_WORDS = {"DOSE", "SCREEN", "REPORT", "PROT"}
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
-#: Cosines that differ by less than this belong to one orientation.
-SAME_ORIENTATION = 1e-3
+#: So many places of images of a projection's modality are those of sections.
+_FEWEST_SECTIONS = 3
 
 _OTHER_SERIES = "Choose another series, or export this one again"
 _COPY_AGAIN = "Copy the file again from where it came from, or take it out"
+_CORRECT = "Export the series again, or correct the header with a DICOM editor"
+_WITH_PLACES = (
+    "Export the series again with ImagePositionPatient and ImageOrientationPatient; "
+    "other tags do not say where slices lie"
+)
 _KEEP_FIRST = (
     "Choose to repair the series (--uneven resample) and keep the first image of "
     "each place by file name, or export one acquisition of it"
@@ -52,7 +60,8 @@ class DicomScan:
     """One scan found among slices.
 
     ``stack`` is None for a radiograph, and ``grid`` too where ``error`` says why the
-    slices are no scan. ``surplus`` holds further images of places that ``slices`` have.
+    slices are no scan. ``surplus`` holds further images of places that ``slices`` have,
+    ``label`` what tells this volume from others of its series.
     """
 
     series_uid: str
@@ -63,6 +72,7 @@ class DicomScan:
     error: str = ""
     next_step: str = ""
     surplus: tuple[SliceHeader, ...] = ()
+    label: str = ""
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -82,58 +92,65 @@ class DicomScan:
 
 def group_slices(headers: Iterable[SliceHeader]) -> list[DicomScan]:
     """Sort slices into scans, in the order in which their series were met."""
-    series: dict[tuple[str, str], list[SliceHeader]] = defaultdict(list)
-    for header in headers:
-        series[header.series.uid, header.series.acquisition.modality].append(header)
-    scans = [scan for slices in series.values() for scan in _scans_of(slices)]
-    return _numbered(scans)
+    series = sort_into_series(headers)
+    return _numbered([scan for one in series for scan in _scans_of(one)])
 
 
-def _scans_of(slices: list[SliceHeader]) -> list[DicomScan]:
+def _scans_of(series: Series) -> list[DicomScan]:
+    if series.error:
+        return [_refused(series.slices, series.error, series.next_step)]
     groups: dict[tuple[object, ...], list[SliceHeader]] = defaultdict(list)
-    orientations: list[tuple[float, ...]] = []
-    for number, header in enumerate(slices):
-        turn = _turn_number(header, orientations)
-        groups[_group_key(header, number, turn)].append(header)
-    scans = [scan for group in groups.values() for scan in _scans_of_group(group)]
+    planes = _planes(series.slices)
+    for number, (header, plane) in enumerate(zip(series.slices, planes, strict=True)):
+        reason = _set_apart(header)
+        is_picture = not reason and _is_projection(header) and not has_plane(header)
+        groups[reason, plane, number if is_picture else -1].append(header)
+    scans = [
+        scan
+        for (reason, *_), group in groups.items()
+        for scan in _scans_of_group(group, str(reason), series.problems)
+    ]
     # The scan proper comes first, what was set apart after it.
     return sorted(scans, key=lambda s: (bool(s.error), -len(s.slices)))
 
 
-def _turn_number(header: SliceHeader, known: list[tuple[float, ...]]) -> int:
-    """Return the number of a slice's orientation; ``known`` grows as needed."""
-    new = header.orientation
-    for number, old in enumerate(known):
-        if old == new:
-            return number
-        if len(old) == len(new) and new:
-            gap = max(abs(a - b) for a, b in zip(old, new, strict=True))
-            if gap < SAME_ORIENTATION:
-                return number
-    known.append(new)
-    return len(known) - 1
+def _planes(slices: list[SliceHeader]) -> list[tuple[int, int, int, int]]:
+    """Return what slices of one plane share; damaged ones go with the most."""
+    planes = plane_numbers(slices)
+    damaged = [bool(header.problem) for header in slices]
+    if not any(damaged) or all(damaged):
+        return planes
+    sound = Counter(
+        plane for plane, bad in zip(planes, damaged, strict=True) if not bad
+    )
+    for k, bad in enumerate(damaged):
+        if bad:
+            alike = {p: n for p, n in sound.items() if p[2:] == planes[k][2:]}
+            planes[k] = max(alike, key=alike.__getitem__, default=planes[k])
+    return planes
 
 
-def _group_key(header: SliceHeader, number: int, turn: int) -> tuple[object, ...]:
-    reason = _set_apart(header)
-    if not reason and _is_projection(header):
-        return "projection", number
-    spacing, _ = pixel_spacing_of(header)
-    size = header.rows, header.columns
-    return reason, turn, size, round(spacing[0], 4), round(spacing[1], 4)
-
-
-def _scans_of_group(group: list[SliceHeader]) -> list[DicomScan]:
-    group, problems = _without_copies(group)
-    reason = _set_apart(group[0])
+def _scans_of_group(
+    group: list[SliceHeader], reason: str, of_series: tuple[Problem, ...]
+) -> list[DicomScan]:
+    group, copies = without_copies(group)
     if reason:
-        return [_refused(group, reason)]
+        return [_refused(group, reason, _next_step(reason))]
     damaged = [s for s in group if s.problem]
     if damaged:
-        return [_refused(group, _damage(damaged), _COPY_AGAIN)]
-    if _is_projection(group[0]):
-        return [_picture(group[0], problems)]
-    return [_volume(part, found + problems) for part, found in _by_position(group)]
+        text = _damage(damaged)
+        return [_refused(group, text, _next_step(text))]
+    problems = (*of_series, *copies)
+    if _is_projection(group[0]) and not _are_sections(group):
+        return [_picture(header, problems) for header in group]
+    return [_volume(part, problems) for part in part_images(group)]
+
+
+def _are_sections(group: list[SliceHeader]) -> bool:
+    """Whether images of a projection's modality lie at places one behind the other."""
+    if not has_plane(group[0]):
+        return False
+    return int(place_numbers(heights_mm(group)).max()) + 1 >= _FEWEST_SECTIONS
 
 
 def _set_apart(header: SliceHeader) -> str:
@@ -149,21 +166,27 @@ def _set_apart(header: SliceHeader) -> str:
         return "a dose or report picture is not a part of the volume"
     if "MOSAIC" in words:
         return "slices are tiled into a mosaic; export them as enhanced DICOM or NIfTI"
-    has_plane = len(header.position) == 3 and bool(plane_axes(header.orientation).any())
-    if has_plane or _is_projection(header) or header.problem:
+    if has_plane(header) or _is_projection(header) or header.problem:
         return ""
     if header.sop_class == _SECONDARY_CAPTURE:
         return "a secondary capture (screen or dose picture) has no position"
-    return "slices have no position or no orientation"
+    told = "; their SliceLocation is no position" if header.slice_location else ""
+    return f"slices have no position or no orientation{told}"
 
 
 def _damage(damaged: list[SliceHeader]) -> str:
     first = damaged[0]
-    what = f"has {first.problem}"
-    if first.problem == "truncated":
-        what = "is truncated: its pixels are not all there"
     more = f" (and {len(damaged) - 1} more files)" if len(damaged) > 1 else ""
-    return f"{first.path.name} {what}{more}"
+    return f"{first.path.name} {first.problem}{more}"
+
+
+def _next_step(text: str) -> str:
+    """Return what to do about a reason in words."""
+    if " states " in text or " frames" in text:
+        return _CORRECT
+    if text.startswith("slices have no position"):
+        return _WITH_PLACES
+    return _COPY_AGAIN if ".dcm" in text or " has " in text else _OTHER_SERIES
 
 
 def _is_projection(header: SliceHeader) -> bool:
@@ -172,61 +195,48 @@ def _is_projection(header: SliceHeader) -> bool:
     return header.frames == 1 and (modality in PROJECTIONS or without_place)
 
 
-def _without_copies(
-    group: list[SliceHeader],
-) -> tuple[list[SliceHeader], list[Problem]]:
-    """Drop files that hold the same image as another (same SOP instance)."""
-    kept: dict[tuple[str, int], SliceHeader] = {}
-    for header in group:
-        kept.setdefault((header.sop_uid or str(header.path), header.frame), header)
-    dropped = len(group) - len(kept)
-    if not dropped:
-        return group, []
-    noun = "file holds" if dropped == 1 else "files hold"
-    text = f"{dropped} {noun} an image that is there already and was left out"
-    return list(kept.values()), [Problem("copies", "note", text)]
-
-
-def _by_position(
-    group: list[SliceHeader],
-) -> list[tuple[list[SliceHeader], list[Problem]]]:
-    """Split slices that share positions into acquisitions, echoes or time points."""
-    if not _surplus(group):
-        return [(group, [])]
-    for number in range(len(group[0].phase)):
-        parts: dict[str, list[SliceHeader]] = defaultdict(list)
-        for header in group:
-            parts[header.phase[number][1]].append(header)
-        if len(parts) < 2 or min(map(len, parts.values())) < 2:
-            continue
-        if any(_surplus(part) for part in parts.values()):
-            continue
-        name = group[0].phase[number][0]
-        text = f"one of {len(parts)} images of the series, told apart by {name}"
-        return [(part, [Problem("phases", "note", text)]) for part in parts.values()]
-    return [(group, [])]
-
-
-def _surplus(group: Sequence[SliceHeader]) -> int:
-    """Count slices at a position that another slice of the group has."""
-    return int((np.diff(np.sort(heights_mm(group))) < SAME_POSITION_MM).sum())
-
-
-def _volume(group: list[SliceHeader], problems: list[Problem]) -> DicomScan:
-    group, surplus = _first_of_each_place(group)
+def _volume(part: Part, problems: tuple[Problem, ...]) -> DicomScan:
+    if part.error:
+        return _refused(part.slices, part.error, _ONE_ACQUISITION)
+    group, surplus = _first_of_each_place(part.slices)
     if surplus and len(group) == 1:
-        text = f"no volume: all {1 + len(surplus)} slices lie at {{:.2f}} mm"
-        text = text.format(heights_mm(group)[0])
-        return _refused(group + surplus, text, _ONE_ACQUISITION)
+        return _refused(group + surplus, _at_one_place(part.slices), _ONE_ACQUISITION)
     stack = stack_slices(group)
+    scales, error = mixed_scales(part.slices)
+    error = error or stack.error
+    if error:
+        return _refused([*stack.slices, *surplus], error, _CORRECT)
     _, spacing_problems = pixel_spacing_of(group[0])
-    found = (*problems, *spacing_problems, *_duplicates(surplus), *stack.problems)
-    if stack.error:
-        return _refused([*stack.slices, *surplus], stack.error)
-    uid = group[0].series.uid
+    found = [*problems, *_remarks(group[0]), *spacing_problems, *scales]
+    if part.label:
+        text = f"volume {part.label} of the series"
+        found.append(Problem("phases", "note", text))
     return DicomScan(
-        uid, stack.slices, stack.grid, stack, found, surplus=tuple(surplus)
+        group[0].series.uid,
+        stack.slices,
+        stack.grid,
+        stack,
+        (*found, *_duplicates(surplus), *stack.problems),
+        surplus=tuple(surplus),
+        label=part.label,
     )
+
+
+def _at_one_place(slices: list[SliceHeader]) -> str:
+    text = f"no volume: all {len(slices)} slices lie at {heights_mm(slices)[0]:.2f} mm"
+    if len({s.slice_location for s in slices}) > 1:
+        text += ", though their SliceLocation differs: ImagePositionPatient was lost"
+    return text
+
+
+def _remarks(header: SliceHeader) -> list[Problem]:
+    """Say what was believed of the images rather than of their modality."""
+    info = header.series
+    if not info.stated_modality and not _is_projection(header):
+        return []
+    stated = info.stated_modality or info.acquisition.modality
+    text = f"the file says {stated}, but its images are sections with places: a volume"
+    return [Problem("sections", "note", text)]
 
 
 def _first_of_each_place(
@@ -234,10 +244,8 @@ def _first_of_each_place(
 ) -> tuple[list[SliceHeader], list[SliceHeader]]:
     """Part slices into the first of each place, by file name, and the rest."""
     group = sorted(group, key=lambda s: (s.path, s.frame))
-    heights = heights_mm(group)
-    order = np.argsort(heights, kind="stable")
-    again = np.diff(heights[order], prepend=-np.inf) < SAME_POSITION_MM
-    kept = set(order[~again].tolist())
+    _, first = np.unique(place_numbers(heights_mm(group)), return_index=True)
+    kept = set(first.tolist())
     return (
         [s for k, s in enumerate(group) if k in kept],
         [s for k, s in enumerate(group) if k not in kept],
@@ -254,11 +262,11 @@ def _duplicates(surplus: list[SliceHeader]) -> list[Problem]:
     return [Problem("duplicate_slices", "error", text, _KEEP_FIRST)]
 
 
-def _picture(header: SliceHeader, problems: list[Problem]) -> DicomScan:
+def _picture(header: SliceHeader, problems: tuple[Problem, ...]) -> DicomScan:
     spacing, found = pixel_spacing_of(header)
     grid = picture_grid(header.rows, header.columns, spacing_mm=spacing)
-    problems = [*problems, *found]
-    return DicomScan(header.series.uid, (header,), grid, problems=tuple(problems))
+    told = (*problems, *mixed_scales([header])[0], *found)
+    return DicomScan(header.series.uid, (header,), grid, problems=told)
 
 
 def _refused(
@@ -270,12 +278,18 @@ def _refused(
 
 
 def _numbered(scans: list[DicomScan]) -> list[DicomScan]:
-    """Give scans of one series different names: the UID, then UID#2, UID#3 …."""
+    """Give scans of one series different names: the UID, then UID#2, UID#3 ….
+
+    Those without an identifier are named #1, #2 … where there are several.
+    """
+    nameless = sum(not scan.series_uid for scan in scans)
     seen: dict[str, int] = defaultdict(int)
     named = []
     for scan in scans:
         seen[scan.series_uid] += 1
         count = seen[scan.series_uid]
-        uid = scan.series_uid if count == 1 else f"{scan.series_uid}#{count}"
+        uid = f"{scan.series_uid}#{count}"
+        if count == 1 and (scan.series_uid or nameless < 2):
+            uid = scan.series_uid
         named.append(replace(scan, series_uid=uid))
     return named

@@ -1,48 +1,141 @@
 """The DICOM tags that sort slices, decoded by hand from their raw bytes.
 
 pydicom's own conversion of a value costs ten times as much as reading it, and a folder
-has tens of thousands of values.
+has tens of thousands of values. It also gives up where a number is spelled oddly.
 """
 
 from __future__ import annotations
 
+import re
+import struct
+from functools import cache
 from typing import Any
 
+from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
 _SLICE_TAGS = (
-    "ImageType SOPClassUID SOPInstanceUID AcquisitionTime ContentTime EchoTime "
-    "TriggerTime InversionTime DiffusionBValue AcquisitionNumber InstanceNumber "
-    "ImagePositionPatient ImageOrientationPatient TemporalPositionIdentifier "
-    "SamplesPerPixel PhotometricInterpretation NumberOfFrames Rows Columns "
-    "PixelSpacing ImagerPixelSpacing NominalScannedPixelSpacing SpacingBetweenSlices "
+    "ImageType SOPClassUID SOPInstanceUID InstanceNumber SliceLocation "
+    "ImagePositionPatient ImageOrientationPatient SamplesPerPixel "
+    "PhotometricInterpretation NumberOfFrames Rows Columns PixelSpacing "
+    "ImagerPixelSpacing NominalScannedPixelSpacing SpacingBetweenSlices "
     "SliceThickness BitsAllocated BitsStored HighBit PixelRepresentation "
-    "PixelPaddingValue RescaleIntercept RescaleSlope RescaleType SeriesInstanceUID "
-    "Modality PatientOrientation"
+    "PixelPaddingValue RescaleIntercept RescaleSlope RescaleType "
+    "ModalityLUTSequence PresentationLUTShape SeriesInstanceUID Modality "
+    "PatientOrientation"
 )
 _SERIES_TAGS = (
     "SpecificCharacterSet Manufacturer SeriesDescription ProtocolName PatientName "
     "PatientID IssuerOfPatientID PatientBirthDate BodyPartExamined "
     "ContrastBolusAgent ConvolutionKernel StudyInstanceUID StudyDescription"
 )
-_TAGS: dict[str, BaseTag] = {
-    name: Tag(name) for name in f"{_SLICE_TAGS} {_SERIES_TAGS}".split()
-}
-WANTED: list[BaseTag | int] = list(_TAGS.values())
-
 #: What may tell apart images of one position, the most telling first.
-PHASE_TAGS = (
-    "AcquisitionNumber",
-    "TemporalPositionIdentifier",
-    "EchoTime",
-    "ImageType",
-    "DiffusionBValue",
-    "InversionTime",
-    "TriggerTime",
-    "AcquisitionTime",
-    "ContentTime",
+_PHASE_NAMES = (
+    "SeriesNumber AcquisitionNumber TemporalPositionIdentifier EchoTime EchoNumbers "
+    "ImageType DiffusionBValue DiffusionGradientOrientation InversionTime FlipAngle "
+    "RepetitionTime KVP ConvolutionKernel SliceThickness ContrastBolusAgent "
+    "NominalPercentageOfCardiacPhase SeriesDescription AcquisitionDate TriggerTime "
+    "FrameReferenceTime AcquisitionDateTime AcquisitionTime ContentTime"
 )
+#: The same in tags of the makers, where they write no standard ones.
+_PRIVATE_PHASES = {
+    0x0019100C: "b-value (Siemens)",
+    0x0019100E: "diffusion direction (Siemens)",
+    0x001910BB: "diffusion direction (GE) x",
+    0x001910BC: "diffusion direction (GE) y",
+    0x001910BD: "diffusion direction (GE) z",
+    0x00431039: "b-value (GE)",
+    0x0043102F: "kind of image (GE)",
+    0x00651009: "b-value (UIH)",
+    0x00651037: "diffusion direction (UIH)",
+    0x20011003: "b-value (Philips)",
+    0x20011004: "diffusion direction (Philips)",
+    0x20011008: "phase number (Philips)",
+    0x20051011: "kind of image (Philips)",
+    0x200510B0: "diffusion direction (Philips) x",
+    0x200510B1: "diffusion direction (Philips) y",
+    0x200510B2: "diffusion direction (Philips) z",
+}
+#: How many slices Siemens tiled into one picture.
+MOSAIC_SIZE = Tag(0x0019100A)
+PHASE_TAGS: dict[BaseTag, str] = {
+    **{Tag(name): name for name in _PHASE_NAMES.split()},
+    **{Tag(number): name for number, name in _PRIVATE_PHASES.items()},
+}
+WANTED: list[BaseTag | int] = list(
+    dict.fromkeys(
+        [
+            *map(Tag, f"{_SLICE_TAGS} {_SERIES_TAGS}".split()),
+            *PHASE_TAGS,
+            MOSAIC_SIZE,
+        ]
+    )
+)
+_PHASE_SET = frozenset(PHASE_TAGS)
+
+#: Where a slice lies: tag, in words, how many numbers.
+PLACE_TAGS = (
+    ("ImagePositionPatient", "position", 3),
+    ("ImageOrientationPatient", "orientation", 6),
+    ("PixelSpacing", "pixel spacing", 2),
+)
+
+_BINARY = {"FD": "d", "FL": "f", "SL": "i", "UL": "I", "SS": "h", "US": "H"}
+#: A number with a decimal comma: DICOM knows no mark of thousands.
+_WITH_COMMA = re.compile(r"[+-]?(\d+,\d*|,\d+)([eE][+-]?\d+)?")
+#: Larger numbers are no lengths, scales or times.
+_LARGEST = 1e12
+
+
+@cache
+def _tag(name: str) -> BaseTag:
+    return Tag(name)
+
+
+def read_numbers(text: str, count: int) -> tuple[float, ...]:
+    r"""Return ``count`` finite numbers (any where 0) of a text, or none.
+
+    A decimal comma is understood, and commas in place of the back-slashes between
+    numbers, where the text can mean nothing else.
+    """
+    parts = text.split("\\")
+    if len(parts) == 1 and count > 1:
+        parts = _parted_by_commas(text, count)
+    try:
+        found = tuple(map(_number, parts))
+    except ValueError:
+        return ()
+    if (count and len(found) != count) or not all(abs(x) < _LARGEST for x in found):
+        return ()
+    return found
+
+
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        if not _WITH_COMMA.fullmatch(text.strip()):
+            raise
+        return float(text.replace(",", "."))
+    if "_" in text:  # Python's own spelling, which no file means
+        raise ValueError(text)
+    return number
+
+
+def _parted_by_commas(text: str, count: int) -> list[str]:
+    parts = text.split(",")
+    # Two whole numbers might be one with a decimal comma.
+    is_clear = count > 2 or all("." in part for part in parts)
+    return parts if len(parts) == count and is_clear else [text]
+
+
+def unreadable(tags: Tags, name: str, what: str, count: int) -> str:
+    """Return in words that a tag states something, but not ``count`` numbers."""
+    text = tags.text(name)
+    if not text or read_numbers(text, count):
+        return ""
+    return f"states no {what} that can be read ({text!r})"
 
 
 class Tags:
@@ -56,7 +149,7 @@ class Tags:
         raw = self._raw(name)
         if isinstance(raw, bytes):
             return raw.decode("latin-1").strip(" \0")
-        return "" if raw is None else str(raw)
+        return _joined(raw)
 
     def number(self, name: str) -> float | None:
         """Return the first number of a tag, or None."""
@@ -65,13 +158,8 @@ class Tags:
 
     def numbers(self, name: str, count: int) -> tuple[float, ...]:
         """Return ``count`` finite numbers (any where 0), or none if they are not so."""
-        try:
-            found = tuple(float(part) for part in self.text(name).split("\\"))
-        except ValueError:
-            return ()
-        if (count and len(found) != count) or not all(abs(x) < 1e12 for x in found):
-            return ()
-        return found
+        text = self.text(name)
+        return read_numbers(text, count) if text else ()
 
     def whole(self, name: str) -> int:
         """Return a 16-bit whole number, 0 where it is absent."""
@@ -83,21 +171,54 @@ class Tags:
 
     def padding(self, *, signed: bool, bits: int) -> int | None:
         """Return the padding value with the sign of the pixels, or None."""
-        if _TAGS["PixelPaddingValue"] not in self._dataset:
+        if _tag("PixelPaddingValue") not in self._dataset:
             return None
         value = self.whole("PixelPaddingValue") & ((1 << min(bits, 16)) - 1)
         return value - (1 << bits) if signed and value >> (bits - 1) else value
 
     def decoded(self, name: str) -> str:
         """Return a text in the file's own character set."""
-        value = self._dataset.get(_TAGS[name])
+        value = self._dataset.get(_tag(name))
         return "" if value is None or value.value is None else str(value.value).strip()
 
+    def phase(self) -> tuple[tuple[str, str], ...]:
+        """Return the names and values of tags that tell images of a place apart."""
+        present = _PHASE_SET & self._dataset.keys()
+        return tuple((PHASE_TAGS[t], self.shown(t)) for t in PHASE_TAGS if t in present)
+
+    def shown(self, tag: BaseTag | str) -> str:
+        """Return a value as a text to compare and show, binary numbers as numbers."""
+        tag = _tag(tag) if isinstance(tag, str) else tag
+        if tag not in self._dataset:
+            return ""
+        item = self._dataset.get_item(tag)
+        if not isinstance(item.value, bytes):
+            return _joined(item.value)
+        # Where the file does not state it: DICOM's own dictionary does.
+        kind = item.VR or ("" if tag.is_private else dictionary_VR(tag))
+        letter = _BINARY.get(kind, "")
+        if not letter or len(item.value) % struct.calcsize(letter):
+            return item.value.decode("latin-1").strip(" \0")
+        order = "<" if getattr(item, "is_little_endian", True) else ">"
+        count = len(item.value) // struct.calcsize(letter)
+        numbers = struct.unpack(f"{order}{count}{letter}", item.value)
+        return "\\".join(f"{number:g}" for number in numbers)
+
     def _raw(self, name: str) -> Any:
-        if _TAGS[name] not in self._dataset:
+        tag = _tag(name)
+        if tag not in self._dataset:
             return None
-        return self._dataset.get_item(_TAGS[name]).value
+        return self._dataset.get_item(tag).value
 
     def _little_endian(self, name: str) -> bool:
-        item = self._dataset.get_item(_TAGS[name])
+        item = self._dataset.get_item(_tag(name))
         return bool(getattr(item, "is_little_endian", True))
+
+
+def _joined(value: Any) -> str:
+    """Return a value that pydicom has converted as the text of its file."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    if hasattr(value, "__iter__"):
+        return "\\".join(str(getattr(v, "original_string", v)) for v in value)
+    return str(getattr(value, "original_string", value))

@@ -10,7 +10,8 @@ from typing import Literal
 from scanlearn.errors import BadScan
 from scanlearn.scans.array import ARRAY_SUFFIX, array_entry
 from scanlearn.scans.dicom import dicom_entries
-from scanlearn.scans.dicom_headers import HeaderReader, SliceHeader, looks_like_dicom
+from scanlearn.scans.dicom_headers import HeaderReader, looks_like_dicom
+from scanlearn.scans.dicom_slice import SliceHeader
 from scanlearn.scans.itk import ITK_SUFFIXES, itk_entry
 from scanlearn.scans.ngff import is_ome_image
 from scanlearn.scans.nifti import NIFTI_SUFFIXES, nifti_entry

@@ -9,8 +9,12 @@ from typing import Literal
 
 from scanlearn.errors import BadScan
 from scanlearn.scans.array import read_array
-from scanlearn.scans.dicom import choose, read_dicom_files, read_dicom_scan
-from scanlearn.scans.dicom_headers import read_headers
+from scanlearn.scans.dicom import (
+    choose,
+    read_dicom_entry,
+    read_dicom_files,
+    read_dicom_scan,
+)
 from scanlearn.scans.dicom_series import group_slices
 from scanlearn.scans.find import kind_of, survey
 from scanlearn.scans.itk import read_itk
@@ -70,12 +74,7 @@ def _read_entry(entry: ScanEntry, *, volume: int | None, on_uneven: OnUneven) ->
             scan = read_array(entry.path, volume=wanted, spacing_mm=(z, y, x))
             return replace(scan, problems=(*entry.problems, *scan.problems))
         return _READERS[entry.kind](entry.path, wanted)
-    # Numbers of parts count within the files at hand, so they may be needed or not.
-    scans = [s for s in group_slices(read_headers(entry.files)) if not s.error]
-    if len(scans) == 1:
-        return read_dicom_scan(scans[0], on_uneven=on_uneven)
-    chosen = choose(scans, entry.series_uid, entry.path)
-    return read_dicom_scan(chosen, on_uneven=on_uneven)
+    return read_dicom_entry(entry, on_uneven=on_uneven)
 
 
 def _read_folder(

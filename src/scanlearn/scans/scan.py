@@ -119,8 +119,9 @@ class ScanEntry:
     """One scan found in a file or folder, read no further than its headers.
 
     ``files`` holds the file or the slices in order; ``series_uid`` tells series of one
-    folder apart; ``volume`` chooses one volume of a 4D file. ``error`` is set when the
-    entry cannot be read as a scan and says why.
+    folder apart; ``volume`` chooses one volume of a 4D file. Where DICOM files hold
+    several slices, ``frames`` names those of the scan: (number of the file, frame).
+    ``error`` is set when the entry cannot be read as a scan and says why.
     """
 
     path: Path
@@ -135,3 +136,4 @@ class ScanEntry:
     volume: int | None = None
     problems: tuple[Problem, ...] = ()
     error: str = ""
+    frames: tuple[tuple[int, int], ...] = ()
