@@ -142,7 +142,7 @@ def _frame_header(
 def _rule(whole: ValueRule, group: _Groups) -> ValueRule:
     """Return what a frame's values mean: its own rescaling wins over the file's."""
     tags = group.tags("PixelValueTransformationSequence.RescaleSlope")
-    own = scale_rule(tags)
+    own = scale_rule(tags.text("RescaleSlope"), tags.text("RescaleIntercept"))
     if not own.is_stated and not own.problem:
         return whole
     return replace(
@@ -153,7 +153,7 @@ def _rule(whole: ValueRule, group: _Groups) -> ValueRule:
 def _unreadable_place(group: _Groups) -> str:
     """Return what of a frame's place is there but cannot be read, in words."""
     found = (
-        unreadable(group.tags(f"{sequence}.{name}"), name, what, count)
+        unreadable(group.tags(f"{sequence}.{name}").text(name), what, count)
         for sequence, (name, what, count) in zip(_PLACES, PLACE_TAGS, strict=True)
     )
     return next(filter(None, found), "")

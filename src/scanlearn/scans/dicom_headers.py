@@ -162,7 +162,7 @@ class HeaderReader:
             ),
             slice_spacing=tags.number("SpacingBetweenSlices"),
             thickness=tags.number("SliceThickness"),
-            image_type=once(_image_type(tags, dataset)),
+            image_type=once(_image_type(tags)),
             phase=tuple(map(once, tags.phase())),
             pixel_offset=offset,
             letters=once(letters_of(tags.text("PatientOrientation"))),
@@ -186,16 +186,16 @@ def _counted(tags: Tags) -> int | None:
     return int(number) if number is not None and number.is_integer() else None
 
 
-def _image_type(tags: Tags, dataset: Dataset) -> tuple[str, ...]:
+def _image_type(tags: Tags) -> tuple[str, ...]:
     """Return the words of the image type; a mosaic is one by its private tag, too."""
     words = tuple(tags.text("ImageType").upper().split("\\"))
-    is_mosaic = MOSAIC_SIZE in dataset and "MOSAIC" not in words
+    is_mosaic = MOSAIC_SIZE in tags and "MOSAIC" not in words
     return (*words, "", "", "MOSAIC") if is_mosaic else words
 
 
 def _unreadable_place(tags: Tags) -> str:
     """Return what of a slice's place is there but cannot be read, in words."""
-    found = (unreadable(tags, *place) for place in PLACE_TAGS)
+    found = (unreadable(tags.text(n), what, count) for n, what, count in PLACE_TAGS)
     return next(filter(None, found), "")
 
 

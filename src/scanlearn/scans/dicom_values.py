@@ -7,15 +7,13 @@ table that says for each stored value what it is.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.tag import Tag
 
-from scanlearn.scans.dicom_tags import Tags, unreadable
-
-_MODALITY_LUT = Tag("ModalityLUTSequence")
+from scanlearn.scans.dicom_tags import Tags, read_numbers, unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,19 +85,21 @@ def value_rule(tags: Tags, dataset: Dataset, *, bits: int, stored: int) -> Value
         How many bits a value takes, and how many of them it uses.
     """
     shift, trouble = _shift(tags, bits=bits, stored=stored)
-    rule = scale_rule(tags)
+    rule = scale_rule(tags.text("RescaleSlope"), tags.text("RescaleIntercept"))
     problem = trouble or rule.problem
     if shift or problem:
         rule = replace(rule, shift=shift, is_plain=False, problem=problem)
-    return _with_lookup(rule, dataset) if _MODALITY_LUT in dataset else rule
+    return _with_lookup(rule, dataset) if "ModalityLUTSequence" in tags else rule
 
 
-def scale_rule(tags: Tags) -> ValueRule:
-    """Return what a slope and an intercept say of values."""
-    slope, intercept = tags.text("RescaleSlope"), tags.text("RescaleIntercept")
-    factor, offset = tags.number("RescaleSlope"), tags.number("RescaleIntercept")
-    problem = unreadable(tags, "RescaleSlope", "rescale slope", 1)
-    problem = problem or unreadable(tags, "RescaleIntercept", "rescale intercept", 1)
+@lru_cache(maxsize=1024)
+def scale_rule(slope: str, intercept: str) -> ValueRule:
+    """Return what the texts of a slope and an intercept say of values."""
+    factor, offset = (
+        next(iter(read_numbers(text, 1)), None) for text in (slope, intercept)
+    )
+    problem = unreadable(slope, "rescale slope", 1)
+    problem = problem or unreadable(intercept, "rescale intercept", 1)
     return ValueRule(
         # A slope of 0 would wipe the image out: it was never filled in.
         factor or 1.0,
@@ -136,7 +136,7 @@ def _shift(tags: Tags, *, bits: int, stored: int) -> tuple[int, str]:
 
 
 def _lookup(dataset: Dataset) -> tuple[LookupTable | None, str]:
-    items = list(dataset[_MODALITY_LUT].value or [])
+    items = list(dataset["ModalityLUTSequence"].value or [])
     if not items:
         return None, ""
     order = "<" if dataset.original_encoding[1] else ">"
