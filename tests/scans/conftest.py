@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import gdcm
@@ -15,6 +16,9 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     generate_uid,
 )
+
+from scanlearn.scans.dicom_slice import SeriesInfo, SliceHeader
+from scanlearn.scans.scan import Acquisition
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
@@ -56,7 +60,7 @@ def make_slice(
     for name, value in (defaults | tags).items():
         if value is not None:
             setattr(dataset, name, value)
-    dataset.HighBit = dataset.BitsStored - 1
+    dataset.HighBit = tags.get("HighBit", dataset.BitsStored - 1)
     dataset["PixelRepresentation"].value = int(stored.dtype.kind == "i")
     dataset.PixelData = stored.tobytes()
     dataset["PixelData"].VR = "OW"
@@ -197,3 +201,53 @@ def enhanced(stored_volume, even_positions):
         frames.append(make_item(PlanePositionSequence=place)[0])
     dataset.PerFrameFunctionalGroupsSequence = DicomSequence(frames)
     return dataset
+
+
+@pytest.fixture(scope="session")
+def header_of() -> Callable[..., SliceHeader]:
+    """Return a function that makes the header of a CT slice at a position."""
+    return make_header
+
+
+def make_header(position: Sequence[float], **changes: object) -> SliceHeader:
+    plain = SliceHeader(
+        path=Path("a.dcm"),
+        series=SeriesInfo("1.2", Acquisition(modality="CT", units="HU"), "nobody"),
+        sop_uid="",
+        sop_class=CTImageStorage,
+        syntax=ExplicitVRLittleEndian,
+        frame=0,
+        frames=1,
+        rows=4,
+        columns=5,
+        samples=1,
+        photometric="MONOCHROME2",
+        bits_allocated=16,
+        bits_stored=16,
+        signed=True,
+        padding=None,
+        position=tuple(map(float, position)),
+        orientation=AXIAL,
+        pixel_spacing=(0.7, 0.9),
+        detector_spacing=(),
+        slice_spacing=None,
+        thickness=1.0,
+        image_type=("ORIGINAL", "PRIMARY", "AXIAL"),
+        phase=(),
+        pixel_offset=0,
+    )
+    return replace(plain, **changes)
+
+
+@pytest.fixture(scope="session")
+def slices_at() -> Callable[..., list[SliceHeader]]:
+    """Return a function that makes headers of slices at positions."""
+
+    def make(positions: Sequence[Sequence[float]], orientation: Sequence[float]):
+        turn = tuple(map(float, orientation))
+        return [
+            make_header(position, path=Path(f"{k}.dcm"), orientation=turn)
+            for k, position in enumerate(positions)
+        ]
+
+    return make

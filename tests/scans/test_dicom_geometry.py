@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,48 +13,8 @@ from hypothesis import strategies as st
 from scanlearn.scans.dicom_geometry import stack_slices
 from scanlearn.scans.dicom_places import plane_axes
 from scanlearn.scans.dicom_series import group_slices
-from scanlearn.scans.dicom_slice import SeriesInfo, SliceHeader
-from scanlearn.scans.scan import Acquisition
 
-SERIES = SeriesInfo("1.2", Acquisition(modality="CT", units="HU"), "nobody")
-PLAIN = SliceHeader(
-    path=Path("a.dcm"),
-    series=SERIES,
-    sop_uid="",
-    sop_class="1.2.840.10008.5.1.4.1.1.2",
-    syntax="1.2.840.10008.1.2.1",
-    frame=0,
-    frames=1,
-    rows=4,
-    columns=5,
-    samples=1,
-    photometric="MONOCHROME2",
-    bits_allocated=16,
-    bits_stored=16,
-    signed=True,
-    padding=None,
-    position=(0.0, 0.0, 0.0),
-    orientation=(1.0, 0.0, 0.0, 0.0, 1.0, 0.0),
-    pixel_spacing=(0.7, 0.9),
-    detector_spacing=(),
-    slice_spacing=None,
-    thickness=1.0,
-    image_type=("ORIGINAL", "PRIMARY", "AXIAL"),
-    phase=(),
-    pixel_offset=0,
-)
-
-
-def slices_at(positions, orientation) -> list[SliceHeader]:
-    return [
-        replace(
-            PLAIN,
-            path=Path(f"{k}.dcm"),
-            position=tuple(map(float, position)),
-            orientation=tuple(map(float, orientation)),
-        )
-        for k, position in enumerate(positions)
-    ]
+AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
 
 @st.composite
@@ -82,7 +41,7 @@ def rotations(draw) -> np.ndarray:
     tilt=st.floats(-0.4, 0.4),
     backwards=st.booleans(),
 )
-def test_every_slice_keeps_its_place(turn, order, step, tilt, backwards):
+def test_every_slice_keeps_its_place(slices_at, turn, order, step, tilt, backwards):
     along_row, along_column, normal = turn
     origin = np.array([12.0, -345.0, 67.0])
     direction = normal * step + along_column * tilt * step
@@ -106,11 +65,9 @@ def test_every_slice_keeps_its_place(turn, order, step, tilt, backwards):
 
 @settings(max_examples=60, deadline=None)
 @given(gone=st.sets(st.integers(1, 10), min_size=1, max_size=3), step=st.floats(0.5, 8))
-def test_missing_slices_are_counted(gone, step):
+def test_missing_slices_are_counted(slices_at, gone, step):
     places = [k for k in range(12) if k not in gone]
-    stack = stack_slices(
-        slices_at([(0, 0, step * k) for k in places], PLAIN.orientation)
-    )
+    stack = stack_slices(slices_at([(0, 0, step * k) for k in places], AXIAL))
     assert stack.uneven is not None
     assert stack.uneven.code == "missing"
     assert stack.uneven.text.startswith(f"{len(gone)} slice")
@@ -118,34 +75,34 @@ def test_missing_slices_are_counted(gone, step):
     np.testing.assert_array_equal(stack.places, places)
 
 
-def test_slices_shifted_sideways_are_no_volume():
+def test_slices_shifted_sideways_are_no_volume(slices_at):
     positions = [(0, 0, 0), (0, 0, 1), (5, 0, 2), (0, 0, 3)]
-    [scan] = group_slices(slices_at(positions, PLAIN.orientation))
+    [scan] = group_slices(slices_at(positions, AXIAL))
     assert "shifted sideways by up to 5.0 mm" in scan.error
 
 
 @pytest.mark.parametrize("orientation", [(), (0,) * 6, (1, 0, 0, 1, 0, 0)])
-def test_unusable_orientations(orientation):
+def test_unusable_orientations(slices_at, orientation):
     assert not plane_axes(orientation).any()
     [scan] = group_slices(slices_at([(0, 0, 0)], orientation))
     assert "no position or no orientation" in scan.error
 
 
-def test_nearly_equal_orientations_belong_together():
+def test_nearly_equal_orientations_belong_together(slices_at):
     nearly = (1.0, 4e-4, 0.0, -4e-4, 1.0, 0.0)
-    slices = slices_at([(0, 0, k) for k in range(4)], PLAIN.orientation)
+    slices = slices_at([(0, 0, k) for k in range(4)], AXIAL)
     slices[2] = replace(slices[2], orientation=nearly)
     assert len(group_slices(slices)) == 1
 
 
-def test_overlapping_slices_are_noted():
-    slices = slices_at([(0, 0, k) for k in range(4)], PLAIN.orientation)
+def test_overlapping_slices_are_noted(slices_at):
+    slices = slices_at([(0, 0, k) for k in range(4)], AXIAL)
     thick = [replace(s, thickness=3.0) for s in slices]
     assert [p.code for p in stack_slices(thick).problems] == ["overlap"]
 
 
-def test_a_series_without_spacing_is_marked():
-    slices = slices_at([(0, 0, k) for k in range(4)], PLAIN.orientation)
+def test_a_series_without_spacing_is_marked(slices_at):
+    slices = slices_at([(0, 0, k) for k in range(4)], AXIAL)
     [scan] = group_slices([replace(s, pixel_spacing=()) for s in slices])
     assert [p.code for p in scan.problems] == ["no_spacing"]
     assert scan.grid is not None

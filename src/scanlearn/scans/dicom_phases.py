@@ -105,7 +105,7 @@ class _Table:
         for header in group:
             for name, value in header.phase:
                 values.setdefault(name, set()).add(value)
-        tags = [dict(header.phase) for header in group] if values else []
+        tags = [dict(header.phase) for header in group]
         self.codes: dict[str, Indices] = {}
         for name, different in values.items():
             if 1 <= len(different) <= len(group) // 2:

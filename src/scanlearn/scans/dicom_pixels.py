@@ -166,13 +166,18 @@ def _room_for(header: SliceHeader, out: NDArray[np.generic]) -> NDArray[np.gener
 
 
 def _read_by_pydicom(path: Path, jobs: Sequence[_Job]) -> None:
-    frames = _pydicom_frames(path, [header.frame for header, _ in jobs])
+    frames = _pydicom_frames(path, [header for header, _ in jobs])
     for (header, out), stored in zip(jobs, frames, strict=True):
         rescale(stored.reshape(out.shape), out, header)
 
 
-def _pydicom_frames(path: Path, frames: list[int]) -> Iterator[NDArray[np.generic]]:
+def _pydicom_frames(
+    path: Path, headers: list[SliceHeader]
+) -> Iterator[NDArray[np.generic]]:
     dataset = pydicom.dcmread(path, force=True)
+    if headers[0].rule.shift:
+        # pydicom clears the upper bits, which here are those that count.
+        dataset.BitsStored = dataset.BitsAllocated
     if not dataset.file_meta.get("TransferSyntaxUID"):
         implicit, little = dataset.original_encoding
         dataset.file_meta.TransferSyntaxUID = (
@@ -182,7 +187,7 @@ def _pydicom_frames(path: Path, frames: list[int]) -> Iterator[NDArray[np.generi
             if little
             else pydicom.uid.ExplicitVRBigEndian
         )
-    yield from iter_pixels(dataset, indices=frames, raw=True)
+    yield from iter_pixels(dataset, indices=[h.frame for h in headers], raw=True)
 
 
 def _read_by_gdcm(path: Path, jobs: Sequence[_Job]) -> None:
