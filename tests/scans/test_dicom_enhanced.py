@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import shutil
+
 import numpy as np
 import pydicom
 import pytest
 import SimpleITK
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.uid import EnhancedMRImageStorage
 from scipy.spatial.transform import Rotation
@@ -40,6 +45,150 @@ def test_time_points_of_one_file_become_scans(
     np.testing.assert_array_equal(read_scan(first).voxels, expected[:3])
     np.testing.assert_array_equal(read_scan(second).voxels, expected[3:])
     with pytest.raises(BadScan, match="2 scans"):
+        read_scan(path)
+
+
+few = settings(
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+#: Functional group, attribute and how its value of a volume is made.
+PHASES = {
+    "time": ("FrameContentSequence", "TemporalPositionIndex", lambda v: v + 1),
+    "echo": ("MREchoSequence", "EffectiveEchoTime", lambda v: 2.3 * (v + 1)),
+    "kind": ("MRImageFrameTypeSequence", "ComplexImageComponent", "MPRI".__getitem__),
+    "b": ("MRDiffusionSequence", "DiffusionBValue", lambda v: 500.0 * v),
+    "delay": (
+        "CardiacSynchronizationSequence",
+        "NominalCardiacTriggerDelayTime",
+        lambda v: 40.0 * v,
+    ),
+    "time offset": (
+        "TemporalPositionSequence",
+        "TemporalPositionTimeOffset",
+        lambda v: 3.5 * v,
+    ),
+}
+
+
+@pytest.fixture
+def write_4d(save_slice, enhanced, item):
+    """Return a function that writes frames of several volumes as one enhanced MR."""
+    enhanced.SOPClassUID = EnhancedMRImageStorage
+    enhanced.file_meta.MediaStorageSOPClassUID = EnhancedMRImageStorage
+    enhanced.Modality = "MR"
+    enhanced.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+
+    def write(path, places, order, groups_of):
+        """``order`` lists (volume, place) of the frames as they are stored."""
+        frames, values = [], []
+        for volume, k in order:
+            frame = item(
+                PlanePositionSequence=item(ImagePositionPatient=[0, 0, 2.0 * k])
+            )[0]
+            for group, attributes in groups_of(volume, k).items():
+                setattr(frame, group, item(**attributes))
+            frames.append(frame)
+            values.append(np.full((9, 11), 100 * volume + k, np.uint16))
+        enhanced.PerFrameFunctionalGroupsSequence = DicomSequence(frames)
+        enhanced.NumberOfFrames = len(frames)
+        enhanced.PixelData = np.stack(values).tobytes()
+        enhanced.SOPInstanceUID = pydicom.uid.generate_uid()
+        return save_slice(enhanced, path)
+
+    return write
+
+
+def check_volumes(entries, volumes: int, places: int) -> None:
+    """Check that entries are whole volumes, in order, wherever they are read from."""
+    assert [entry.error for entry in entries] == [""] * volumes
+    for volume, entry in enumerate(entries):
+        expected = 100 * volume + np.arange(places) - 1000
+        by_name = read_scan(entry.path, series=entry.series_uid)
+        for scan in (read_scan(entry), by_name):
+            np.testing.assert_array_equal(scan.voxels[:, 4, 5], expected)
+
+
+@few
+@given(
+    name=st.sampled_from([*PHASES, "dimension", "frame order"]),
+    volumes=st.integers(2, 4),
+    places=st.integers(2, 5),
+    by_place=st.booleans(),
+    data=st.data(),
+)
+def test_4d_opens_as_volumes(tmp_path, write_4d, name, volumes, places, by_place, data):
+    def groups_of(volume, k):
+        if name == "frame order":
+            return {}
+        if name == "dimension":
+            index = {"DimensionIndexValues": [1, k + 1, volume + 1]}
+            return {"FrameContentSequence": index}
+        group, attribute, value = PHASES[name]
+        return {group: {attribute: value(volume)}}
+
+    order = list(itertools.product(range(volumes), range(places)))
+    if by_place:
+        order.sort(key=lambda one: one[::-1])
+    if name != "frame order":
+        order = data.draw(st.permutations(order))
+    path = write_4d(tmp_path / "4d.dcm", places, order, groups_of)
+    entries = find_scans(path)
+    if name == "kind":  # no order of its own: the letters'
+        entries = sorted(
+            entries, key=lambda e: "MPRI".index(e.acquisition.description[-2])
+        )
+    check_volumes(entries, volumes, places)
+
+
+def test_echoes_and_times_of_two_files(tmp_path, write_4d):
+    """Two times, a file each, of two echoes: four volumes, each read by its name."""
+    for time in range(2):
+        order = [(2 * time + echo, k) for k in range(4) for echo in range(2)]
+
+        def groups_of(volume, _k):
+            return {"MREchoSequence": {"EffectiveEchoTime": 2.5 + volume % 2}}
+
+        write_4d(tmp_path / f"{time}.dcm", 4, order, groups_of)
+    entries = find_scans(tmp_path)
+    assert len({entry.series_uid for entry in entries}) == 4
+    seen = []
+    for entry in entries:
+        scan = read_scan(entry)
+        again = read_scan(entry.path, series=entry.series_uid)
+        np.testing.assert_array_equal(scan.voxels, again.voxels)
+        seen.append(int(scan.voxels[0, 0, 0] + 1000) // 100)
+        ramp = np.diff(scan.voxels[:, 0, 0].astype(int))
+        assert (ramp == 1).all()
+    assert sorted(seen) == [0, 1, 2, 3]
+
+
+def test_phases_in_folders_are_read_by_their_names(tmp_path, write_4d):
+    path = write_4d(
+        tmp_path / "a" / "1.dcm", 3, [(0, k) for k in range(3)], lambda *_: {}
+    )
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    dataset = pydicom.dcmread(path)
+    dataset.SOPInstanceUID = "1.2.3.99"
+    dataset.PixelData = (dataset.pixel_array + np.uint16(100)).tobytes()
+    dataset.save_as(tmp_path / "b" / "1.dcm")
+    check_volumes(find_scans(tmp_path), 2, 3)
+
+
+def test_decimal_commas_in_functional_groups(tmp_path, save_slice, enhanced):
+    path = save_slice(enhanced, tmp_path / "multi.dcm")
+    expected = read_scan(path)
+    whole = path.read_bytes()
+    for dotted in (b"100.0", b"-30.0", b"0.8\\0.7"):
+        assert dotted in whole
+        whole = whole.replace(dotted, dotted.replace(b".", b","))
+    path.write_bytes(whole)
+    scan = read_scan(path)
+    np.testing.assert_array_equal(scan.voxels, expected.voxels)
+    assert scan.grid.matches(expected.grid)
+    path.write_bytes(whole.replace(b"100,0", b"100;0"))
+    with pytest.raises(BadScan, match="no position that can be read"):
         read_scan(path)
 
 

@@ -289,3 +289,22 @@ def test_echo_times_spelled_differently_are_one(images):
         2, 4, 2.0, tags=lambda v, k: {"phase": {"EchoTime": spelled[2 * v + k % 2]}}
     )
     check_parts(made, 2, 4)
+
+
+@quick
+@given(
+    slices=st.integers(6, 9),
+    name=st.sampled_from(["AcquisitionTime", "number", "AcquisitionNumber"]),
+    data=st.data(),
+)
+def test_ct_phases_that_share_a_place_or_two(images, slices, name, data):
+    """Phases of 3 mm and of 5 mm: some places are the same, most lie between."""
+
+    def tags(volume, k):
+        place = (0, 0, (3.0, 5.0)[volume] * k)
+        if name == "number":
+            return {"number": 100 * volume + k, "position": place}
+        return {"phase": {name: 7 + volume}, "position": place}
+
+    made = images(2, slices, 3.0, tags=tags, thickness=3.0)
+    check_parts(data.draw(st.permutations(made)), 2, slices)

@@ -170,6 +170,36 @@ def test_copies_of_a_file_are_left_out(
     assert codes(scan) == ["copies"]
 
 
+def test_copies_with_other_identifiers_are_left_out(
+    tmp_path, write_series, stored_volume, even_positions
+):
+    """A series that was sent twice, with instance UIDs made up anew."""
+    for name in ("a{}.dcm", "b{}.dcm"):
+        write_series(
+            tmp_path,
+            stored_volume,
+            even_positions,
+            name=name,
+            tags_of=lambda k: {"InstanceNumber": k + 1},
+        )
+    scan = read_scan(tmp_path)
+    np.testing.assert_array_equal(scan.voxels, stored_volume.astype(int) - 1024)
+    assert "6 files hold an image that is there already" in scan.problems[0].text
+
+
+def test_files_that_may_not_be_opened_are_named(
+    tmp_path, write_series, stored_volume, even_positions
+):
+    paths = write_series(tmp_path, stored_volume, even_positions)
+    paths[0].unlink()
+    paths[0].symlink_to(tmp_path / "gone")
+    entries = find_scans(tmp_path)
+    assert "s000.dcm may not be read (No such file or directory)" in entries[-1].error
+    [problem] = read_scan(tmp_path).problems
+    assert (problem.code, problem.severity) == ("unreadable_files", "warning")
+    assert "s000.dcm" in problem.text
+
+
 def test_phases_of_one_series_become_scans(
     tmp_path, write_series, stored_volume, even_positions
 ):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 from scanlearn.scans.dicom_slice import SliceHeader
@@ -16,25 +17,43 @@ def without_copies(
 ) -> tuple[list[SliceHeader], list[Problem]]:
     """Drop files that hold the same image as another.
 
-    Copies state the same SOP instance UID, lie at the same place and have the same
-    pixels. The UID alone does not make a copy: some programs write one for all.
+    Copies have the same place and the same pixels, and the same SOP instance UID or
+    else the same number and tags. The UID alone does not make a copy: some programs
+    write one for all; nor does another UID make another image: some make up new ones.
     """
-    stated: dict[tuple[str, int], list[SliceHeader]] = defaultdict(list)
-    for header in group:
-        stated[header.sop_uid or str(header.path), header.frame].append(header)
-    if len(stated) == len(group):
+    by_uid, by_tags = _alike(group, _uid), _alike(group, _tags)
+    if not by_uid and not by_tags:
         return group, []
     dropped: set[int] = set()
-    for alike in stated.values():
-        dropped |= _copies(alike)
+    for alike in (*by_uid, *by_tags):
+        dropped |= _copies([h for h in alike if id(h) not in dropped])
     kept = [header for header in group if id(header) not in dropped]
-    left = Counter((h.sop_uid or str(h.path), h.frame) for h in kept)
-    shared = sum(count for count in left.values() if count > 1)
+    shared = sum(map(len, _alike(kept, _uid)))
     return kept, [*_told_copies(len(dropped)), *_told_uids(shared)]
 
 
+def _uid(header: SliceHeader) -> object:
+    return header.sop_uid or header.path, header.frame
+
+
+def _tags(header: SliceHeader) -> object:
+    if header.number is None:
+        return id(header)
+    return header.position, header.number, header.frame, header.phase
+
+
+def _alike(
+    group: list[SliceHeader], key: Callable[[SliceHeader], object]
+) -> list[list[SliceHeader]]:
+    """Return the images that share a key with others."""
+    found: dict[object, list[SliceHeader]] = defaultdict(list)
+    for header in group:
+        found[key(header)].append(header)
+    return [alike for alike in found.values() if len(alike) > 1]
+
+
 def _copies(alike: list[SliceHeader]) -> set[int]:
-    """Return which of the images with one identifier are copies of an earlier one."""
+    """Return which of the images are copies of an earlier one."""
     firsts: dict[object, list[SliceHeader]] = defaultdict(list)
     dropped = set()
     for header in alike:

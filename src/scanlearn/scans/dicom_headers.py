@@ -136,7 +136,7 @@ class HeaderReader:
         rule = value_rule(tags, dataset, bits=bits, stored=stored)
         syntax = str(dataset.file_meta.get("TransferSyntaxUID", "") or "")
         once = self._once
-        photometric = tags.text("PhotometricInterpretation")
+        photometric = tags.text("PhotometricInterpretation").upper()
         return SliceHeader(
             path=path,
             series=self._series_of(tags),
@@ -189,7 +189,8 @@ def _counted(tags: Tags) -> int | None:
 def _image_type(tags: Tags) -> tuple[str, ...]:
     """Return the words of the image type; a mosaic is one by its private tag, too."""
     words = tuple(tags.text("ImageType").upper().split("\\"))
-    is_mosaic = MOSAIC_SIZE in tags and "MOSAIC" not in words
+    by_siemens = "SIEMENS" in tags.text("Manufacturer").upper()
+    is_mosaic = MOSAIC_SIZE in tags and by_siemens and "MOSAIC" not in words
     return (*words, "", "", "MOSAIC") if is_mosaic else words
 
 

@@ -79,10 +79,8 @@ def part_images(group: list[SliceHeader]) -> list[Part]:
     places = place_numbers(heights_mm(group))
     count = int(places.max()) + 1
     table = _Table(group)
-    if len(group) == count:
-        found = _interleaved(group, table)
-    else:
-        found = _same_places(group, table, places) if count > 1 else []
+    found = _same_places(group, table, places) if 1 < count < len(group) else []
+    found = found or _interleaved(group, table, places)
     if len(found) < 2:
         return [Part(group, error=_unparted(group, table, places))]
     return [part for whole in _labelled(group, table, found) for part in _again(whole)]
@@ -131,15 +129,19 @@ class _Table:
 
 
 def _coded(texts: list[str]) -> Indices:
-    """Return the ranks of values from 0; differently spelled numbers are one."""
-    keys = [
-        (0, tuple(float(f"{x:.6g}") for x in numbers), "")
-        if (numbers := read_numbers(text, 0))
-        else (1, (), text)
-        for text in texts
-    ]
-    ranks = {key: rank for rank, key in enumerate(sorted(set(keys)))}
-    return np.array([ranks[key] for key in keys], dtype=np.intp)
+    """Return the ranks of values from 0: numbers by size, then texts as met."""
+    met = {text: rank for rank, text in enumerate(dict.fromkeys(texts))}
+    keys = {text: _sort_key(text, rank) for text, rank in met.items()}
+    ranks = {key: rank for rank, key in enumerate(sorted(set(keys.values())))}
+    return np.array([ranks[keys[text]] for text in texts], dtype=np.intp)
+
+
+def _sort_key(text: str, met: int) -> tuple[int, tuple[float, ...], int]:
+    """Return the same key for numbers that are spelled differently."""
+    numbers = read_numbers(text, 0)
+    if numbers:
+        return 0, tuple(float(f"{x:.6g}") for x in numbers), 0
+    return 1, (), met
 
 
 def _same_places(
@@ -176,23 +178,29 @@ def _each_once(codes: Indices, places: Indices) -> bool:
     return len(np.unique(both)) == len(both)
 
 
-def _interleaved(group: list[SliceHeader], table: _Table) -> list[Indices]:
+def _interleaved(
+    group: list[SliceHeader], table: _Table, places: Indices
+) -> list[Indices]:
     """Part volumes whose slices lie between each other's."""
     heights = heights_mm(group)
     if len(group) < 2 * _FEWEST or not (table.codes or len(sweeps(group, heights)) > 1):
         return []
     is_ct = group[0].series.acquisition.modality == "CT"
-    stack = stack_slices(group)
-    is_even = stack.uneven is None
-    # Some MR is made in two passes, every second slice at a time: one volume.
-    if is_even and not is_ct and not _overlap(group, stack.grid.spacing_mm[0]):
-        return []
+    is_even = False
+    if int(places.max()) + 1 == len(group):
+        stack = stack_slices(group)
+        is_even = stack.uneven is None
+        # Some MR is made in two passes, every second slice at a time: one volume.
+        if is_even and not is_ct and not _overlap(group, stack.grid.spacing_mm[0]):
+            return []
     names = table.strong()
     if is_ct or not is_even:
         names += [name for name in table.codes if name in _TIMES]
     tried = [_parts(codes) for codes in table.candidates(names, 1)]
     for parts in [*tried, sweeps(group, heights)]:
-        if _lie_between(parts, heights) and all(_is_even(group, p) for p in parts):
+        if _lie_between(parts, heights) and all(
+            _is_even([group[k] for k in part], places[part]) for part in parts
+        ):
             return parts
     return []
 
@@ -209,8 +217,10 @@ def _lie_between(parts: list[Indices], heights: NDArray[np.float64]) -> bool:
     return any(max(a[0], b[0]) < min(a[1], b[1]) for a, b in combinations(ends, 2))
 
 
-def _is_even(group: list[SliceHeader], part: Indices) -> bool:
-    return stack_slices([group[k] for k in part]).uneven is None
+def _is_even(slices: list[SliceHeader], places: Indices) -> bool:
+    """Whether slices lie at even distances, each at its own place."""
+    is_single = len(np.unique(places)) == len(places)
+    return is_single and stack_slices(slices).uneven is None
 
 
 def _unparted(group: list[SliceHeader], table: _Table, places: Indices) -> str:

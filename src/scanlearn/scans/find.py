@@ -109,7 +109,8 @@ def kind_of(path: Path) -> Kind | None:
         with path.open("rb") as file:
             return "dicom" if looks_like_dicom(file.read(132)) else None
     except OSError:
-        return None
+        # It may be a slice: its reader says why it cannot be opened.
+        return "dicom" if path.is_file() else None
 
 
 def _files_under(folder: Path) -> Iterator[Path]:

@@ -108,7 +108,7 @@ def _left_out(others: list[ScanEntry]) -> list[Problem]:
         return []
     more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
     text = f"files that cannot be read were left out: {', '.join(failed[:3])}{more}"
-    action = "Copy them again if they belong to this scan"
+    action = "See to it that they can be read if they belong to this scan"
     return [Problem("unreadable_files", "warning", text, action)]
 
 
