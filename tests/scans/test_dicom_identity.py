@@ -64,6 +64,22 @@ def test_an_identifier_for_every_image_or_two(
 
 
 @quick
+@given(count=st.integers(3, 7), phases=st.integers(2, 3), data=st.data())
+def test_an_identifier_for_every_image_of_several_phases(stack, count, phases, data):
+    slices = [
+        replace(header, phase=(("EchoTime", str(n)),), path=Path(f"{n}-{k}.dcm"))
+        for n in range(phases)
+        for k, header in enumerate(
+            stack(count, info=lambda k, n=n: {"uid": f"1.{n}.{k}"})
+        )
+    ]
+    scans = group_slices(data.draw(st.permutations(slices)))
+    assert [len(scan.slices) for scan in scans] == [count] * phases
+    for scan in scans:
+        assert len({s.path.name[0] for s in scan.slices}) == 1
+
+
+@quick
 @given(pattern=st.lists(st.integers(0, 2), min_size=6, max_size=14), data=st.data())
 def test_pieces_that_the_scanner_counted_as_one_series(stack, pattern, data):
     slices = stack(

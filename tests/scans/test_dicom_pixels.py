@@ -192,3 +192,29 @@ def test_an_unknown_compression_is_refused_by_name(
     dataset.save_as(path)
     with pytest.raises(BadScan, match=r"a\.dcm cannot be decoded \(MPEG2"):
         read_scan(path)
+
+
+@pytest.mark.parametrize("kind", ["jpeg lossless", "jpeg-ls", "rle"])
+def test_decimal_commas_do_not_disturb_decoders(
+    tmp_path, compress, write_series, smooth, even_positions, kind
+):
+    tags = {"BitsStored": 12, "RescaleSlope": "0.5", "RescaleIntercept": "-1024.5"}
+    for path in write_series(tmp_path, smooth, even_positions, **tags):
+        whole = compress(path, kind).read_bytes()
+        for dotted in (b"0.8\\0.7", b"-1024.5", b"0.5 ", b"-40.0"):
+            assert dotted in whole
+            whole = whole.replace(dotted, dotted.replace(b".", b","))
+        path.write_bytes(whole)
+    scan = read_scan(tmp_path)
+    np.testing.assert_array_equal(scan.voxels, smooth * 0.5 - 1024.5)
+    np.testing.assert_allclose(scan.grid.spacing_mm, (2.5, 0.8, 0.7))
+
+
+def test_commas_in_places_of_compressed_ct(
+    tmp_path, compress, write_series, smooth, even_positions
+):
+    for path in write_series(tmp_path, smooth, even_positions, BitsStored=12):
+        whole = compress(path, "jpeg lossless").read_bytes()
+        path.write_bytes(whole.replace(b"0.8\\0.7", b"0,8\\0,7"))
+    scan = read_scan(tmp_path)
+    np.testing.assert_array_equal(scan.voxels, smooth.astype(int) - 1024)

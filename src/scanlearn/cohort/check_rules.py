@@ -110,7 +110,8 @@ def _value_problems(scan: Scan) -> list[Problem]:
         return [Problem("not-hu", "warning", text, action)]
     some = scan.voxels[:: max(1, scan.grid.shape[0] // 32)].astype(np.float32)
     dark = float(np.percentile(some, 1))
-    if dark > -500 or high < 0 or high > 60000:
+    is_told = any(problem.code == "not-hu" for problem in scan.problems)
+    if not is_told and (dark > -500 or high < 0 or high > 60000):
         text = f"Values from {low:g} to {high:g} do not look like Hounsfield units."
         return [Problem("not-hu", "warning", text, action)]
     return []

@@ -11,6 +11,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from scanlearn.scans.dicom_geometry import stack_slices
 from scanlearn.scans.dicom_places import (
     has_plane,
@@ -169,7 +171,7 @@ def _are_pieces(slices: list[SliceHeader], key: _Key) -> bool:
     # One identifier for every image or two: nobody scans like that.
     if max(sizes) <= _FRAGMENT and len(sizes) >= FEWEST_JOINED:
         counted = key is _by_study_and_number and slices[0].series.number
-        return bool(counted) or _is_one_stack(slices)
+        return bool(counted) or _fill_one_stack(slices)
     is_counted_as_one = key is _by_study_and_number and slices[0].series.number
     return bool(is_counted_as_one) and _is_one_stack(slices)
 
@@ -181,6 +183,15 @@ def _by_plane(slices: Sequence[SliceHeader]) -> list[list[SliceHeader]]:
     for header, number in zip(placed, plane_numbers(placed), strict=True):
         groups[number].append(header)
     return list(groups.values())
+
+
+def _fill_one_stack(slices: list[SliceHeader]) -> bool:
+    """Whether slices fill regular places, each as often as the others."""
+    places = place_numbers(heights_mm(slices))
+    counts = np.bincount(places)
+    _, first = np.unique(places, return_index=True)
+    is_full = counts.min() == counts.max()
+    return bool(is_full) and _is_one_stack([slices[k] for k in first])
 
 
 def _is_one_stack(slices: list[SliceHeader]) -> bool:

@@ -194,7 +194,7 @@ def _interleaved(
         if is_even and not is_ct and not _overlap(group, stack.grid.spacing_mm[0]):
             return []
     names = table.strong()
-    if is_ct or not is_even:
+    if is_ct or not is_even or group[0].thickness:
         names += [name for name in table.codes if name in _TIMES]
     tried = [_parts(codes) for codes in table.candidates(names, 1)]
     for parts in [*tried, sweeps(group, heights)]:
