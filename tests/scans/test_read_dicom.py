@@ -187,6 +187,18 @@ def test_copies_with_other_identifiers_are_left_out(
     assert "6 files hold an image that is there already" in scan.problems[0].text
 
 
+def test_an_image_in_two_compressions_is_there_once(
+    tmp_path, compress, write_series, stored_volume, even_positions
+):
+    paths = write_series(tmp_path / "plain", stored_volume, even_positions)
+    shutil.copytree(tmp_path / "plain", tmp_path / "packed")
+    for path in paths:
+        compress(tmp_path / "packed" / path.name, "jpeg lossless")
+    scan = read_scan(tmp_path)
+    np.testing.assert_array_equal(scan.voxels, stored_volume.astype(int) - 1024)
+    assert codes(scan) == ["copies"]
+
+
 def test_files_that_may_not_be_opened_are_named(
     tmp_path, write_series, stored_volume, even_positions
 ):
