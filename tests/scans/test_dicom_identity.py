@@ -235,3 +235,16 @@ def test_two_projections_with_a_place_stay_radiographs(
     tags = {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.1.1", "Modality": "DX"}
     write_series(tmp_path, stored_volume[:2], even_positions[[0, 0]], **tags)
     assert [e.shape for e in find_scans(tmp_path)] == [(1, 9, 11)] * 2
+
+
+@quick
+@given(count=st.integers(5, 9), data=st.data())
+def test_single_slices_that_are_not_joined_say_so(stack, count, data):
+    """One is missing, so that chance cannot be excluded."""
+    slices = stack(count, info=lambda k: {"uid": f"1.2.{k}"})
+    del slices[2]
+    scans = group_slices(data.draw(st.permutations(slices)))
+    assert len(scans) == count - 1
+    for scan in scans:
+        assert codes(scan) == ["not_joined", "single_slice"]
+        assert f"one of {count - 1} single slices" in scan.problems[0].text

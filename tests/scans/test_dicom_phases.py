@@ -137,11 +137,13 @@ def test_directions_of_one_b_value(images, directions, slices, data):
 @quick
 @given(count=volumes, slices=places, by_place=st.booleans(), data=st.data())
 def test_a_regular_order_of_images_parts_them(images, count, slices, by_place, data):
+    """Volume by volume, in any order of its places, or place by place."""
     start = data.draw(st.integers(0, 50))
+    orders = [data.draw(st.permutations(range(slices))) for _ in range(count)]
 
     def tags(volume, k):
-        number = k * count + volume if by_place else volume * slices + k
-        return {"number": start + number}
+        whole = volume * slices + orders[volume][k]
+        return {"number": start + (k * count + volume if by_place else whole)}
 
     made = images(count, slices, 2.0, tags=tags)
     check_parts(data.draw(st.permutations(made)), count, slices)
@@ -308,3 +310,13 @@ def test_ct_phases_that_share_a_place_or_two(images, slices, name, data):
 
     made = images(2, slices, 3.0, tags=tags, thickness=3.0)
     check_parts(data.draw(st.permutations(made)), 2, slices)
+
+
+@quick
+@given(count=st.integers(2, 3), slices=st.integers(4, 8), data=st.data())
+def test_places_alone_tell_that_volumes_were_mixed(images, count, slices, data):
+    """Nothing but their distances tells them apart: no gap is offered to fill."""
+    made = images(count, slices, 5.0, offset=1.0)
+    [scan] = group_slices(data.draw(st.permutations(made)))
+    assert f"like those of {count} volumes between each other" in scan.error
+    assert not scan.to_repair

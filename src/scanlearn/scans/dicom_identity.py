@@ -113,7 +113,38 @@ def _joined(series: list[Series]) -> list[Series]:
         for part in _pieces([(n, series[n]) for n in numbers]):
             found[part[0]] = _one_of([series[n] for n in part])
             gone.update(part[1:])
-    return [found.get(n, one) for n, one in enumerate(series) if n not in gone]
+    joined = [found.get(n, one) for n, one in enumerate(series) if n not in gone]
+    return _pieces_told(joined)
+
+
+def _pieces_told(series: list[Series]) -> list[Series]:
+    """Say of single slices that look like one volume that they were not joined."""
+    alike: dict[object, list[int]] = defaultdict(list)
+    for number, one in enumerate(series):
+        if len(one.slices) == 1 and not one.error and has_plane(one.slices[0]):
+            alike[one.slices[0].series.patient].append(number)
+    told = list(series)
+    for numbers in alike.values():
+        if len(numbers) < FEWEST_JOINED:
+            continue
+        number_of = {id(series[n].slices[0]): n for n in numbers}
+        for plane in _by_plane([series[n].slices[0] for n in numbers]):
+            places = int(place_numbers(heights_mm(plane)).max()) + 1
+            if places >= FEWEST_JOINED:
+                for n in (number_of[id(header)] for header in plane):
+                    problem = _not_joined(len(plane))
+                    problems = (*series[n].problems, problem)
+                    told[n] = replace(series[n], problems=problems)
+    return told
+
+
+def _not_joined(count: int) -> Problem:
+    text = (
+        f"one of {count} single slices of one patient and plane that may be one "
+        "volume; they name different series and could not be joined"
+    )
+    action = "Export the series again with one SeriesInstanceUID if they are one volume"
+    return Problem("not_joined", "warning", text, action)
 
 
 def _signature(header: SliceHeader) -> tuple[object, ...]:

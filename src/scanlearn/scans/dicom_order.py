@@ -101,7 +101,8 @@ def _is_regular(numbers: NDArray[np.float64], places: Indices) -> bool:
     count = int(places.max()) + 1
     volumes = counted.reshape(-1, count)
     stacks = counted.reshape(count, -1)
-    return bool((volumes == volumes[0]).all() or (stacks == stacks[:, :1]).all())
+    is_whole = (np.sort(volumes, axis=1) == np.arange(count)).all()
+    return bool(is_whole or (stacks == stacks[:, :1]).all())
 
 
 def _one_after_another(times: NDArray[np.float64], ranks: Indices) -> bool:

@@ -235,17 +235,30 @@ def _unparted(group: list[SliceHeader], table: _Table, places: Indices) -> str:
             "at one: times, echoes or phases that neither a tag nor a regular order of "
             "the images tells apart"
         )
-    if several or len(group) < 2 * _FEWEST or not table.codes:
+    if several or len(group) < 2 * _FEWEST or stack_slices(group).uneven is None:
         return ""
     heights = heights_mm(group)
-    if stack_slices(group).uneven is None:
-        return ""
     for name in table.strong():
         parts = _parts(table.codes[name])
         if _lie_between(parts, heights):
             return (
                 f"slices of {len(parts)} volumes lie between each other (they differ "
                 f"in {name}), and those are uneven, too"
+            )
+    return _combs(group, places)
+
+
+def _combs(group: list[SliceHeader], places: Indices) -> str:
+    """Return that every second slice is even for itself, or third or fourth, if so."""
+    order = np.argsort(places)
+    for count in (2, 3, 4):
+        parts = [order[first::count] for first in range(count)]
+        if min(map(len, parts)) < _FEWEST:
+            break
+        if all(_is_even([group[k] for k in p], places[p]) for p in parts):
+            return (
+                f"slices lie at distances that repeat, like those of {count} volumes "
+                "between each other, and nothing else tells which is whose"
             )
     return ""
 
