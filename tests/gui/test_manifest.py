@@ -6,12 +6,28 @@ from pathlib import Path
 
 from npe2 import PluginManifest
 
+from scanlearn.scans.formats import patterns
+
 ROOT = Path(__file__).parents[2]
 
 
 def test_the_manifest_in_the_package_is_the_one_at_the_top() -> None:
     inside = ROOT / "src" / "scanlearn" / "napari.yaml"
     assert inside.read_text() == (ROOT / "napari.yaml").read_text()
+
+
+def test_napari_gives_our_reader_the_formats_of_the_table() -> None:
+    manifest = PluginManifest.from_file(ROOT / "napari.yaml")
+    (reader,) = manifest.contributions.readers or []
+    assert reader.filename_patterns == patterns(lambda known: known.in_napari)
+
+
+def test_dialogs_offer_the_formats_of_the_table() -> None:
+    from scanlearn.gui.kit.widgets import SCAN_FILES
+
+    shown = SCAN_FILES.split("(")[1].split(")")[0].split()
+    assert shown == patterns(lambda known: known.in_dialogs)
+    assert {"*.nhdr", "*.jpeg", "*.tiff", "*.npy", "*.ima", "*.dicom"} <= set(shown)
 
 
 def test_every_contribution_can_be_imported() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from scanlearn.errors import BadScan
 from scanlearn.scans.find import find_scans
-from scanlearn.scans.nifti import nifti_stem, read_nifti
+from scanlearn.scans.nifti import read_nifti
 from scanlearn.scans.read import read_scan
 
 LPS = np.array([-1, -1, 1])
@@ -199,11 +199,6 @@ def test_colours_are_refused(tmp_path):
     path = save(tmp_path / "a.nii", np.zeros((2, 2, 2), colour))
     with pytest.raises(BadScan, match="colours or complex"):
         read_scan(path)
-
-
-def test_stems(tmp_path):
-    assert nifti_stem(tmp_path / "P-1.5mm.nii.gz") == "P-1.5mm"
-    assert nifti_stem(tmp_path / "A.NII") == "A"
 
 
 def test_hippocampus_agrees_with_nibabel(real_data):

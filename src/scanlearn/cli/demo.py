@@ -34,6 +34,7 @@ from scanlearn.phantom.sample import write_sample
 from scanlearn.pretraining.registry import method_named
 from scanlearn.runs.events import Health, Step
 from scanlearn.runs.folder import RunFolder
+from scanlearn.scans.formats import stem_of
 from scanlearn.scans.labels import read_label_map
 from scanlearn.scans.write_nifti import write_nifti
 from scanlearn.tasks.registry import task_named, task_of
@@ -173,7 +174,7 @@ def _scans(sample: Path) -> list[Path]:
 
 
 def _truth(sample: Path, scan: Path) -> Path:
-    stem = scan.name.removesuffix(".nii.gz")
+    stem = stem_of(scan)
     return sample / "labels" / "lungs" / f"{stem}_labels.nii.gz"
 
 

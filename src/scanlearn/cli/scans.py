@@ -25,7 +25,8 @@ from scanlearn.files import write_text
 from scanlearn.phantom.sample import write_sample
 from scanlearn.runs.events import Finished
 from scanlearn.scans.find import find_scans
-from scanlearn.scans.ome_zarr import ZARR_SUFFIX, write_ome_zarr
+from scanlearn.scans.formats import ZARR
+from scanlearn.scans.ome_zarr import write_ome_zarr
 from scanlearn.scans.read import read_scan
 from scanlearn.scans.scan import ScanEntry
 from scanlearn.scans.write_nifti import write_nifti
@@ -244,7 +245,7 @@ def convert(
     read = read_scan(scan, series=series, volume=volume, on_uneven=uneven)
     for problem in read.problems:
         console.print(f"{problem.severity}: {problem.text}", markup=False)
-    if out.suffix.lower() == ZARR_SUFFIX:
+    if ZARR.has(out):
         write_ome_zarr(out, read)
     else:
         write_nifti(out, read.voxels, read.grid)

@@ -22,6 +22,7 @@ from scanlearn.cohort.names import is_label_name
 from scanlearn.cohort.plan import patient_identity
 from scanlearn.cohort.pool import run_all
 from scanlearn.cohort.prepare_one import is_label_map
+from scanlearn.cohort.spacing import UNTOLD
 from scanlearn.errors import ScanlearnError
 from scanlearn.scans.find import find_scans
 from scanlearn.scans.geometry import to_canonical_axes
@@ -251,7 +252,7 @@ def _read_and_look(look: _Look) -> _Seen:
 
 
 def _is_named_label_map(entry: ScanEntry) -> bool:
-    return entry.kind in ("nifti", "itk") and is_label_name(entry.path)
+    return entry.kind in UNTOLD and is_label_name(entry.path)
 
 
 def _unreadable(entry: ScanEntry, reason: str) -> _Seen:

@@ -11,10 +11,9 @@ from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.layout import Source
 from scanlearn.cohort.names import scan_stem_of, stem_of
 from scanlearn.errors import BadLabels
+from scanlearn.scans.find import files_under, kind_of
+from scanlearn.scans.formats import is_table, may_be_label_map
 from scanlearn.scans.tables import read_table
-
-#: Endings of files that may be label maps.
-_ENDINGS = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd", ".dcm")
 
 #: Names listed in a message.
 _FEW = 4
@@ -54,7 +53,7 @@ def match_labels(source: Path, cohort: Cohort) -> tuple[list[LabelFile], list[Pa
         If nothing matches, or a scan has two maps.
     """
     sources = _used_sources(cohort)
-    if source.suffix.lower() == ".csv":
+    if is_table(source):
         files = _in_table(source, sources)
     else:
         files = _in_folder(source, cohort, sources)
@@ -69,7 +68,7 @@ def match_labels(source: Path, cohort: Cohort) -> tuple[list[LabelFile], list[Pa
 def _in_folder(
     source: Path, cohort: Cohort, sources: dict[str, Source]
 ) -> list[LabelFile]:
-    files = [source] if source.is_file() else sorted(source.rglob("*"))
+    files = [source] if kind_of(source) else list(files_under(source))
     scans = {Path(one.path).resolve() for one in sources.values()}
     files = [f for f in files if may_be_labels(f) and not _is_in(f.resolve(), scans)]
     if not files:
@@ -85,7 +84,7 @@ def _in_folder(
         stems = (stem_of(file).casefold(), scan_stem_of(file).casefold())
         keys = next((names[stem] for stem in stems if stem in names), [])
         key = _the_one(file, keys, sources)
-        if not key and file.suffix.lower() == ".dcm":
+        if not key and kind_of(file) == "dicom":
             key = by_series.get(referenced_series(file), "")
         found.append(LabelFile(key, file))
     return found
@@ -102,8 +101,9 @@ def _names_of_scans(cohort: Cohort, sources: dict[str, Source]) -> dict[str, lis
 
 
 def may_be_labels(file: Path) -> bool:
-    """Whether a file has the ending of a label map."""
-    return file.name.lower().endswith(_ENDINGS) and file.is_file()
+    """Whether a file, or a folder that is one image, may be a label map."""
+    kind = kind_of(file)
+    return kind is not None and may_be_label_map(kind)
 
 
 def _is_in(file: Path, scans: set[Path]) -> bool:

@@ -20,6 +20,7 @@ from scanlearn.anatomy.sides import split_sides
 from scanlearn.cohort.label_files import may_be_labels, referenced_series
 from scanlearn.cohort.names import scan_stem_of, stem_of
 from scanlearn.errors import BadLabels
+from scanlearn.scans.find import files_under, kind_of
 from scanlearn.scans.geometry import Grid, canonical_grid
 from scanlearn.scans.labels import read_label_map
 from scanlearn.scans.resample import resample
@@ -53,13 +54,13 @@ def match_masks(folder: Path, entries: Sequence[ScanEntry]) -> dict[int, Path]:
         numbers.setdefault(stem_of(entry.path).casefold(), []).append(number)
         if entry.series_uid:
             by_series.setdefault(entry.series_uid.split("#")[0], []).append(number)
-    files = [file for file in sorted(Path(folder).rglob("*")) if may_be_labels(file)]
+    files = [file for file in files_under(Path(folder)) if may_be_labels(file)]
     found: dict[int, Path] = {}
     for file in files:
         stem = scan_stem_of(file)
         stems = (stem_of(file), stem, _LUNGS.sub("", stem))
         # A DICOM-SEG tells its series itself, whatever it is called.
-        is_dicom = file.suffix.lower() == ".dcm"
+        is_dicom = kind_of(file) == "dicom"
         named = by_series.get(referenced_series(file), []) if is_dicom else []
         if not named:
             named = next((n for s in stems if (n := numbers.get(s.casefold()))), [])

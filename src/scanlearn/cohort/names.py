@@ -5,19 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-_ENDINGS = re.compile(
-    r"\.(nii|hdr|img|dcm|dicom|ima|nrrd|nhdr|mha|mhd|png|jpe?g|tiff?|npy"
-    r"|(ome\.)?zarr)(\.gz)?$",
-    re.IGNORECASE,
-)
+from scanlearn.scans.formats import stem_of as stem_of
+
 _LABEL = re.compile(
     r"[_-](labels?|label[_-]?map|seg|segmentation|mask)$", re.IGNORECASE
 )
-
-
-def stem_of(path: Path) -> str:
-    """Return a file's name without the endings of image files; a folder's name."""
-    return _ENDINGS.sub("", path.name)
 
 
 def scan_stem_of(path: Path) -> str:

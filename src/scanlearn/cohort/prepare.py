@@ -24,9 +24,11 @@ from scanlearn.cohort.plan import Job, Plan, plan
 from scanlearn.cohort.pool import Outcome, run_all
 from scanlearn.cohort.prepare_one import NoScan, prepare_one
 from scanlearn.cohort.record import ScanRecord
+from scanlearn.cohort.spacing import UNTOLD
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import BadScan, ScanlearnError
 from scanlearn.scans.find import find_scans
+from scanlearn.scans.formats import is_table
 from scanlearn.scans.scan import ScanEntry
 
 #: Listing files is fast: progress is told once for this many.
@@ -173,7 +175,7 @@ class _Tally:
         """Whether an entry need not be read: it cannot be, or is named like a mask."""
         if entry.error:
             self.failed.append(Failure(entry.path, entry.error))
-        elif entry.kind in ("nifti", "itk", "zarr") and is_label_name(entry.path):
+        elif entry.kind in UNTOLD and is_label_name(entry.path):
             self.label_maps.append(entry.path)
         else:
             return False
@@ -239,7 +241,7 @@ def _reason(error: BaseException | None) -> str:
 def _found(inputs: Path, tell: Progress) -> list[ScanEntry]:
     if not inputs.exists():
         raise BadScan(f"{inputs} does not exist", next_step="Check the path.")
-    if inputs.suffix.lower() == ".csv":
+    if is_table(inputs):
         from scanlearn.cohort.tables import entries_of_table
 
         return entries_of_table(inputs)

@@ -20,6 +20,7 @@ from scanlearn.cohort.spacing import UNTOLD
 from scanlearn.cohort.store import STORES
 from scanlearn.errors import BadScan
 from scanlearn.files import written_beside
+from scanlearn.scans.formats import Kind
 from scanlearn.scans.label_arrays import looks_like_labels
 from scanlearn.scans.read import read_scan
 from scanlearn.scans.scan import Scan
@@ -108,7 +109,7 @@ def stored_units(scan: Scan) -> Units:
     return "unit" if scan.is_radiograph else "zscore"
 
 
-def is_label_map(scan: Scan, kind: str) -> bool:
+def is_label_map(scan: Scan, kind: Kind) -> bool:
     """Whether a file holds classes, not an image: masks often lie beside scans."""
     untold = kind in UNTOLD and scan.acquisition.units != "HU"
     return untold and looks_like_labels(scan.voxels)

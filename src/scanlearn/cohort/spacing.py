@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from scanlearn.cohort.pool import run_all
+from scanlearn.scans.formats import Kind
 from scanlearn.scans.label_arrays import looks_like_labels
 from scanlearn.scans.read import read_scan
 from scanlearn.scans.scan import Acquisition, ScanEntry
@@ -15,7 +16,7 @@ from scanlearn.scans.scan import Acquisition, ScanEntry
 Spacing = tuple[float, float, float]
 
 #: Formats whose headers do not tell a CT from an MR, and that masks come in too.
-UNTOLD = ("nifti", "itk", "zarr")
+UNTOLD: tuple[Kind, ...] = ("nifti", "itk", "zarr")
 
 
 def median_spacing(entries: Sequence[ScanEntry]) -> Spacing | None:

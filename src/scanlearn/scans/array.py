@@ -19,8 +19,6 @@ from scanlearn.scans.picture import picture_grid
 from scanlearn.scans.scan import Acquisition, Problem, Scan, ScanEntry
 from scanlearn.scans.values import smallest_exact, without_gaps
 
-ARRAY_SUFFIX = ".npy"
-
 #: (S, P, L) distance of neighbouring voxels in millimetres.
 Spacing = tuple[float, float, float]
 

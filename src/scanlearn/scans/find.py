@@ -5,25 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
 
 from scanlearn.errors import BadScan
-from scanlearn.scans.array import ARRAY_SUFFIX, array_entry
+from scanlearn.scans.array import array_entry
 from scanlearn.scans.dicom import dicom_entries
 from scanlearn.scans.dicom_headers import HeaderReader, looks_like_dicom
 from scanlearn.scans.dicom_slice import SliceHeader
-from scanlearn.scans.itk import ITK_SUFFIXES, itk_entry
+from scanlearn.scans.formats import FORMATS, Kind, format_of
+from scanlearn.scans.itk import itk_entry
 from scanlearn.scans.ngff import is_ome_image
-from scanlearn.scans.nifti import NIFTI_SUFFIXES, nifti_entry
+from scanlearn.scans.nifti import nifti_entry
 from scanlearn.scans.ome_zarr import ome_zarr_entry
-from scanlearn.scans.picture import PICTURE_SUFFIXES, picture_entries
+from scanlearn.scans.picture import picture_entries
 from scanlearn.scans.scan import Acquisition, ScanEntry
 
-Kind = Literal["dicom", "nifti", "itk", "picture", "zarr", "array"]
 Progress = Callable[[int, int], None]
 
-DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
-_ENTRIES_OF: dict[str, Callable[[Path], list[ScanEntry]]] = {
+_ENTRIES_OF: dict[Kind, Callable[[Path], list[ScanEntry]]] = {
     "nifti": lambda path: [nifti_entry(path)],
     "itk": lambda path: [itk_entry(path)],
     "picture": picture_entries,
@@ -68,7 +66,7 @@ def survey(
     if not path.exists():
         raise BadScan(f"{path} does not exist", next_step="Check the path")
     single = path.is_file() or is_ome_image(path)
-    files = [path] if single else list(_files_under(path))
+    files = [path] if single else list(files_under(path))
     entries: list[ScanEntry] = []
     headers: list[SliceHeader] = []
     reader = HeaderReader()
@@ -76,7 +74,7 @@ def survey(
         kind = kind_of(file)
         if kind == "dicom":
             headers += _headers(reader, file, entries)
-        elif kind is not None and (single or kind != "array"):
+        elif kind is not None and (single or not _is_scan_only_where_named(file)):
             entries += _entries(file, kind)
         if progress is not None:
             progress(number + 1, len(files))
@@ -92,19 +90,11 @@ def kind_of(path: Path) -> Kind | None:
     """
     if path.is_dir():
         return "zarr" if is_ome_image(path) else None
-    name = path.name.lower()
-    if name == "dicomdir":
+    if path.name.lower() == "dicomdir":
         return None
-    if name.endswith(NIFTI_SUFFIXES):
-        return "nifti"
-    if name.endswith(ITK_SUFFIXES):
-        return "itk"
-    if name.endswith(PICTURE_SUFFIXES):
-        return "picture"
-    if name.endswith(ARRAY_SUFFIX):
-        return "array"
-    if name.endswith(DICOM_SUFFIXES):
-        return "dicom"
+    known = format_of(path)
+    if known is not None:
+        return known.kind
     try:
         with path.open("rb") as file:
             return "dicom" if looks_like_dicom(file.read(132)) else None
@@ -113,7 +103,8 @@ def kind_of(path: Path) -> Kind | None:
         return "dicom" if path.is_file() else None
 
 
-def _files_under(folder: Path) -> Iterator[Path]:
+def files_under(folder: Path) -> Iterator[Path]:
+    """Yield the files and OME-Zarr images below a folder in order, hidden ones not."""
     for root, folders, names in os.walk(folder):
         if is_ome_image(Path(root)):
             folders.clear()
@@ -123,6 +114,11 @@ def _files_under(folder: Path) -> Iterator[Path]:
         for name in sorted(names):
             if not name.startswith("."):
                 yield Path(root, name)
+
+
+def _is_scan_only_where_named(file: Path) -> bool:
+    known = format_of(file)
+    return known is not None and known.alone
 
 
 def _headers(
@@ -157,10 +153,9 @@ def _failed(file: Path, kind: Kind, error: BadScan) -> ScanEntry:
 
 
 def _nothing(path: Path, files: list[Path]) -> BadScan:
-    expected = (
-        "DICOM, NIfTI, NRRD, MetaImage or OME-Zarr scans, or PNG, JPEG or TIFF "
-        "radiographs; arrays (.npy) each by its own path or in a table"
-    )
+    everywhere = ", ".join(known.name for known in FORMATS if not known.alone)
+    named = ", ".join(known.name for known in FORMATS if known.alone)
+    expected = f"{everywhere}; {named} by its own path or in a table"
     if path.is_file():
         return BadScan(
             f"{path} is no image",

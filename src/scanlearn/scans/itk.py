@@ -14,8 +14,6 @@ from scanlearn.scans.geometry import Grid
 from scanlearn.scans.scan import Acquisition, Problem, Scan, ScanEntry, choose_volume
 from scanlearn.scans.values import guess_acquisition, smallest_exact, without_gaps
 
-ITK_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
-
 
 def read_itk(path: Path, *, volume: int | None = None) -> Scan:
     """Read an NRRD or MetaImage file; of a 4D file one volume, by default the first.
@@ -69,6 +67,8 @@ def _header(path: Path) -> Any:
 
     reader = SimpleITK.ImageFileReader()
     reader.SetFileName(str(path))
+    # Left to itself, ITK goes by the ending, and does not know ".MHA".
+    reader.SetImageIO("NrrdImageIO" if _is_nrrd(path) else "MetaImageIO")
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:
@@ -80,6 +80,11 @@ def _header(path: Path) -> Any:
             next_step="Choose the scan this file was made from",
         )
     return reader
+
+
+def _is_nrrd(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) == b"NRRD"
 
 
 def _grid(path: Path, reader: Any) -> tuple[Grid, int]:

@@ -1,4 +1,4 @@
-"""Label maps in: NIfTI, NRRD, MHA and array masks, DICOM-SEG and RT-STRUCT."""
+"""Label maps in: masks in any format of images, DICOM-SEG and RT-STRUCT."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from scanlearn.errors import BadLabels, ScanlearnError
-from scanlearn.scans.array import ARRAY_SUFFIX
+from scanlearn.scans.find import kind_of
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.label_arrays import LabelArray, as_labels, lay_onto
 from scanlearn.scans.scan import Problem
@@ -25,8 +25,8 @@ def read_label_map(path: Path, *, like: Grid | None = None) -> tuple[LabelArray,
     Parameters
     ----------
     path
-        A NIfTI, NRRD or MHA mask, an array (``.npy``) of the scan's shape, a DICOM-SEG
-        or RT-STRUCT file, or a folder that holds exactly one of the latter two.
+        A mask in any format of images, an array (``.npy``) of the scan's shape, a
+        DICOM-SEG or RT-STRUCT file, or a folder that holds exactly one of these two.
     like
         Grid of the scan. A mask with the same voxels in another axis order is turned
         onto it. Contours need it, to be filled.
@@ -70,7 +70,7 @@ def _read(file: Path, kind: _Kind, like: Grid | None) -> tuple[LabelArray, Grid]
     labels = as_labels(scan.voxels, file.name)
     if like is None:
         return labels, scan.grid
-    if file.suffix.lower() == ARRAY_SUFFIX and labels.shape == like.shape:
+    if kind_of(file) == "array" and labels.shape == like.shape:
         return labels, like  # an array has no grid but its scan's
     return lay_onto(labels, scan.grid, like, name=file.name), like
 
@@ -87,7 +87,7 @@ def read_label_names(path: Path) -> dict[int, str]:
             from scanlearn.scans.rtstruct import read_roi_names
 
             return read_roi_names(file)
-        return _nrrd_names(file) if file.suffix.lower() == ".nrrd" else {}
+        return _nrrd_names(file) if kind_of(file) == "itk" else {}
 
 
 @contextmanager
@@ -135,6 +135,8 @@ def _nrrd_names(file: Path) -> dict[int, str]:
 
 
 def _recognise(path: Path) -> tuple[Path, _Kind]:
+    if kind_of(path) == "zarr":
+        return path, "image"
     if not path.is_dir():
         return path, _kind(path)
     files = [file for file in sorted(path.iterdir()) if file.is_file()]

@@ -18,11 +18,10 @@ from nibabel.arrayproxy import ArrayProxy
 from numpy.typing import NDArray
 
 from scanlearn.errors import BadScan
+from scanlearn.scans.formats import stem_of
 from scanlearn.scans.geometry import Grid, box_corners, grid_from_ras
 from scanlearn.scans.scan import Acquisition, Problem, Scan, ScanEntry, choose_volume
 from scanlearn.scans.values import guess_acquisition, smallest_exact, without_gaps
-
-NIFTI_SUFFIXES = (".nii", ".nii.gz", ".hdr")
 
 #: sform and qform that place a corner further apart than this disagree.
 FORMS_TOLERANCE_MM = 0.1
@@ -69,7 +68,7 @@ def read_nifti(path: Path, *, volume: int | None = None) -> Scan:
         voxels,
         opened.grid,
         acquisition,
-        nifti_stem(path),
+        stem_of(path),
         (*problems, *gaps, *guessed),
     )
 
@@ -87,18 +86,9 @@ def nifti_entry(path: Path) -> ScanEntry:
         shape=(*shape, opened.volumes) if opened.volumes > 1 else shape,
         spacing_mm=opened.grid.spacing_mm,
         orientation=opened.grid.orientation,
-        patient=nifti_stem(path),
+        patient=stem_of(path),
         problems=(*opened.problems, *several),
     )
-
-
-def nifti_stem(path: Path) -> str:
-    """Return a file's name without its suffixes."""
-    name = path.name
-    for suffix in NIFTI_SUFFIXES:
-        if name.lower().endswith(suffix):
-            return name[: -len(suffix)]
-    return path.stem
 
 
 def _open(path: Path) -> _Opened:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from scanlearn.errors import BadScan
 from scanlearn.files import folder_beside
+from scanlearn.scans.formats import ZARR, stem_of
 from scanlearn.scans.geometry import Grid, to_canonical_axes
 from scanlearn.scans.ngff import (
     Image,
@@ -29,8 +30,6 @@ from scanlearn.scans.scan import (
     choose_volume,
 )
 from scanlearn.scans.values import guess_acquisition, smallest_exact, without_gaps
-
-ZARR_SUFFIX = ".zarr"
 
 _CHUNK = 128
 
@@ -146,7 +145,7 @@ def write_ome_zarr(path: Path, scan: Scan, *, read_back: bool = True) -> None:
         when it is read again; nothing is left behind.
     """
     path = Path(path)
-    if path.suffix.lower() != ZARR_SUFFIX:
+    if not ZARR.has(path):
         raise BadScan(
             f"{path.name} has no OME-Zarr suffix",
             expected="a name that ends in .ome.zarr or .zarr",
@@ -171,11 +170,8 @@ def zarr_stem(path: Path) -> str:
 
     Converters write the images of one file as ``NAME.ome.zarr/0``, ``/1`` and so on.
     """
-    stem = path.name
-    for suffix in (ZARR_SUFFIX, ".ome"):
-        if stem.lower().endswith(suffix):
-            stem = stem[: -len(suffix)]
-    inside = stem == path.name and path.parent.suffix.lower() == ZARR_SUFFIX
+    stem = stem_of(path)
+    inside = stem == path.name and ZARR.has(path.parent)
     return f"{zarr_stem(path.parent)}_{stem}" if inside else stem
 
 

@@ -18,8 +18,6 @@ from scanlearn.scans.geometry import Grid
 from scanlearn.scans.scan import Acquisition, Problem, Scan, ScanEntry, choose_volume
 from scanlearn.scans.values import smallest_exact, without_gaps
 
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
-
 _NO_SPACING = Problem(
     "no_spacing",
     "note",

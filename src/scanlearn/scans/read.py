@@ -17,6 +17,7 @@ from scanlearn.scans.dicom import (
 )
 from scanlearn.scans.dicom_series import group_slices
 from scanlearn.scans.find import kind_of, survey
+from scanlearn.scans.formats import Kind
 from scanlearn.scans.itk import read_itk
 from scanlearn.scans.nifti import read_nifti
 from scanlearn.scans.ome_zarr import read_ome_zarr
@@ -112,7 +113,7 @@ def _left_out(others: list[ScanEntry]) -> list[Problem]:
     return [Problem("unreadable_files", "warning", text, action)]
 
 
-_READERS: dict[str, Callable[[Path, int | None], Scan]] = {
+_READERS: dict[Kind, Callable[[Path, int | None], Scan]] = {
     "nifti": lambda path, volume: read_nifti(path, volume=volume),
     "itk": lambda path, volume: read_itk(path, volume=volume),
     "picture": lambda path, volume: read_picture(path, volume=volume),

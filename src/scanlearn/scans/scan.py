@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from scanlearn.scans.formats import Kind
 from scanlearn.scans.geometry import Grid, canonical_grid, to_canonical_axes
 
 Severity = Literal["note", "warning", "error"]
@@ -125,7 +126,7 @@ class ScanEntry:
     """
 
     path: Path
-    kind: Literal["dicom", "nifti", "itk", "picture", "zarr", "array"]
+    kind: Kind
     files: tuple[Path, ...]
     acquisition: Acquisition
     shape: tuple[int, ...]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from scanlearn.errors import BadScan
 from scanlearn.files import written_beside
+from scanlearn.scans.formats import NIFTI
 from scanlearn.scans.geometry import Grid, grid_from_ras, ras_affine
 
 #: NIfTI code of coordinates that are those of the scanner.
@@ -80,7 +81,7 @@ def _write(
     step: float | None = None,
     read_back: bool,
 ) -> None:
-    if not path.name.endswith((".nii", ".nii.gz")):
+    if not NIFTI.has(path):
         raise BadScan(
             f"{path.name} has no NIfTI suffix",
             expected="a name that ends in .nii or .nii.gz",

@@ -25,11 +25,17 @@ from qtpy.QtWidgets import (
 )
 from superqt import QElidingLabel
 
+from scanlearn.scans.formats import TABLE_ENDINGS, patterns
+
 #: Narrowest dock; at this width nothing is cut and nothing scrolls sideways.
 WIDTH = 360
 
 #: Width of the words before controls.
 LABEL_WIDTH = 72
+
+#: What dialogs that ask for a scan, or for a table, offer.
+SCAN_FILES = f"Scans ({' '.join(patterns(lambda known: known.in_dialogs))});;All (*)"
+TABLE_FILES = f"Tables ({' '.join(f'*{ending}' for ending in TABLE_ENDINGS)});;All (*)"
 
 #: Seen on dark and light themes alike; a theme may be changed while docks are open.
 BORDER = "rgba(128, 128, 128, 110)"

@@ -20,6 +20,7 @@ from scanlearn.gui.kit.background import (
 from scanlearn.gui.kit.job_row import JobRow
 from scanlearn.gui.kit.notice import Notice
 from scanlearn.gui.kit.widgets import (
+    SCAN_FILES,
     Pages,
     button,
     combo,
@@ -129,7 +130,7 @@ class PredictDock(QWidget):
 
     def browse(self) -> None:
         """Let the user choose a scan that is not shown yet."""
-        chosen, _ = QFileDialog.getOpenFileName(self, "Scan")
+        chosen, _ = QFileDialog.getOpenFileName(self, "Scan", filter=SCAN_FILES)
         if chosen:
             self.open_scan(Path(chosen))
 

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QFileDialog, QWidget
 from scanlearn.gui.kit.background import Failure
 from scanlearn.gui.kit.notice import Notice
 from scanlearn.gui.kit.progress_row import ProgressRow
-from scanlearn.gui.kit.widgets import button, gate, hint, page, row, rule
+from scanlearn.gui.kit.widgets import SCAN_FILES, button, gate, hint, page, row, rule
 from scanlearn.gui.scans.check_table import CheckTable
 from scanlearn.gui.scans.drop import CanvasDrop
 from scanlearn.gui.scans.exclusion import Excluder, source_of_entry
@@ -32,8 +32,6 @@ _WELCOME = (
     "Open a folder of CT or MR scans (DICOM or NIfTI); folders inside it are searched "
     "too. No scans at hand? <b>Sample</b> writes a few artificial chest CTs."
 )
-
-_FILES = "Scans (*.dcm *.nii *.nii.gz *.nrrd *.mha *.mhd *.png *.jpg *.tif);;All (*)"
 
 
 class ScansDock(QWidget):
@@ -141,7 +139,7 @@ class ScansDock(QWidget):
 
     def ask_file(self) -> None:
         """Let the user choose a file."""
-        chosen, _ = QFileDialog.getOpenFileName(self, "Scan", filter=_FILES)
+        chosen, _ = QFileDialog.getOpenFileName(self, "Scan", filter=SCAN_FILES)
         if chosen:
             self.open_path(Path(chosen))
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from scanlearn.cohort.plan import stem_of
+from scanlearn.cohort.label_files import may_be_labels
+from scanlearn.cohort.names import is_label_name, stem_of
 from scanlearn.errors import ScanlearnError
 from scanlearn.gui.viewer.layers import (
     LayerData,
@@ -19,8 +20,6 @@ from scanlearn.scans.scan import Acquisition, Problem, Scan, ScanEntry
 
 #: With fewer slices the whole is there as soon.
 _MANY_SLICES = 24
-
-_MASK_ENDINGS = ("_labels", "_label", "_seg", "_mask")
 
 
 def patient_of(entry: ScanEntry) -> str:
@@ -118,4 +117,4 @@ def read_mask(path: Path) -> LayerData:
 
 def is_mask(path: Path) -> bool:
     """Whether the name of a file says that it holds labels."""
-    return path.is_file() and stem_of(path).lower().endswith(_MASK_ENDINGS)
+    return path.exists() and is_label_name(path) and may_be_labels(path)

@@ -9,12 +9,12 @@ from napari.utils.notifications import show_warning
 
 from scanlearn.gui.viewer.file_layers import is_mask, read_entry, read_mask
 from scanlearn.gui.viewer.layers import LayerData
+from scanlearn.scans.find import kind_of
+from scanlearn.scans.formats import format_of
 from scanlearn.scans.ngff import is_ome_image
 
 #: More scans than this are listed in the Scans dock instead of being read at once.
 MOST_AT_ONCE = 4
-
-_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm")
 
 Reader = Callable[[str | Sequence[str]], list[LayerData]]
 
@@ -45,12 +45,10 @@ def show_letters() -> None:
 
 
 def _is_ours(path: str) -> bool:
-    if path.lower().endswith(_SUFFIXES):
-        return True
     folder = Path(path)
-    if is_ome_image(folder):
+    if is_ome_image(folder) or _is_offered(folder):
         return True
-    return folder.is_dir() and any(map(_looks_like_dicom, _first_files(folder)))
+    return folder.is_dir() and any(map(_is_in_sight, _first_files(folder)))
 
 
 def _first_files(folder: Path) -> list[Path]:
@@ -63,10 +61,13 @@ def _first_files(folder: Path) -> list[Path]:
     return files
 
 
-def _looks_like_dicom(file: Path) -> bool:
-    with file.open("rb") as stream:
-        stream.seek(128)
-        return stream.read(4) == b"DICM" or file.name.lower().endswith(_SUFFIXES)
+def _is_in_sight(file: Path) -> bool:
+    return _is_offered(file) or kind_of(file) == "dicom"
+
+
+def _is_offered(path: Path) -> bool:
+    known = format_of(path)
+    return known is not None and known.in_napari
 
 
 def _read(path: Path) -> list[LayerData]:

@@ -13,6 +13,7 @@ from scanlearn.cohort.label_files import keys_of_paths
 from scanlearn.config.detection import DetectionConfig
 from scanlearn.errors import BadCohort, BadLabels
 from scanlearn.scans.boxes import box_centres, to_pixels, to_plane
+from scanlearn.scans.formats import is_table
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.tables import read_table
 from scanlearn.tasks.detection.finding_set import (
@@ -67,7 +68,7 @@ def collect_findings(
     saved = [folder for folder in (source, source / "inputs") if kind_in(folder)]
     if saved:
         found = _of_run(saved[0], cohort, kind)
-    elif source.suffix.lower() == ".csv":
+    elif is_table(source):
         found = _of_table(source, cohort, kind)
     elif kind == "spheres":
         found = spheres_of_masks(source, cohort)

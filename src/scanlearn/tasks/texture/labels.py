@@ -15,6 +15,7 @@ from scanlearn.cohort.catalogue import Cohort
 from scanlearn.config.segmentation import ClassConfig
 from scanlearn.config.texture import TextureConfig
 from scanlearn.errors import BadLabels
+from scanlearn.scans.formats import is_table
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.tables import read_table
 from scanlearn.tasks.shared.label_maps import collect_labels
@@ -129,7 +130,7 @@ def collect_places(
             found = _of_cohort(PlaceSet.load(folder), cohort)
             break
     else:
-        if source.suffix.lower() == ".csv":
+        if is_table(source):
             found = _of_table(source, cohort, config)
         else:
             found = _of_regions(source, cohort, config)

@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
 from scanlearn.config.classification import ClassificationConfig
 from scanlearn.errors import BadLabels
 from scanlearn.gui.kit.background import Report, in_background
-from scanlearn.gui.kit.widgets import button, heading, hint, row
+from scanlearn.gui.kit.widgets import TABLE_FILES, button, heading, hint, row
 from scanlearn.gui.tasks.shared.label_panel import LabelPanel
 from scanlearn.gui.viewer.file_layers import read_entry
 from scanlearn.gui.viewer.layers import LayerData, short_key
@@ -139,7 +139,9 @@ class ImageLabelsPanel(LabelPanel):
 
     def browse(self) -> None:
         """Let the user choose a table."""
-        chosen, _ = QFileDialog.getOpenFileName(self, "Table of labels", "", "*.csv")
+        chosen, _ = QFileDialog.getOpenFileName(
+            self, "Table of labels", filter=TABLE_FILES
+        )
         if chosen:
             self.open(Path(chosen))
 

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtWidgets import QFileDialog, QLineEdit, QVBoxLayout, QWidget
 
 from scanlearn.errors import ScanlearnError
-from scanlearn.gui.kit.widgets import button, gate, heading, hint, labelled, row
+from scanlearn.gui.kit.widgets import (
+    TABLE_FILES,
+    button,
+    gate,
+    heading,
+    hint,
+    labelled,
+    row,
+)
 from scanlearn.gui.tasks.detection.marked_spheres import Marked
 from scanlearn.gui.tasks.shared.label_panel import LabelPanel
 from scanlearn.gui.tasks.shared.labelled_list import LabelledList
@@ -123,7 +131,7 @@ class MarkPanel(LabelPanel):
     def browse(self) -> None:
         """Let the user choose a table."""
         chosen, _ = QFileDialog.getOpenFileName(
-            self, "Table of findings", filter="Tables (*.csv)"
+            self, "Table of findings", filter=TABLE_FILES
         )
         if chosen:
             self.labels.add(Path(chosen))

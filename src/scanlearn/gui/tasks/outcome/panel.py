@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QFileDialog, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from scanlearn.errors import ScanlearnError
 from scanlearn.gui.kit.widgets import (
+    TABLE_FILES,
     button,
     combo,
     fill,
@@ -78,7 +79,9 @@ class OutcomePanel(LabelPanel):
 
     def browse(self) -> None:
         """Let the user choose a table."""
-        chosen, _ = QFileDialog.getOpenFileName(self, "Table of outcomes", "", "*.csv")
+        chosen, _ = QFileDialog.getOpenFileName(
+            self, "Table of outcomes", filter=TABLE_FILES
+        )
         if chosen:
             self.open(Path(chosen))
 

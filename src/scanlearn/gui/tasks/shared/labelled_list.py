@@ -8,9 +8,12 @@ from typing import Any, Protocol
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QListWidget, QListWidgetItem, QWidget
 
+from scanlearn.cohort.label_files import may_be_labels
 from scanlearn.gui.kit.widgets import shortened
 from scanlearn.gui.viewer.labels_io import Amount
 from scanlearn.gui.viewer.layers import Origin
+from scanlearn.scans.find import files_under
+from scanlearn.scans.formats import is_table
 
 
 class Drawn(Protocol):
@@ -98,9 +101,9 @@ def _described(source: Source) -> tuple[str, str]:
         painted, amount = source
         text = f"✎ {painted.origin.patient} · {amount.short}"
         return text, f"{painted.name}: {amount.meaning}\n{painted.origin.source}"
-    if source.suffix.lower() == ".csv":
+    if is_table(source):
         return f"{shortened(source.name, 24)} · table", str(source)
-    masks = sum(1 for file in source.rglob("*.nii*")) if source.is_dir() else 1
+    masks = sum(map(may_be_labels, files_under(source))) if source.is_dir() else 1
     return f"{shortened(source.name, 24)} · {masks} mask{'s' * (masks != 1)}", str(
         source
     )

@@ -11,7 +11,15 @@ import numpy as np
 from qtpy.QtWidgets import QFileDialog, QLabel, QVBoxLayout, QWidget
 
 from scanlearn.errors import BadLabels, ScanlearnError
-from scanlearn.gui.kit.widgets import button, gate, heading, hint, row, shortened
+from scanlearn.gui.kit.widgets import (
+    TABLE_FILES,
+    button,
+    gate,
+    heading,
+    hint,
+    row,
+    shortened,
+)
 from scanlearn.gui.tasks.shared.class_table import ClassTable
 from scanlearn.gui.tasks.shared.label_panel import LabelPanel
 from scanlearn.gui.tasks.shared.scan_keys import scan_key_of
@@ -132,7 +140,9 @@ class PlacesPanel(LabelPanel):
 
     def browse(self) -> None:
         """Let the user choose a table."""
-        chosen, _ = QFileDialog.getOpenFileName(self, "Table of places", "", "*.csv")
+        chosen, _ = QFileDialog.getOpenFileName(
+            self, "Table of places", filter=TABLE_FILES
+        )
         if chosen:
             self.table = Path(chosen)
             self.changed.emit()
