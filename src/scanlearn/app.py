@@ -21,7 +21,7 @@ from scanlearn.engine.devices import make_accelerator, memory_in_use
 from scanlearn.engine.fitting import Fit, fit_at_once
 from scanlearn.engine.loop import train
 from scanlearn.engine.recipe import Recipe
-from scanlearn.errors import ScanlearnError
+from scanlearn.errors import ScanlearnError, of_the_world
 from scanlearn.randomness import seed_everything
 from scanlearn.runs.events import Crashed, Event, Saved
 from scanlearn.runs.folder import EventLog, RunFolder
@@ -111,6 +111,10 @@ def _told(events: Iterator[Event]) -> Iterator[Event]:
     except ScanlearnError as error:
         yield _crashed(error)
     except Exception as error:  # noqa: BLE001 - the last door: it must be told
+        mendable = of_the_world(error)
+        if mendable is not None:
+            yield _crashed(mendable)
+            return
         yield Crashed(
             error=f"{type(error).__name__}: {error}", details=traceback.format_exc()
         )

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
+from collections.abc import Iterator
+
 
 class ScanlearnError(Exception):
     """A problem the user can act on; every door shows its three parts.
@@ -53,6 +58,90 @@ class BadCohort(ScanlearnError):
 
 class BadConfig(ScanlearnError):
     """A setting that does not exist or has an impossible value."""
+
+
+class BadPlace(ScanlearnError):
+    """A file, folder, disk or machine that does not allow what was asked."""
+
+
+def of_the_world(error: BaseException) -> ScanlearnError | None:
+    """Return what a user can do about an error of the system; None for our own faults.
+
+    No right to read or write, a full disk, names too long, too little memory and the
+    like come from any library and at any depth, so the doors alone translate them.
+    """
+    for one in _causes(error):
+        if isinstance(one, ScanlearnError):
+            return one
+        if isinstance(one, MemoryError):
+            return BadPlace(f"the memory is too small: {one}", next_step=_MEMORY)
+        code = _code(one)
+        if code in _WORLD:
+            what, next_step = _WORLD[code]
+            return BadPlace(f"{_place(one)}{what}", next_step=next_step)
+        if type(one) is OSError:
+            return BadPlace(f"{_place(one)}{one.strerror or one}", next_step=_DISK)
+    return None
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def _code(error: BaseException) -> int | None:
+    """Return the system's number of an error; libraries may only quote its words."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno
+    text = str(error)
+    if re.search(r"\d requested and \d+ written", text):  # NumPy's words
+        return errno.ENOSPC
+    return next((code for code in _QUOTED if os.strerror(code) in text), None)
+
+
+def _place(error: BaseException) -> str:
+    name = getattr(error, "filename", None)
+    if name is None:
+        return ""
+    # What is written beside its place is told by its own name.
+    return re.sub(r"\.\d+\.part\.", "", os.fsdecode(name)) + ": "
+
+
+_RIGHTS = "Choose another place, or ask for the right to read or write there"
+_SPACE = "Make room or choose another disk, then try again"
+_NAME = "Choose a shorter or another name"
+_DISK = "Check the disk or the network, then try again"
+_MEMORY = "Close other programs, or use a machine with more memory"
+
+_WORLD = {
+    errno.EACCES: ("no permission", _RIGHTS),
+    errno.EPERM: ("no permission", _RIGHTS),
+    errno.EROFS: ("the disk is read-only", "Choose a place on another disk"),
+    errno.ENOSPC: ("the disk is full", _SPACE),
+    errno.EDQUOT: ("the disk quota is used up", _SPACE),
+    errno.EFBIG: ("the file would be larger than is allowed", _SPACE),
+    errno.ENAMETOOLONG: ("the name is too long", _NAME),
+    errno.EILSEQ: ("the disk does not take this name", _NAME),
+    errno.ELOOP: ("the link leads back to itself", "Repair the link"),
+    errno.ENOENT: ("does not exist", "Check the path"),
+    errno.EEXIST: ("is there already", "Choose another name, or remove it"),
+    errno.ENOTDIR: ("a part of this path is a file, not a folder", _NAME),
+    errno.EISDIR: ("is a folder where a file was expected", _NAME),
+    errno.ENOTEMPTY: ("another program writes into it", _DISK),
+    errno.EBUSY: ("another program uses it", "Close that program and try again"),
+    errno.ENOMEM: ("the memory is too small", _MEMORY),
+    errno.EMFILE: ("too many files are open", "Close other programs and try again"),
+    errno.ENFILE: ("too many files are open", "Close other programs and try again"),
+    errno.EIO: ("the disk cannot be read or written", _DISK),
+    errno.ESTALE: ("the network disk has gone", _DISK),
+    errno.ETIMEDOUT: ("the network disk does not answer", _DISK),
+    errno.ENODEV: ("the disk has gone", _DISK),
+    errno.ENXIO: ("the disk has gone", _DISK),
+}
+
+#: Told by libraries that are not written in Python in words alone.
+_QUOTED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 
 
 def _sentence(text: str) -> str:

@@ -11,6 +11,9 @@ from pathlib import Path
 #: Pattern of unfinished files, left behind only by a process that was killed.
 UNFINISHED = ".*.part.*"
 
+#: Of a name of at most 255 bytes, this much is left beside a process's number.
+_LONGEST_BYTES = 230
+
 
 @contextmanager
 def written_beside(path: Path) -> Iterator[Path]:
@@ -20,7 +23,7 @@ def written_beside(path: Path) -> Iterator[Path]:
     what it wrote is removed and a file already at ``path`` stays as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{os.getpid()}.part.{path.name}")
+    beside = _beside(path)
     try:
         yield beside
         os.replace(beside, path)
@@ -32,7 +35,7 @@ def written_beside(path: Path) -> Iterator[Path]:
 def folder_beside(path: Path) -> Iterator[Path]:
     """As :func:`written_beside`, for a folder; one already at ``path`` is replaced."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{os.getpid()}.part.{path.name}")
+    beside = _beside(path)
     try:
         yield beside
         if path.exists():
@@ -40,6 +43,13 @@ def folder_beside(path: Path) -> Iterator[Path]:
         os.replace(beside, path)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def _beside(path: Path) -> Path:
+    """Return an unfinished name no longer than file systems allow."""
+    # The end is kept: libraries choose a format by it.
+    kept = os.fsencode(path.name)[-_LONGEST_BYTES:].decode("utf-8", "ignore")
+    return path.with_name(f".{os.getpid()}.part.{kept}")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -10,8 +10,9 @@ import sys
 from collections.abc import Iterator
 
 from scanlearn import app
+from scanlearn.app import train_run
 from scanlearn.config.run import RunConfig
-from scanlearn.errors import ScanlearnError
+from scanlearn.errors import ScanlearnError, of_the_world
 from scanlearn.pretraining.method import Method
 from scanlearn.pretraining.registry import method_of
 from scanlearn.runs.events import Crashed, Event
@@ -27,8 +28,9 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         return _train(RunFolder(arguments[0]))
-    except ScanlearnError as error:  # no run, or one that has a worker already
-        sys.stderr.write(f"{error}\n")
+    except (ScanlearnError, OSError) as error:
+        # No run, one that has a worker already, or a disk that takes no more.
+        sys.stderr.write(f"{of_the_world(error) or error}\n")
         return 2
 
 

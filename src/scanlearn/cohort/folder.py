@@ -94,20 +94,20 @@ def _same_spacing(layout: Layout, wanted: PrepareConfig, had: PrepareConfig) -> 
 @contextmanager
 def held_folder(layout: Layout, settings: Settings, *, is_new: bool) -> Iterator[None]:
     """Hold a cohort's folder; a new one goes again when nothing came into it."""
-    for folder in (layout.scans, layout.private):
-        folder.mkdir(parents=True, exist_ok=True)
-    layout.private.chmod(0o700)
-    with _lock(layout):
-        # Left by a preparation that was killed.
-        for part in layout.root.rglob(UNFINISHED):
-            part.unlink(missing_ok=True)
-        write_settings(layout, settings)
-        try:
+    try:
+        for folder in (layout.scans, layout.private):
+            folder.mkdir(parents=True, exist_ok=True)
+        layout.private.chmod(0o700)
+        with _lock(layout):
+            # Left by a preparation that was killed.
+            for part in layout.root.rglob(UNFINISHED):
+                part.unlink(missing_ok=True)
+            write_settings(layout, settings)
             yield
-        except ScanlearnError:
-            if is_new and not any(layout.scans.glob("*.json")):
-                shutil.rmtree(layout.root)
-            raise
+    except (ScanlearnError, OSError):
+        if is_new and not any(layout.scans.glob("*.json")):
+            shutil.rmtree(layout.root, ignore_errors=True)
+        raise
 
 
 @contextmanager

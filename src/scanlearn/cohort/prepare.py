@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeGuard
 
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.exclusions import Exclusions
@@ -26,7 +28,7 @@ from scanlearn.cohort.prepare_one import NoScan, prepare_one
 from scanlearn.cohort.record import ScanRecord
 from scanlearn.cohort.spacing import UNTOLD
 from scanlearn.config.prepare import PrepareConfig
-from scanlearn.errors import BadScan, ScanlearnError
+from scanlearn.errors import BadScan, of_the_world
 from scanlearn.scans.find import find_scans
 from scanlearn.scans.formats import is_table
 from scanlearn.scans.scan import ScanEntry
@@ -213,6 +215,8 @@ def _run(
     # Closed at once when progress is interrupted: no process writes on afterwards.
     with closing(outcomes):
         for outcome in outcomes:
+            if _cannot_be_written(outcome.error, todo):
+                raise outcome.error  # nor can the scans after it
             done += 1
             tell(done, total, tally.count(outcome))
 
@@ -230,9 +234,20 @@ def _conclude(layout: Layout, settings: Settings) -> dict[str, str]:
     return {record.key: record.excluded for record in records if record.excluded}
 
 
+def _cannot_be_written(
+    error: BaseException | None, todo: Plan
+) -> TypeGuard[BaseException]:
+    """Whether a preparation failed for its cohort's place, not for its scan."""
+    if not isinstance(error, OSError):
+        return False  # of a file that cannot be read, readers tell as of a bad scan
+    root = todo.jobs[0].layout.root
+    return not error.filename or root in Path(os.fsdecode(error.filename)).parents
+
+
 def _reason(error: BaseException | None) -> str:
-    if isinstance(error, ScanlearnError):
-        return str(error)
+    mendable = None if error is None else of_the_world(error)
+    if mendable is not None:
+        return str(mendable)
     if type(error).__name__ == "KilledWorker":
         return "Its process was killed, most likely for want of memory."
     return f"{type(error).__name__}: {error}"

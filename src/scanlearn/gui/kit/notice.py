@@ -15,7 +15,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from scanlearn.errors import ScanlearnError
+from scanlearn import __version__
+from scanlearn.errors import of_the_world
 from scanlearn.gui.kit.background import Failure
 from scanlearn.gui.kit.job_row import JobError
 from scanlearn.gui.kit.widgets import button
@@ -62,8 +63,9 @@ class Notice(QFrame):
 
     def show_error(self, error: Exception, *, details: str = "") -> None:
         """Show an error in the user's language; the rest only on *Copy details*."""
-        if isinstance(error, ScanlearnError | JobError):
-            self.say(str(error), details=details or repr(error))
+        mendable = error if isinstance(error, JobError) else of_the_world(error)
+        if mendable is not None:
+            self.say(str(mendable), details=details or repr(error))
             return
         self.say(
             f"Something unexpected happened ({type(error).__name__}: {error}). "
