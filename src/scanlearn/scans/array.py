@@ -17,6 +17,8 @@ from scanlearn.errors import BadScan
 from scanlearn.scans.geometry import CANONICAL, Grid
 from scanlearn.scans.picture import picture_grid
 from scanlearn.scans.scan import Acquisition, Problem, Scan, ScanEntry
+from scanlearn.scans.signatures import unreadable
+from scanlearn.scans.sizes import refuse_too_large
 from scanlearn.scans.values import smallest_exact, without_gaps
 
 #: (S, P, L) distance of neighbouring voxels in millimetres.
@@ -52,7 +54,9 @@ def read_array(
     BadScan
         The file is damaged, or is no array of numbers of two or three axes.
     """
-    voxels = np.array(_chosen(path, volume))
+    chosen = _chosen(path, volume)
+    refuse_too_large(path, chosen.nbytes)
+    voxels = np.array(chosen)
     if voxels.dtype.kind == "b":
         voxels = voxels.astype(np.uint8)
     voxels = np.ascontiguousarray(voxels, dtype=voxels.dtype.newbyteorder("="))
@@ -102,13 +106,12 @@ def _affine(spacing_mm: Spacing) -> NDArray[np.float64]:
 def _chosen(path: Path, volume: int | None) -> NDArray[Any]:
     """Return the scan of a file, or one of a stack, mapped and not yet read."""
     try:
-        # Objects in a file are programs that run when they are loaded.
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise BadScan(
-            f"{path} cannot be read as an array: {error}",
-            expected="a complete .npy file of numbers, as numpy.save writes it",
-            next_step="Save it again, or take it out",
+        # Objects in a file are programs that run when they are loaded: not by this.
+        array: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
+    except (OSError, ValueError, EOFError, OverflowError) as error:
+        expected = "a complete .npy file of numbers, as numpy.save writes it"
+        raise unreadable(
+            path, str(error), what="an array", expected=expected
         ) from error
     if volume is not None and array.ndim:
         if not 0 <= volume < len(array):

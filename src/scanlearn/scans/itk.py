@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,16 @@ from numpy.typing import NDArray
 
 from scanlearn.errors import BadScan
 from scanlearn.scans.geometry import Grid
-from scanlearn.scans.scan import Acquisition, Problem, Scan, ScanEntry, choose_volume
+from scanlearn.scans.itk_header import TextHeader, read_text_header
+from scanlearn.scans.scan import (
+    Acquisition,
+    Problem,
+    Scan,
+    ScanEntry,
+    several_volumes,
+)
+from scanlearn.scans.signatures import unreadable
+from scanlearn.scans.sizes import doubtful_size, refuse_short_file, refuse_too_large
 from scanlearn.scans.values import guess_acquisition, smallest_exact, without_gaps
 
 
@@ -26,7 +36,7 @@ def read_itk(path: Path, *, volume: int | None = None) -> Scan:
         The file cannot be read, is truncated, holds vectors or has no such volume.
     """
     reader = _header(path)
-    grid, volumes = _grid(path, reader)
+    grid, volumes, problems = _understood(path, reader)
     if not 0 <= (volume or 0) < volumes:
         raise BadScan(
             f"{path} has no volume {volume}",
@@ -41,14 +51,17 @@ def read_itk(path: Path, *, volume: int | None = None) -> Scan:
     voxels = smallest_exact(np.ascontiguousarray(voxels), 1.0, 0.0)
     voxels, gaps = without_gaps(voxels, path)
     acquisition, guessed = guess_acquisition(voxels, description="")
-    several = [_several(path, volumes)] if volumes > 1 and volume is None else []
-    return Scan(voxels, grid, acquisition, path.stem, (*several, *gaps, *guessed))
+    if volumes > 1 and volume is None:
+        problems.append(several_volumes(path, grid.shape, volumes))
+    return Scan(voxels, grid, acquisition, path.stem, (*problems, *gaps, *guessed))
 
 
 def itk_entry(path: Path) -> ScanEntry:
     """Return what the header of an NRRD or MetaImage file says of a scan."""
-    grid, volumes = _grid(path, _header(path))
+    grid, volumes, problems = _understood(path, _header(path))
     shape: tuple[int, ...] = grid.shape
+    if volumes > 1:
+        problems.append(several_volumes(path, shape, volumes))
     return ScanEntry(
         path=path,
         kind="itk",
@@ -58,7 +71,7 @@ def itk_entry(path: Path) -> ScanEntry:
         spacing_mm=grid.spacing_mm,
         orientation=grid.orientation,
         patient=path.stem,
-        problems=(_several(path, volumes),) if volumes > 1 else (),
+        problems=tuple(problems),
     )
 
 
@@ -83,12 +96,42 @@ def _header(path: Path) -> Any:
 
 
 def _is_nrrd(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(4) == b"NRRD"
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == b"NRRD"
+    except OSError as error:
+        raise _unreadable(path, str(error)) from error
 
 
-def _grid(path: Path, reader: Any) -> tuple[Grid, int]:
-    """Return the grid in array order (z, y, x) and the number of volumes."""
+def _understood(path: Path, reader: Any) -> tuple[Grid, int, list[Problem]]:
+    """Return the grid in array order (z, y, x), the number of volumes, and remarks."""
+    header = read_text_header(path)
+    scale_mm, problems = header.millimetres()
+    grid, volumes = _grid(path, reader, scale_mm)
+    _check_size(path, reader, header)
+    problems += [*header.place_problems(), *doubtful_size(path, grid)]
+    return grid, volumes, problems
+
+
+def _check_size(path: Path, reader: Any, header: TextHeader) -> None:
+    """Find a header that lies about its size without reading the voxels."""
+    (bits,) = re.findall(r"(\d+)-bit", _pixel_type(reader)) or ("8",)
+    needed = math.prod(reader.GetSize()) * int(bits) // 8
+    refuse_too_large(path, needed)
+    data = header.data_file
+    if data.is_file() and not header.is_packed_by_bzip2:
+        refuse_short_file(path, needed, data.stat().st_size, packed=True)
+
+
+def _pixel_type(reader: Any) -> str:
+    import SimpleITK
+
+    return str(SimpleITK.GetPixelIDValueAsString(reader.GetPixelID()))
+
+
+def _grid(
+    path: Path, reader: Any, scale_mm: tuple[float, float, float]
+) -> tuple[Grid, int]:
     dimension = reader.GetDimension()
     size = [int(n) for n in reader.GetSize()]
     spacing = np.array(reader.GetSpacing())
@@ -100,6 +143,7 @@ def _grid(path: Path, reader: Any) -> tuple[Grid, int]:
     affine = np.eye(4)
     affine[:3, :3] = matrix[:, ::-1]
     affine[:keep, 3] = origin[:keep]
+    affine[:3] *= np.array(scale_mm)[:, None]
     nz, ny, nx = (*size[:3], 1)[:3][::-1]
     try:
         return Grid((nz, ny, nx), affine), math.prod(size[3:])
@@ -113,19 +157,11 @@ def _array(image: Any) -> NDArray[np.generic]:
     return np.asarray(SimpleITK.GetArrayFromImage(image))
 
 
-def _several(path: Path, volumes: int) -> Problem:
-    text = f"{path.name} holds {volumes} volumes; the first is read"
-    return Problem("4d", "warning", text, choose_volume(volumes))
-
-
 def _reason(error: RuntimeError) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else "unknown reason"
 
 
 def _unreadable(path: Path, why: str) -> BadScan:
-    return BadScan(
-        f"{path} cannot be read as an image: {why}",
-        expected="a complete NRRD or MetaImage file",
-        next_step="Copy the file again together with its data file, or take it out",
-    )
+    expected = "a complete NRRD or MetaImage file, together with its data file"
+    return unreadable(path, why, what="an image", expected=expected)

@@ -8,7 +8,6 @@ what this program writes also carries its affine, which other readers pass over.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,22 +20,12 @@ from scanlearn.errors import BadScan
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.picture import picture_grid
 from scanlearn.scans.scan import Scan
+from scanlearn.scans.units import millimetres
 
 VERSION = "0.5"
 
 #: Name of the attribute that holds what NGFF has no words for.
 OWN = "scanlearn"
-
-_MM = {
-    "": 1.0,
-    "nanometer": 1e-6,
-    "micrometer": 1e-3,
-    "millimeter": 1.0,
-    "centimeter": 10.0,
-    "decimeter": 100.0,
-    "meter": 1000.0,
-    "inch": 25.4,
-}
 
 #: Which patient axis (LPS) an axis runs along, and whether with it or against it.
 _ORIENTATIONS = {
@@ -210,8 +199,9 @@ def _understand(path: Path, attributes: Mapping[str, Any]) -> Image:
     spatial = tuple(n for n, axis in enumerate(axes) if axis.get("type") == "space")
     if len(spatial) not in (2, 3):
         raise bad_zarr(path, f"it has {len(spatial)} axes in space, not 2 or 3")
-    units = [_MM.get(str(axes[n].get("unit") or ""), math.nan) for n in spatial]
-    if any(map(math.isnan, units)):
+    stated = [millimetres(str(axes[n].get("unit") or "mm")) for n in spatial]
+    units = [mm for mm in stated if mm is not None]
+    if len(units) < len(stated):
         names = ", ".join(str(axes[n].get("unit")) for n in spatial)
         raise bad_zarr(path, f"its units are {names}, not lengths that are known")
     sides = tuple(_side(axes[n]) for n in spatial)

@@ -15,17 +15,26 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 from nibabel.arrayproxy import ArrayProxy
+from nibabel.openers import ImageOpener
 from numpy.typing import NDArray
 
 from scanlearn.errors import BadScan
 from scanlearn.scans.formats import stem_of
 from scanlearn.scans.geometry import Grid, box_corners, grid_from_ras
-from scanlearn.scans.scan import Acquisition, Problem, Scan, ScanEntry, choose_volume
+from scanlearn.scans.scan import Acquisition, Problem, Scan, ScanEntry, several_volumes
+from scanlearn.scans.signatures import unreadable
+from scanlearn.scans.sizes import doubtful_size, refuse_short_file, refuse_too_large
+from scanlearn.scans.units import millimetres
 from scanlearn.scans.values import guess_acquisition, smallest_exact, without_gaps
 
 #: sform and qform that place a corner further apart than this disagree.
 FORMS_TOLERANCE_MM = 0.1
-_UNITS_IN_MM = {"mm": 1.0, "meter": 1000.0, "micron": 1e-3, "unknown": 1.0}
+#: Codes of ``xyzt_units``; files that state none mean millimetres.
+_UNITS = {0: "mm", 1: "m", 2: "mm", 3: "um"}
+#: Voxel sizes that differ by less than this share are the same.
+_SAME_SIZE = 0.01
+#: Of a map whose axes are scaled to length 1; less is flat.
+_LEAST_VOLUME = 1e-6
 _VECTOR_INTENTS = ("vector", "symmetric matrix", "displacement vector", "triangle")
 
 
@@ -60,7 +69,7 @@ def read_nifti(path: Path, *, volume: int | None = None) -> Scan:
             next_step="Choose one of these volumes",
         )
     if opened.volumes > 1 and volume is None:
-        problems.append(_several(opened))
+        problems.append(several_volumes(path, opened.grid.shape, opened.volumes))
     voxels = _voxels(opened, volume or 0)
     voxels, gaps = without_gaps(voxels, path)
     acquisition, guessed = guess_acquisition(voxels, description="")
@@ -76,7 +85,11 @@ def read_nifti(path: Path, *, volume: int | None = None) -> Scan:
 def nifti_entry(path: Path) -> ScanEntry:
     """Return what a NIfTI header says of a scan."""
     opened = _open(path)
-    several = [_several(opened)] if opened.volumes > 1 else []
+    several = (
+        [several_volumes(path, opened.grid.shape, opened.volumes)]
+        if opened.volumes > 1
+        else []
+    )
     shape: tuple[int, ...] = opened.grid.shape
     return ScanEntry(
         path=path,
@@ -104,7 +117,7 @@ def _open(path: Path) -> _Opened:
 
 def _understood(path: Path, image: Any) -> _Opened:
     if not isinstance(image, nib.Nifti1Pair):
-        raise _unreadable(path, "not NIfTI")
+        raise _no_nifti(path, image)
     header = image.header
     shape = tuple(int(n) for n in image.shape)
     if image.get_data_dtype().kind not in "iuf":
@@ -114,57 +127,132 @@ def _understood(path: Path, image: Any) -> _Opened:
     if not shape or min(shape) < 1:
         raise _unreadable(path, "it holds no voxels")
     spatial = (*shape[:3], 1, 1, 1)[:3]
-    grid, problems = _geometry(path, image, spatial)
-    _check_size(path, image)
-    return _Opened(path, image, grid, math.prod(shape[3:]), tuple(problems))
+    grid, problems = _geometry(path, header, spatial)
+    _check_size(path, image, spatial)
+    problems = (*problems, *_rescale_problems(path, image), *doubtful_size(path, grid))
+    return _Opened(path, image, grid, math.prod(shape[3:]), problems)
+
+
+def _no_nifti(path: Path, image: Any) -> BadScan:
+    if not isinstance(image, nib.AnalyzeImage):
+        return _unreadable(path, "not NIfTI")
+    return BadScan(
+        f"{path} is Analyze 7.5, which does not state the left and right of a patient",
+        expected="NIfTI",
+        next_step="Make NIfTI of it with the program that wrote it; check the sides",
+    )
 
 
 def _geometry(
-    path: Path, image: Any, shape: tuple[int, ...]
-) -> tuple[Grid, list[Problem]]:
-    header = image.header
-    unit = str(header.get_xyzt_units()[0])
-    scale = np.diag([*[_UNITS_IN_MM.get(unit, 1.0)] * 3, 1.0])
-    qform, qcode = _form(header.get_qform)
-    sform, scode = _form(header.get_sform)
-    affine = np.asarray(image.affine, dtype=np.float64)
-    problems = []
-    if not scode and not qcode:
-        text = f"{path.name} says nothing about its place in the patient"
-        action = "Check left and right before trusting the orientation letters"
-        problems.append(Problem("no_geometry", "warning", text, action))
-    if scode and qcode and qform is not None and sform is not None:
-        corners = box_corners(np.zeros(3), np.array(shape) - 1.0)
-        corners = np.column_stack([corners, np.ones(8)])
-        gap = float(np.abs(corners @ (qform - sform).T).max())
-        if gap > FORMS_TOLERANCE_MM:
-            text = f"sform and qform of {path.name} disagree by up to {gap:.1f} mm"
-            action = "The sform was used; check the orientation"
-            problems.append(Problem("forms_disagree", "warning", text, action))
+    path: Path, header: Any, shape: tuple[int, ...]
+) -> tuple[Grid, tuple[Problem, ...]]:
+    unit_mm, of_unit = _unit(path, header)
+    affine, of_forms = _affine(path, header, shape, unit_mm)
     try:
-        return grid_from_ras(shape, scale @ affine), problems
+        grid = grid_from_ras(shape, np.diag([*[unit_mm] * 3, 1.0]) @ affine)
     except ValueError as error:
         raise _unreadable(path, f"its affine is unusable: {error}") from error
+    return grid, (*of_unit, *of_forms)
 
 
-def _form(get: Any) -> tuple[NDArray[np.float64] | None, int]:
+def _unit(path: Path, header: Any) -> tuple[float, list[Problem]]:
+    """Return how many millimetres the header's unit of length is."""
+    code = int(header["xyzt_units"]) & 0b111
+    if code in _UNITS:
+        return millimetres(_UNITS[code]) or 1.0, []
+    text = f"{path.name} states a unit of length that does not exist ({code})"
+    action = "Millimetres were taken; check the size"
+    return 1.0, [Problem("unknown_unit", "warning", text, action)]
+
+
+def _affine(
+    path: Path, header: Any, shape: tuple[int, ...], unit_mm: float
+) -> tuple[NDArray[np.float64], list[Problem]]:
+    """Return the map to the file's own unit (RAS): sform, else qform, else sizes."""
+    forms = {"sform": _form(header.get_sform), "qform": _form(header.get_qform)}
+    stated = {"sform": int(header["sform_code"]), "qform": int(header["qform_code"])}
+    sound = {name: form for name, form in forms.items() if form is not None}
+    broken = [name for name in forms if stated[name] > 0 and name not in sound]
+    if not sound and broken:
+        names = " and ".join(broken)
+        raise _unreadable(path, f"its affine ({names}) is singular or holds no numbers")
+    if not sound:
+        text = f"{path.name} says nothing about its place in the patient"
+        action = "Check left and right before trusting the orientation letters"
+        problem = Problem("no_geometry", "warning", text, action)
+        return np.asarray(header.get_base_affine()), [problem]
+    used, affine = next(iter(sound.items()))
+    text, action = "", f"The {used} was used; check the orientation"
+    if broken:
+        text = f"the {broken[0]} of {path.name} is singular or holds no numbers"
+        text = f"{text}: the {used} was used"
+    elif len(sound) == 2:
+        gap = _gap(sound["sform"], sound["qform"], shape) * unit_mm
+        if gap > FORMS_TOLERANCE_MM:
+            text = f"sform and qform of {path.name} disagree by up to {gap:.1f} mm"
+    elif not _same_sizes(affine, header):
+        text = f"the {used} of {path.name} states other voxel sizes than its pixdim"
+        action = f"The {used} was used; check the size"
+    return affine, [Problem("forms_disagree", "warning", text, action)] if text else []
+
+
+def _form(get: Any) -> NDArray[np.float64] | None:
+    """Return a matrix that the header states and that has a volume."""
     try:
         matrix, code = get(coded=True)
-    except Exception:  # noqa: BLE001 - an impossible quaternion counts as absent
-        return None, 0
-    return matrix, int(code)
+    except Exception:  # noqa: BLE001 - an impossible quaternion counts as broken
+        return None
+    if matrix is None or code <= 0 or not np.isfinite(matrix).all():
+        return None
+    lengths = np.linalg.norm(matrix[:3, :3], axis=0)
+    if not lengths.all():
+        return None
+    volume = abs(np.linalg.det(matrix[:3, :3] / lengths))
+    return np.asarray(matrix, dtype=np.float64) if volume > _LEAST_VOLUME else None
 
 
-def _check_size(path: Path, image: Any) -> None:
-    """Find a truncated uncompressed file without reading it."""
-    holder = image.file_map["image"].filename
-    if holder is None or str(holder).lower().endswith((".gz", ".bz2", ".zst")):
+def _gap(
+    one: NDArray[np.float64], other: NDArray[np.float64], shape: tuple[int, ...]
+) -> float:
+    """Return how far apart two matrices put the corners of an image."""
+    corners = box_corners(np.zeros(3), np.array(shape) - 1.0)
+    corners = np.column_stack([corners, np.ones(8)])
+    return float(np.abs(corners @ (one - other).T).max())
+
+
+def _same_sizes(affine: NDArray[np.float64], header: Any) -> bool:
+    lengths = np.linalg.norm(affine[:3, :3], axis=0)
+    stated = np.abs(np.asarray(header["pixdim"][1:4], dtype=np.float64))
+    known = np.isfinite(stated) & (stated > 0)
+    return bool(np.allclose(lengths[known], stated[known], rtol=_SAME_SIZE))
+
+
+def _rescale_problems(path: Path, image: Any) -> list[Problem]:
+    """Tell of an offset that the standard leaves out, for its slope is no number."""
+    # nibabel takes both out of the header it keeps.
+    files = image.file_map
+    with ImageOpener(files.get("header", files["image"]).filename) as file:
+        header = type(image.header).from_fileobj(file, check=False)
+    slope, shift = float(header["scl_slope"]), float(header["scl_inter"])
+    if (slope and math.isfinite(slope)) or not shift or not math.isfinite(shift):
+        return []
+    text = (
+        f"{path.name} states an offset of {shift:g} with a slope of {slope:g}: by the "
+        "standard the values were taken as they are stored"
+    )
+    return [Problem("offset_unused", "warning", text, "Check the values")]
+
+
+def _check_size(path: Path, image: Any, shape: tuple[int, ...]) -> None:
+    """Find a truncated file, or a header that lies, without reading the voxels."""
+    holder, proxy = image.file_map["image"].filename, image.dataobj
+    refuse_too_large(path, math.prod(shape) * proxy.dtype.itemsize)
+    if holder is None:
         return
-    proxy = image.dataobj
-    need = proxy.offset + math.prod(proxy.shape) * proxy.dtype.itemsize
-    found = Path(holder).stat().st_size
-    if found < need:
-        raise _unreadable(path, f"it is truncated: {found} of {need} bytes")
+    packed = str(holder).lower().endswith((".gz", ".bz2", ".zst"))
+    needed = math.prod(map(int, proxy.shape)) * proxy.dtype.itemsize
+    held = Path(holder).stat().st_size - (0 if packed else proxy.offset)
+    refuse_short_file(path, needed, held, packed=packed)
 
 
 def _voxels(opened: _Opened, volume: int) -> NDArray[np.generic]:
@@ -195,18 +283,9 @@ def _scaling(image: Any) -> tuple[float, float]:
     )
 
 
-def _several(opened: _Opened) -> Problem:
-    text = f"{opened.path.name} holds {opened.volumes} volumes; the first is read"
-    action = choose_volume(opened.volumes)
-    return Problem("4d", "warning", text, action)
-
-
 def _unreadable(path: Path, why: str) -> BadScan:
-    return BadScan(
-        f"{path} cannot be read as NIfTI: {why}",
-        expected="a complete NIfTI file",
-        next_step="Copy the file again from where it came from, or take it out",
-    )
+    expected = "a complete NIfTI file"
+    return unreadable(path, why, what="NIfTI", expected=expected)
 
 
 def _no_scalar_volume(path: Path, found: str) -> BadScan:

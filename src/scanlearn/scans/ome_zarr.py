@@ -27,8 +27,9 @@ from scanlearn.scans.scan import (
     Scan,
     ScanEntry,
     Units,
-    choose_volume,
+    several_volumes,
 )
+from scanlearn.scans.sizes import refuse_too_large
 from scanlearn.scans.values import guess_acquisition, smallest_exact, without_gaps
 
 _CHUNK = 128
@@ -87,7 +88,7 @@ def read_ome_zarr(path: Path, *, volume: int | None = None) -> Scan:
         )
     problems = opened.problems
     if opened.volumes > 1 and volume is None:
-        problems.append(_several(opened))
+        problems.append(several_volumes(path, opened.grid.shape, opened.volumes))
     try:
         stored = _volume(opened, volume or 0)
     except Exception as error:  # zarr and its codecs raise many kinds
@@ -106,7 +107,11 @@ def read_ome_zarr(path: Path, *, volume: int | None = None) -> Scan:
 def ome_zarr_entry(path: Path) -> ScanEntry:
     """Return what the metadata of an OME-Zarr image say of a scan."""
     opened = _open(path)
-    several = [_several(opened)] if opened.volumes > 1 else []
+    several = (
+        [several_volumes(path, opened.grid.shape, opened.volumes)]
+        if opened.volumes > 1
+        else []
+    )
     shape: tuple[int, ...] = opened.grid.shape
     stated = _stated(opened.image)
     return ScanEntry(
@@ -198,6 +203,7 @@ def _open(path: Path) -> _Opened:
         grid = image.grid(spatial)
     except ValueError as error:
         raise bad_zarr(path, f"its geometry is unusable ({error})") from error
+    refuse_too_large(path, math.prod(spatial) * array.dtype.itemsize)
     return _Opened(path, image, array, grid, math.prod(sizes) // math.prod(spatial))
 
 
@@ -276,9 +282,3 @@ def _compare(path: Path, written: Path, scan: Scan) -> None:
             expected="the same voxels and geometry as in memory",
             next_step="Check the disk for space and faults, then save again.",
         )
-
-
-def _several(opened: _Opened) -> Problem:
-    text = f"{opened.path.name} holds {opened.volumes} volumes; the first is read"
-    action = choose_volume(opened.volumes)
-    return Problem("4d", "warning", text, action)

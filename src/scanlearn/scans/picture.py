@@ -6,6 +6,7 @@ canonical: rows and columns of the array are the rows and columns one sees.
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from scanlearn.errors import BadScan
+from scanlearn.scans.exif import UPRIGHT, orientation_of, swaps_sides, turned
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.scan import Acquisition, Problem, Scan, ScanEntry, choose_volume
+from scanlearn.scans.signatures import unreadable
 from scanlearn.scans.values import smallest_exact, without_gaps
 
 _NO_SPACING = Problem(
@@ -29,6 +32,14 @@ _COLOUR = Problem(
     "warning",
     "a colour picture; its brightness was taken",
     "Check the picture",
+)
+
+
+_TURNED = Problem(
+    "turned",
+    "note",
+    "the file asks viewers to turn the picture (EXIF orientation); it is turned, and "
+    "boxes drawn in such a viewer fit it",
 )
 
 
@@ -72,11 +83,20 @@ def read_picture(path: Path, *, volume: int | None = None) -> Scan:
     try:
         with image:
             image.seek(volume or 0)
-            values, problems = _grey(image, path)
+            orientation = orientation_of(image)
+            if image.format == "TIFF" and swaps_sides(orientation):
+                # Pillow turns such a file wrongly where it maps it into memory.
+                image = Image.open(BytesIO(path.read_bytes()))
+                image.seek(volume or 0)
+            values, problems = _grey(image, path, orientation)
+            if image.format != "TIFF":  # those Pillow has turned
+                values = turned(values, orientation)
     except Exception as error:  # Pillow raises many kinds on damaged bytes
         raise _unreadable(path, f"it breaks off ({error})") from error
     values = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("="))
     voxels, gaps = without_gaps(smallest_exact(values, 1.0, 0.0)[None], path)
+    if orientation != UPRIGHT:
+        problems = [*problems, _TURNED]
     if pages > 1 and volume is None:
         problems = [*problems, _several(path, pages)]
     grid = picture_grid(*values.shape)
@@ -93,6 +113,9 @@ def picture_entries(path: Path) -> list[ScanEntry]:
         except Exception as error:  # Pillow raises many kinds on damaged bytes
             raise _unreadable(path, f"it breaks off ({error})") from error
         columns, rows = image.size
+        orientation = orientation_of(image)
+        if image.format != "TIFF" and swaps_sides(orientation):
+            rows, columns = columns, rows
         colour = image.mode not in ("1", "L", "F") and not image.mode.startswith("I")
         entries.append(
             ScanEntry(
@@ -105,7 +128,11 @@ def picture_entries(path: Path) -> list[ScanEntry]:
                 orientation="",
                 patient=path.stem,
                 volume=page if pages > 1 else None,
-                problems=(_NO_SPACING, _COLOUR) if colour else (_NO_SPACING,),
+                problems=(
+                    _NO_SPACING,
+                    *([_COLOUR] if colour else []),
+                    *([_TURNED] if orientation != UPRIGHT else []),
+                ),
             )
         )
     image.close()
@@ -127,7 +154,9 @@ def _open(path: Path) -> tuple[Any, int]:
     return image, int(pages)
 
 
-def _grey(image: Any, path: Path) -> tuple[NDArray[np.generic], list[Problem]]:
+def _grey(
+    image: Any, path: Path, orientation: int
+) -> tuple[NDArray[np.generic], list[Problem]]:
     """Return (rows, columns) grey values and what was found."""
     is_deep = _is_deep_colour(image)
     image.load()
@@ -141,7 +170,11 @@ def _grey(image: Any, path: Path) -> tuple[NDArray[np.generic], list[Problem]]:
     if image.mode in ("LA", "La"):
         return np.array(image.getchannel(0)), [_NO_SPACING]
     page = image.tell()
-    channels = _deep(path, page) if is_deep else np.asarray(image.convert("RGB"))
+    channels = (
+        turned(_deep(path, page), orientation)
+        if is_deep
+        else np.asarray(image.convert("RGB"))
+    )
     if (channels == channels[..., :1]).all():
         # Grey stored as three equal channels.
         return np.array(channels[..., 0]), [_NO_SPACING]
@@ -176,8 +209,5 @@ def _several(path: Path, pages: int) -> Problem:
 
 
 def _unreadable(path: Path, why: str) -> BadScan:
-    return BadScan(
-        f"{path} cannot be read as a radiograph: {why}",
-        expected="one PNG, JPEG or TIFF picture",
-        next_step="Export the picture again, or take the file out",
-    )
+    expected = "one PNG, JPEG or TIFF picture"
+    return unreadable(path, why, what="a radiograph", expected=expected)

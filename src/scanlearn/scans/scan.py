@@ -43,6 +43,21 @@ def choose_volume(volumes: int) -> str:
     )
 
 
+def several_volumes(path: Path, shape: Sequence[int], volumes: int) -> Problem:
+    """Return what is told of a file with several volumes of a shape."""
+    text = f"{path.name} holds {volumes} volumes; the first is read"
+    action = choose_volume(volumes)
+    if min(shape) == 1:
+        text = (
+            f"{path.name} holds {volumes} volumes of one slice each; the first is read"
+        )
+        action = (
+            "If they are the slices of one volume, put them along the third dimension "
+            f"with the program that wrote the file. {action}"
+        )
+    return Problem("4d", "warning", text, action)
+
+
 @dataclass(frozen=True)
 class Acquisition:
     """How a scan was made, as far as the file says; no identity of the patient.
