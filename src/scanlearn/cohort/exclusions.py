@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
+from io import StringIO
 from pathlib import Path
 
 from scanlearn.cohort.layout import Source, write_rows
-from scanlearn.errors import BadCohort
+from scanlearn.errors import BadCohort, BadLabels
+from scanlearn.scans.named_files import named_file
+from scanlearn.scans.table_text import read_table_text
 
 _COLUMNS = ("source", "series", "volume", "reason")
 
@@ -32,9 +35,10 @@ def read_exclusions(path: Path) -> dict[Source, str]:
     """
     expected = f"a CSV with the columns {', '.join(_COLUMNS)}"
     try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            rows = list(csv.DictReader(stream))
-    except (OSError, UnicodeDecodeError) as problem:
+        found_text = read_table_text(path, column="source")
+        lines = StringIO(found_text.text, newline="")
+        rows = list(csv.DictReader(lines, delimiter=found_text.separator))
+    except (BadLabels, csv.Error) as problem:
         raise BadCohort(
             f"{path} cannot be read ({problem})", expected=expected
         ) from None
@@ -47,7 +51,9 @@ def read_exclusions(path: Path) -> dict[Source, str]:
                 expected=expected,
                 next_step="Say in a few words why the scan is left out.",
             )
-        place = str(path.absolute().parent / Path(source).expanduser())
+        folder = path.absolute().parent
+        named = folder / Path(source).expanduser()
+        place = str(named if named.exists() else named_file(folder, source) or named)
         series, volume = row.get("series") or "", row.get("volume") or ""
         found[Source(place, series, volume)] = reason.strip()
     return found

@@ -13,6 +13,7 @@ from scanlearn.cohort.names import scan_stem_of, stem_of
 from scanlearn.errors import BadLabels
 from scanlearn.scans.find import files_under, kind_of
 from scanlearn.scans.formats import is_table, may_be_label_map
+from scanlearn.scans.named_files import same_name
 from scanlearn.scans.tables import read_table
 
 #: Names listed in a message.
@@ -81,7 +82,7 @@ def _in_folder(
     by_series = {one.series.split("#")[0]: key for key, one in sources.items()}
     found = []
     for file in files:
-        stems = (stem_of(file).casefold(), scan_stem_of(file).casefold())
+        stems = (same_name(stem_of(file)), same_name(scan_stem_of(file)))
         keys = next((names[stem] for stem in stems if stem in names), [])
         key = _the_one(file, keys, sources)
         if not key and kind_of(file) == "dicom":
@@ -94,9 +95,9 @@ def _names_of_scans(cohort: Cohort, sources: dict[str, Source]) -> dict[str, lis
     """Return the keys of the scans of each name: the source's stem, or the key."""
     names: dict[str, list[str]] = defaultdict(list)
     for record in cohort.records():
-        names[record.key.casefold()].append(record.key)
+        names[same_name(record.key)].append(record.key)
     for key, one in sources.items():
-        names[stem_of(Path(one.path)).casefold()].append(key)
+        names[same_name(stem_of(Path(one.path)))].append(key)
     return dict(names)
 
 

@@ -23,6 +23,7 @@ from scanlearn.errors import BadLabels
 from scanlearn.scans.find import files_under, kind_of
 from scanlearn.scans.geometry import Grid, canonical_grid
 from scanlearn.scans.labels import read_label_map
+from scanlearn.scans.named_files import same_name
 from scanlearn.scans.resample import resample
 from scanlearn.scans.scan import Scan, ScanEntry
 
@@ -51,7 +52,7 @@ def match_masks(folder: Path, entries: Sequence[ScanEntry]) -> dict[int, Path]:
     numbers: dict[str, list[int]] = {}
     by_series: dict[str, list[int]] = {}
     for number, entry in enumerate(entries):
-        numbers.setdefault(stem_of(entry.path).casefold(), []).append(number)
+        numbers.setdefault(same_name(stem_of(entry.path)), []).append(number)
         if entry.series_uid:
             by_series.setdefault(entry.series_uid.split("#")[0], []).append(number)
     files = [file for file in files_under(Path(folder)) if may_be_labels(file)]
@@ -63,7 +64,7 @@ def match_masks(folder: Path, entries: Sequence[ScanEntry]) -> dict[int, Path]:
         is_dicom = kind_of(file) == "dicom"
         named = by_series.get(referenced_series(file), []) if is_dicom else []
         if not named:
-            named = next((n for s in stems if (n := numbers.get(s.casefold()))), [])
+            named = next((n for s in stems if (n := numbers.get(same_name(s)))), [])
         if len(named) > 1:
             raise BadLabels(
                 f"{file} may belong to any of {len(named)} scans",

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from scanlearn.errors import BadScan
+from scanlearn.errors import BadScan, of_the_world
 from scanlearn.scans.array import array_entry
 from scanlearn.scans.dicom import dicom_entries
 from scanlearn.scans.dicom_headers import HeaderReader, looks_like_dicom
@@ -18,6 +18,7 @@ from scanlearn.scans.nifti import nifti_entry
 from scanlearn.scans.ome_zarr import ome_zarr_entry
 from scanlearn.scans.picture import picture_entries
 from scanlearn.scans.scan import Acquisition, ScanEntry
+from scanlearn.scans.signatures import cause_of
 
 Progress = Callable[[int, int], None]
 
@@ -71,7 +72,11 @@ def survey(
     headers: list[SliceHeader] = []
     reader = HeaderReader()
     for number, file in enumerate(files):
-        kind = kind_of(file)
+        try:
+            kind = _looked_at(file)
+        except BadScan as error:
+            entries.append(_failed(file, "dicom", error))
+            continue
         if kind == "dicom":
             headers += _headers(reader, file, entries)
         elif kind is not None and (single or not _is_scan_only_where_named(file)):
@@ -88,6 +93,13 @@ def kind_of(path: Path) -> Kind | None:
 
     A folder has a kind only where it is one image, as in OME-Zarr.
     """
+    try:
+        return _kind(path)
+    except OSError:
+        return None
+
+
+def _kind(path: Path) -> Kind | None:
     if path.is_dir():
         return "zarr" if is_ome_image(path) else None
     if path.name.lower() == "dicomdir":
@@ -95,6 +107,8 @@ def kind_of(path: Path) -> Kind | None:
     known = format_of(path)
     if known is not None:
         return known.kind
+    if path.exists() and not path.is_file():
+        return None  # a pipe or a device: reading it would wait for ever
     try:
         with path.open("rb") as file:
             return "dicom" if looks_like_dicom(file.read(132)) else None
@@ -104,16 +118,80 @@ def kind_of(path: Path) -> Kind | None:
 
 
 def files_under(folder: Path) -> Iterator[Path]:
-    """Yield the files and OME-Zarr images below a folder in order, hidden ones not."""
-    for root, folders, names in os.walk(folder):
+    """Yield the files and OME-Zarr images below a folder in order, hidden ones not.
+
+    Links to folders are followed, to each folder once. A folder that may not be entered
+    is yielded itself.
+    """
+    locked: list[Path] = []
+    top = folder.resolve()
+    seen = {top}
+    for root, folders, names in os.walk(
+        folder,
+        followlinks=True,
+        onerror=lambda error: locked.append(Path(os.fsdecode(error.filename))),
+    ):
+        yield from _taken(locked)
         if is_ome_image(Path(root)):
             folders.clear()
             yield Path(root)
             continue
-        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        folders[:] = [
+            name
+            for name in sorted(folders)
+            if not name.startswith(".") and _is_new(Path(root, name), top, seen)
+        ]
         for name in sorted(names):
             if not name.startswith("."):
                 yield Path(root, name)
+    yield from _taken(locked)
+
+
+def _taken(paths: list[Path]) -> Iterator[Path]:
+    while paths:
+        yield paths.pop(0)
+
+
+def _is_new(folder: Path, root: Path, seen: set[Path]) -> bool:
+    """Whether a folder, or what a link leads to, is not met anyway."""
+    real = folder.resolve()
+    if real in seen:
+        return False
+    if folder.is_symlink() and real.is_relative_to(root):
+        inside = real.relative_to(root).parts
+        if not any(part.startswith(".") for part in inside):
+            return False
+    seen.add(real)
+    return True
+
+
+def _looked_at(file: Path) -> Kind | None:
+    """Return what kind of scan a file may hold.
+
+    Raises
+    ------
+    BadScan
+        Its name or the right to read it keeps us from telling.
+    """
+    try:
+        str(file).encode()
+    except UnicodeEncodeError:
+        name = os.fsencode(file).decode("utf-8", "backslashreplace")
+        raise BadScan(
+            f"{name} has a name that is not in UTF-8",
+            next_step="Rename it, or copy it with a program that converts names",
+        ) from None
+    try:
+        kind = _kind(file)
+    except OSError as error:
+        why = of_the_world(error) or error
+        raise BadScan(f"{file} cannot be looked at: {why}") from error
+    if kind is None and file.is_dir():  # one that its walk could not go into
+        raise BadScan(
+            f"{file} is a folder that may not be entered",
+            next_step="Ask for the right to read it, or take it out",
+        )
+    return kind
 
 
 def _is_scan_only_where_named(file: Path) -> bool:
@@ -127,6 +205,10 @@ def _headers(
     try:
         return reader.read(file)
     except BadScan as error:
+        cause, next_step = cause_of(file)
+        if cause:
+            what = f"{file} cannot be read as DICOM: {cause}"
+            error = BadScan(what, next_step=next_step or error.next_step)
         entries.append(_failed(file, "dicom", error))
         return []
 
@@ -157,10 +239,11 @@ def _nothing(path: Path, files: list[Path]) -> BadScan:
     named = ", ".join(known.name for known in FORMATS if known.alone)
     expected = f"{everywhere}; {named} by its own path or in a table"
     if path.is_file():
+        cause, next_step = cause_of(path)
         return BadScan(
-            f"{path} is no image",
+            f"{path} is no image{cause and f': {cause}'}",
             expected=expected,
-            next_step="Choose a scan, or the folder that holds it",
+            next_step=next_step or "Choose a scan, or the folder that holds it",
         )
     what = f"none of its {len(files)} files is a scan" if files else "it is empty"
     return BadScan(

@@ -100,7 +100,11 @@ def is_ome_image(folder: Path) -> bool:
     """Whether a folder is an OME-Zarr image, told from its metadata alone."""
     for name in ("zarr.json", ".zattrs"):
         path = folder / name
-        if path.is_file():
+        try:
+            found = path.is_file()
+        except OSError:  # a folder that may not be entered
+            return False
+        if found:
             try:
                 content = json.loads(path.read_bytes())
                 attributes = (

@@ -104,12 +104,13 @@ def _read_folder(
 
 def _left_out(others: list[ScanEntry]) -> list[Problem]:
     """Say which DICOM files of the folder could not be read: they may be slices."""
-    failed = [entry.path.name for entry in others if entry.kind == "dicom"]
+    failed = [entry for entry in others if entry.kind == "dicom"]
     if not failed:
         return []
+    names = ", ".join(entry.path.name for entry in failed[:3])
     more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
-    text = f"files that cannot be read were left out: {', '.join(failed[:3])}{more}"
-    action = "See to it that they can be read if they belong to this scan"
+    text = f"files that cannot be read were left out: {names}{more}"
+    action = f"If they belong to this scan: {failed[0].error}"
     return [Problem("unreadable_files", "warning", text, action)]
 
 

@@ -98,7 +98,7 @@ def unreadable(path: Path, why: str, *, what: str, expected: str) -> BadScan:
     expected
         What would have been right.
     """
-    cause, next_step = _cause(path)
+    cause, next_step = cause_of(path)
     return BadScan(
         f"{path} cannot be read as {what}: {cause or why}",
         expected=expected,
@@ -106,8 +106,10 @@ def unreadable(path: Path, why: str, *, what: str, expected: str) -> BadScan:
     )
 
 
-def _cause(path: Path) -> tuple[str, str]:
+def cause_of(path: Path) -> tuple[str, str]:
     """Return what a file really is, and what to do; empty where that is unknown."""
+    if path.is_dir():
+        return "", ""
     if path.is_symlink() and not path.exists():
         missing = f"it is a link to {path.readlink()}, which is not there"
         return missing, "Fetch what it points to ('git annex get', 'datalad get')"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import pandas as pd
 
 from scanlearn.errors import BadLabels
 from scanlearn.files import written_beside
-from scanlearn.scans.cells import number_of
+from scanlearn.scans.named_files import named_file, why_missing
+from scanlearn.scans.numbers import column_of_numbers, readings, uses_commas
+from scanlearn.scans.table_text import read_table_text
 
 SPLITS = ("train", "val", "test")
 
@@ -61,14 +64,21 @@ def read_table(path: Path, *, needed: Sequence[Sequence[str]] = ((),)) -> pd.Dat
         impossible value, or a patient is in two splits. The message names the row.
     """
     path = Path(path)
-    table = _read_text(path)
+    table, semicolons = _read_text(path)
     _check_columns(path, table, needed)
     for column in _PATHS:
         if column in table:
             table[column] = _resolved(path, table[column])
-    for column in table.columns:
-        if column not in _TEXTS:
-            table[column] = _numbers(path, table[column])
+    read = {
+        column: table[column].map(readings)
+        for column in table.columns
+        if column not in _TEXTS
+    }
+    commas = uses_commas(cell for column in read.values() for cell in column)
+    for column, cells in read.items():
+        table[column] = _numbers(
+            path, table[column], cells, commas=commas, semicolons=semicolons
+        )
     _check_values(path, table)
     _check_splits(path, table)
     return table.reset_index(drop=True)
@@ -81,22 +91,19 @@ def write_table(path: Path, rows: pd.DataFrame | Iterable[Mapping[str, Any]]) ->
         table.to_csv(beside, index=False, lineterminator="\n")
 
 
-def _read_text(path: Path) -> pd.DataFrame:
+def _read_text(path: Path) -> tuple[pd.DataFrame, bool]:
+    """Return the cells of a table, and whether semicolons separate them."""
+    found = read_table_text(path, column="path")
     try:
-        # utf-8-sig also reads what spreadsheets save with a byte order mark.
         table: pd.DataFrame = pd.read_csv(
-            path,
+            StringIO(found.text),
+            sep=found.separator,
             header=None,
             dtype=str,
             keep_default_na=False,
             skip_blank_lines=False,
-            encoding="utf-8-sig",
         )
-    except FileNotFoundError as error:
-        raise BadLabels(
-            f"the table {path} does not exist", next_step="Check its path."
-        ) from error
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeError) as error:
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise BadLabels(
             f"{path.name} is no table: {error}",
             expected="CSV in UTF-8 with a header and the same columns in each row",
@@ -106,20 +113,25 @@ def _read_text(path: Path) -> pd.DataFrame:
     table = table.fillna("").apply(lambda column: column.str.strip())
     header, rows = table.iloc[0], table.iloc[1:]
     rows = rows[(rows != "").any(axis=1)].copy()
-    rows.columns = pd.Index(header, name=None)
-    return rows
+    rows.columns = pd.Index(_known_names(list(header)), name=None)
+    return rows, found.separator == ";"
+
+
+def _known_names(header: list[str]) -> list[str]:
+    """Write known columns as they are documented; capitals do not matter."""
+    known = {*_TEXTS, *_NUMBERS, "volume"}
+    return [
+        name.casefold()
+        if name.casefold() in known and name.casefold() not in header
+        else name
+        for name in header
+    ]
 
 
 def _check_columns(
     path: Path, table: pd.DataFrame, needed: Sequence[Sequence[str]]
 ) -> None:
     columns = list(table.columns)
-    if len(columns) == 1 and ";" in columns[0]:
-        raise BadLabels(
-            f"{path.name} separates its columns by semicolons",
-            expected="commas",
-            next_step="Save it as CSV with commas.",
-        )
     twice = [name for name in columns if not name or columns.count(name) > 1]
     if twice:
         found = (
@@ -155,27 +167,43 @@ def _resolved(path: Path, cells: pd.Series[str]) -> pd.Series[Any]:
     empty = cells == ""
     if empty.any():
         raise _bad_cell(path, empty, cells.name, "is empty", "the path of a file")
-    files = cells.map(lambda cell: (path.parent / cell).resolve())
-    missing = ~files.map(Path.exists).astype(bool)
+    files = cells.map(lambda cell: named_file(path.parent, cell))
+    missing = files.isna()
     if missing.any():
-        file = files[missing].iloc[0]
+        cell = cells[missing].iloc[0]
+        why = why_missing(path.parent, cell)
         more = int(missing.sum()) - 1
         also = f", and {more} more do not either" if more else ""
         raise _bad_cell(
             path,
             missing,
             cells.name,
-            f"names {file}, which does not exist{also}",
+            f"names {path.parent / cell}, {why}{also}",
             "paths relative to the table",
         )
     return files
 
 
-def _numbers(path: Path, cells: pd.Series[str]) -> pd.Series[Any]:
-    numbers = cells.map(number_of)
-    wrong = numbers.isna() & (cells != "")
+def _numbers(
+    path: Path,
+    cells: pd.Series[str],
+    read: pd.Series[Any],
+    *,
+    commas: bool,
+    semicolons: bool,
+) -> pd.Series[Any]:
+    wrong = ~read.map(lambda cell: cell.is_number).astype(bool) & (cells != "")
     if not wrong.any():
-        return numbers.astype(float)
+        numbers = column_of_numbers(list(read), commas=commas, semicolons=semicolons)
+        if not isinstance(numbers, str):
+            return pd.Series(numbers, index=cells.index, dtype=float)
+        raise _bad_cell(
+            path,
+            cells == numbers.strip(),
+            cells.name,
+            f"is '{numbers}', which may be a fraction or thousands",
+            "numbers with a decimal point and nothing between thousands",
+        )
     if cells.name in _NUMBERS:
         found = f"is '{cells[wrong].iloc[0]}'"
         raise _bad_cell(path, wrong, cells.name, found, "a number or an empty cell")
