@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from scanlearn.cohort.catalogue import Cohort
+from scanlearn.cohort.plan import patient_identity
 from scanlearn.cohort.prepare import prepare
 from scanlearn.cohort.tables import entries_of_table
 from scanlearn.config.prepare import PrepareConfig
@@ -36,7 +37,7 @@ def test_scans_of_every_kind_are_named_once_with_their_patient(scans):
         "patch.tif,normal,9,test\n"
     )
     entries = entries_of_table(table)
-    assert [(e.path.name, e.patient) for e in entries] == [
+    assert [(e.path.name, patient_identity(e)) for e in entries] == [
         ("ct.nii.gz", "007"),
         ("chest.png", "chest"),
         ("patch.tif", "9"),
@@ -51,7 +52,7 @@ def test_a_dicom_folder_of_the_sample_is_named_by_its_folder(tiny_sample, tmp_pa
     table = tmp_path / "table.csv"
     table.write_text(f"path,label,patient\n{series},1,someone\n")
     [entry] = entries_of_table(table)
-    assert (entry.kind, entry.patient) == ("dicom", "someone")
+    assert (entry.kind, entry.identity) == ("dicom", "someone")
     assert read_scan(entry).voxels.shape == entry.shape
 
 
@@ -107,7 +108,11 @@ def test_arrays_are_read_with_the_spacing_and_index_of_their_rows(tmp_path):
         "stack.npy,2,c,2,1,0.5,0.5\n"
     )
     entries = entries_of_table(table)
-    assert [(e.patient, e.volume) for e in entries] == [("1", None), ("2", 2), ("3", 0)]
+    assert [(e.identity, e.volume) for e in entries] == [
+        ("1", None),
+        ("2", 2),
+        ("3", 0),
+    ]
     whole, first, second = map(read_scan, entries)
     assert whole.grid.spacing_mm == (3, 0.7, 0.8)
     np.testing.assert_array_equal(whole.voxels, volume)

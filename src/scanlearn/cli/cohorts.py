@@ -17,11 +17,16 @@ from scanlearn.cli.output import (
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.exclusions import read_exclusions
 from scanlearn.cohort.export import export_ome_zarr
+from scanlearn.cohort.grouping import Remark, grouped
 from scanlearn.cohort.prepare import PrepareReport
 from scanlearn.cohort.prepare import prepare as prepare_scans
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import BadConfig
 from scanlearn.runs.events import Finished, Message
+
+#: How remarks begin that are not about a scan of the cohort.
+_FAILED = "not prepared: "
+_WHOLE = "this cohort: "
 
 
 def register(application: typer.Typer) -> None:
@@ -52,6 +57,15 @@ def prepare(
         int, typer.Option(min=8, help="Pixels along the long side of a radiograph.")
     ] = PrepareConfig().radiograph_size,
     uneven: Uneven = "refuse",
+    patient_from: Annotated[
+        str,
+        typer.Option(
+            metavar="PATTERN",
+            help="Where the patients are told, if not in the files: a column of the "
+            "table, or a pattern of file names such as '{patient}_*' or "
+            "'{patient}/*'.",
+        ),
+    ] = "",
     exclusions: Annotated[
         Path | None,
         typer.Option(
@@ -84,6 +98,7 @@ def prepare(
         radiograph_size=radiograph_size,
         crop=crop,
         on_uneven=uneven,
+        patient_from=patient_from,
         workers=workers,
         store=store,
     )
@@ -98,7 +113,7 @@ def prepare(
             progress=print_progress,
             scheduler=scheduler,
         )
-        for text in _remarks(report):
+        for text in (*_failures(report), *_remarks(report)):
             print_event(Message(text=text, severity="warning"))
         print_event(Finished(step=len(report.prepared) + len(report.kept)))
         return
@@ -115,7 +130,8 @@ def prepare(
             ),
             scheduler=scheduler,
         )
-    for text in _remarks(report):
+    failures = [f"{_FAILED}{text}" for text in grouped(_told_of_failed(report))]
+    for text in (*failures, *_remarks(report)):
         console.print(text, markup=False, soft_wrap=True)
     if as_json:
         print_json(
@@ -127,6 +143,7 @@ def prepare(
                     {"source": str(f.source), "error": f.error} for f in report.failed
                 ],
                 "warnings": report.warnings,
+                "remarks": report.remarks,
                 "excluded": report.excluded,
             }
         )
@@ -193,11 +210,21 @@ def _amend(path: Path, keys: list[str], reason: str) -> None:
     print_text(f"{path}: {len(cohort)} scans used, {left_out} excluded")
 
 
-def _remarks(report: PrepareReport) -> list[str]:
+def _failures(report: PrepareReport) -> list[str]:
+    """Return a line a scan, which the docks count."""
+    return [f"{_FAILED}{one.scan}: {one.text}" for one in _told_of_failed(report)]
+
+
+def _told_of_failed(report: PrepareReport) -> list[Remark]:
     # Most errors name their file themselves.
-    reasons = [(f.source, f.error.removeprefix(f"{f.source}: ")) for f in report.failed]
-    failed = [f"not prepared: {source}: {reason}" for source, reason in reasons]
-    warned = [
-        f"{key}: {text}" for key, texts in report.warnings.items() for text in texts
+    return [
+        Remark(str(f.source), f.error.removeprefix(f"{f.source}: "))
+        for f in report.failed
     ]
-    return failed + warned
+
+
+def _remarks(report: PrepareReport) -> list[str]:
+    warned = [
+        Remark(key, text) for key, texts in report.warnings.items() for text in texts
+    ]
+    return [*grouped(warned), *(f"{_WHOLE}{text}" for text in report.remarks)]

@@ -20,6 +20,7 @@ from scanlearn.cli.output import (
 from scanlearn.cohort import checks
 from scanlearn.cohort.atlas_cache import kept_qualities
 from scanlearn.cohort.catalogue import Cohort
+from scanlearn.cohort.grouping import Remark, grouped
 from scanlearn.errors import BadScan
 from scanlearn.files import write_text
 from scanlearn.phantom.sample import write_sample
@@ -33,6 +34,9 @@ from scanlearn.scans.write_nifti import write_nifti
 
 #: Scans named for each atlas, the worst first.
 _FITS_PRINTED = 12
+
+
+_SEVERITIES = ("error", "warning", "note")
 
 
 def register(application: typer.Typer) -> None:
@@ -183,13 +187,13 @@ def _rows_of_cohort(folder: Path) -> list[dict[str, Any]]:
 
 def _print_checks(rows: list[dict[str, Any]]) -> None:
     for row in rows:
-        scan = row.get("scan") or row["source"]
         if row.get("excluded"):
-            print_text(f"excluded {scan}: {row['excluded']}")
-        for problem in row["problems"]:
-            print_text(f"{problem['severity']:8} {scan}: {problem['text']}")
-            if problem["action"]:
-                print_text(f"         {problem['action']}")
+            print_text(f"excluded {_name(row)}: {row['excluded']}")
+    for severity, action, remarks in _alike(rows):
+        for line in grouped(remarks):
+            print_text(f"{severity:8} {line}")
+            if action:
+                print_text(f"         {action}")
     _print_fits(rows)
     counts = Counter(row["severity"] for row in rows)
     told = [
@@ -201,11 +205,28 @@ def _print_checks(rows: list[dict[str, Any]]) -> None:
     print_text(" · ".join(told))
 
 
+def _name(row: dict[str, Any]) -> str:
+    return str(row.get("scan") or row["source"])
+
+
+def _alike(rows: list[dict[str, Any]]) -> list[tuple[str, str, list[Remark]]]:
+    """Return the remarks of all scans by severity, the worst first, and by advice."""
+    found: dict[tuple[str, str], list[Remark]] = {}
+    for row in rows:
+        for problem in row["problems"]:
+            kind = problem["severity"], problem["action"]
+            found.setdefault(kind, []).append(Remark(_name(row), problem["text"]))
+    return [
+        (*kind, found[kind])
+        for kind in sorted(found, key=lambda kind: _SEVERITIES.index(kind[0]))
+    ]
+
+
 def _print_fits(rows: list[dict[str, Any]]) -> None:
     """Print how well each atlas lies in the scans, the worst first."""
     by_atlas: dict[str, list[tuple[str, dict[str, Any]]]] = {}
     for row in rows:
-        name = str(row.get("scan") or row["source"])
+        name = _name(row)
         for fit in row["fits"]:
             if fit["quality"]:
                 title = f"{fit['atlas']} atlas of the {fit['kind']}"

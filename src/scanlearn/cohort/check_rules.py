@@ -181,6 +181,15 @@ def _duplicates(scans: Sequence[ScanFacts], found: list[list[Problem]]) -> None:
 
 def _several_of_patient(scans: Sequence[ScanFacts], found: list[list[Problem]]) -> None:
     counts = Counter(scan.patient for scan in scans)
+    if len(counts) == 1 and len(scans) >= _FEWEST_FOR_OUTLIERS:
+        text = f"All {len(scans)} scans carry the same identity of a patient."
+        action = (
+            "None can be held out or compared then. If they are of several patients, "
+            "prepare them with --patient-from (Patients, under Advanced in the dock)."
+        )
+        for problems in found:
+            problems.append(Problem("one-patient", "warning", text, action))
+        return
     for number, scan in enumerate(scans):
         if counts[scan.patient] > 1:
             text = f"One of {counts[scan.patient]} scans of this patient."

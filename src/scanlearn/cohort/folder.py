@@ -55,6 +55,13 @@ def settings_for(
     settings = read_settings(layout)
     given = config.model_dump(exclude_defaults=True)
     merged = PrepareConfig.model_validate(settings.config.model_dump() | given)
+    if merged.patient_from != settings.config.patient_from:
+        had = settings.config.patient_from or "as the files state them"
+        raise BadCohort(
+            f"{layout.root} has its patients told otherwise: {had}",
+            expected="one way for all its scans, or a patient could be two",
+            next_step="Leave --patient-from out, or prepare into a new folder.",
+        )
     if not merged.same_voxels(settings.config) and not _same_spacing(
         layout, merged, settings.config
     ):

@@ -136,10 +136,13 @@ def read_settings(layout: Layout) -> Settings:
 
 def write_settings(layout: Layout, settings: Settings) -> None:
     """Write ``cohort.yaml``."""
+    # How many processes there were says nothing about the cohort.
+    config = settings.config.model_dump(mode="json", exclude={"workers"})
+    if not settings.config.patient_from:
+        del config["patient_from"]  # as cohorts made before have it
     content = {
         "format": FORMAT,
-        # How many processes there were says nothing about the cohort.
-        "prepare": settings.config.model_dump(mode="json", exclude={"workers"}),
+        "prepare": config,
         "mr_spacing_mm": settings.mr_spacing_mm and list(settings.mr_spacing_mm),
     }
     write_text(layout.settings, yaml.safe_dump(content, sort_keys=False))

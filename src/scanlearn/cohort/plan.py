@@ -126,8 +126,8 @@ def plan(
 
 
 def patient_identity(entry: ScanEntry) -> str:
-    """Return what tells the patient from others: as stated, else the file's stem."""
-    return entry.patient or stem_of(entry.path)
+    """Return what tells the patient from others, at worst the name of the file."""
+    return entry.identity or entry.patient or stem_of(entry.path)
 
 
 def source_of(entry: ScanEntry) -> Source:

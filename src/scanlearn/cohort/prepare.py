@@ -13,10 +13,16 @@ from typing import TypeGuard
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.exclusions import Exclusions
 from scanlearn.cohort.folder import check_folder, held_folder, settings_for
+from scanlearn.cohort.identity import (
+    identity_remarks,
+    is_pattern,
+    with_identities,
+)
 from scanlearn.cohort.keys import cohort_salt
 from scanlearn.cohort.layout import (
     Layout,
     Settings,
+    read_settings,
     write_settings,
     write_sources,
 )
@@ -64,6 +70,8 @@ class PrepareReport:
         Masks that lay among the scans; they were passed over.
     warnings
         What the checks found, by key.
+    remarks
+        What is told of the cohort as a whole.
     excluded
         Why scans of the cohort are left out, by key.
     seconds
@@ -76,6 +84,7 @@ class PrepareReport:
     failed: tuple[Failure, ...]
     label_maps: tuple[Path, ...] = ()
     warnings: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
     excluded: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -128,11 +137,18 @@ def prepare(
     tell = progress or _silent
     is_new = check_folder(layout)
     tally = _Tally()
-    entries = [entry for entry in _found(inputs, tell) if not tally.sorts_out(entry)]
+    config = config or PrepareConfig()
+    told_by = config.patient_from
+    if not told_by and not is_new:
+        told_by = read_settings(layout).config.patient_from
+    found = _found(inputs, tell, told_by)
+    entries = [entry for entry in found if not tally.sorts_out(entry)]
     if not entries:
         raise _nothing(inputs, tally)
+    if told_by and (is_pattern(told_by) or not is_table(inputs)):
+        entries = with_identities(entries, told_by)
     masks = None if lung_masks is None else match_masks(lung_masks, entries)
-    settings = settings_for(layout, config or PrepareConfig(), entries, is_new=is_new)
+    settings = settings_for(layout, config, entries, is_new=is_new)
     with held_folder(layout, settings, is_new=is_new):
         base = inputs if inputs.is_dir() else inputs.parent
         salt = cohort_salt(layout.private)
@@ -159,6 +175,7 @@ def prepare(
         failed=tuple(tally.failed),
         label_maps=tuple(tally.label_maps),
         warnings=tally.warnings,
+        remarks=tuple(_remarks(layout, entries)),
         excluded=excluded,
         seconds=time.monotonic() - started,
     )
@@ -253,13 +270,20 @@ def _reason(error: BaseException | None) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _found(inputs: Path, tell: Progress) -> list[ScanEntry]:
+def _remarks(layout: Layout, entries: list[ScanEntry]) -> list[str]:
+    records = Cohort(layout.root).records()
+    patients = {record.patient for record in records}
+    return identity_remarks(entries, len(patients), len(records))
+
+
+def _found(inputs: Path, tell: Progress, told_by: str) -> list[ScanEntry]:
     if not inputs.exists():
         raise BadScan(f"{inputs} does not exist", next_step="Check the path.")
     if is_table(inputs):
         from scanlearn.cohort.tables import entries_of_table
 
-        return entries_of_table(inputs)
+        column = "" if is_pattern(told_by) else told_by
+        return entries_of_table(inputs, patient_from=column)
 
     def looking(done: int, total: int) -> None:
         if done % _FILES_A_STEP == 0 or done == total:

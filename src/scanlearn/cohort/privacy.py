@@ -16,8 +16,9 @@ def secrets_of(entry: ScanEntry) -> list[str]:
     """Return the texts that could tell who a scan is of: names of files, identity."""
     # The chunks of an OME-Zarr image are named by numbers, and there are many.
     paths = {entry.path} if entry.kind == "zarr" else {entry.path, *entry.files}
-    tokens: set[str] = {entry.patient, entry.series_uid}
-    tokens.update(re.split(r"[\^|/\\\s]+", entry.patient))
+    tokens: set[str] = {entry.patient, entry.identity, entry.series_uid}
+    for identity in (entry.patient, entry.identity):
+        tokens.update(re.split(r"[\^|/\\\s]+", identity))
     for path in paths:
         tokens.update((str(path), path.name, path.name.split(".")[0], str(path.parent)))
     return sorted((t for t in tokens if len(t) >= _SHORTEST), key=len, reverse=True)

@@ -18,10 +18,11 @@ from scanlearn.scans.tables import SPACINGS, read_table
 _OF_SCAN = ("patient", "split", *SPACINGS)
 
 
-def entries_of_table(path: Path) -> list[ScanEntry]:
+def entries_of_table(path: Path, *, patient_from: str = "") -> list[ScanEntry]:
     """Return the scans that the ``path`` column of a table names, each once.
 
-    The ``patient`` column, where there is one, says whose they are. Of an array
+    The ``patient`` column, where there is one, says whose they are, or the column
+    ``patient_from``. Of an array
     (``.npy``) ``spacing``, or ``spacing_z``, ``spacing_y`` and ``spacing_x``, say its
     millimetres, and ``index`` which entry of a stack a row is about; of a 4D file
     ``volume`` says which volume.
@@ -33,7 +34,7 @@ def entries_of_table(path: Path) -> list[ScanEntry]:
     BadScan
         If one of its paths is no scan.
     """
-    table = read_table(path)
+    table = read_table(path, patient_from=patient_from)
     told_of: dict[tuple[Path, int | None], dict[str, Any]] = {}
     for row in table.to_dict("records"):
         scan, index = row["path"], _index(row, Path(path).name)
@@ -49,7 +50,7 @@ def entries_of_table(path: Path) -> list[ScanEntry]:
                     else "Correct the table.",
                 )
     return [
-        replace(entry, patient=told.get("patient", entry.patient))
+        replace(entry, identity=told.get("patient", ""))
         for (scan, index), told in told_of.items()
         for entry in _entries(scan, index, told)
     ]

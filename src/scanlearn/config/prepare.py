@@ -30,6 +30,11 @@ class PrepareConfig(Frozen):
         default="refuse",
         description="What to do with a scan whose slices are unevenly spaced",
     )
+    patient_from: str = Field(
+        default="",
+        description="Where the patients are told: a column of a table, or a pattern of "
+        "file names with {patient}; by default the files state them",
+    )
     store: Literal["npy", "blosc2"] = Field(
         default="npy",
         description="npy reads fastest; blosc2 halves the size on disk",
@@ -43,5 +48,5 @@ class PrepareConfig(Frozen):
 
     def same_voxels(self, other: "PrepareConfig") -> bool:
         """Whether both settings make the same voxels of a scan."""
-        ignored = {"workers", "on_uneven"}
+        ignored = {"workers", "on_uneven", "patient_from"}
         return self.model_dump(exclude=ignored) == other.model_dump(exclude=ignored)

@@ -137,7 +137,9 @@ class ScanEntry:
     ``files`` holds the file or the slices in order; ``series_uid`` tells series of one
     folder apart; ``volume`` chooses one volume of a 4D file. Where DICOM files hold
     several slices, ``frames`` names those of the scan: (number of the file, frame).
-    ``error`` is set when the entry cannot be read as a scan and says why.
+    ``error`` is set when the entry cannot be read as a scan and says why. ``identity``
+    tells the patient where a table or the file's name does, in place of ``patient``,
+    which the file states.
     """
 
     path: Path
@@ -148,6 +150,7 @@ class ScanEntry:
     spacing_mm: tuple[float, ...]
     orientation: str
     patient: str = ""
+    identity: str = ""
     series_uid: str = ""
     volume: int | None = None
     problems: tuple[Problem, ...] = ()

@@ -38,7 +38,12 @@ _POSITIVE = ("diameter", "width", "height", *SPACINGS)
 _NUMBERS = ("x", "y", "z", "time", "event", "index", *_POSITIVE)
 
 
-def read_table(path: Path, *, needed: Sequence[Sequence[str]] = ((),)) -> pd.DataFrame:
+def read_table(
+    path: Path,
+    *,
+    needed: Sequence[Sequence[str]] = ((),),
+    patient_from: str = "",
+) -> pd.DataFrame:
     """Read a table of scans and their labels.
 
     Parameters
@@ -48,6 +53,8 @@ def read_table(path: Path, *, needed: Sequence[Sequence[str]] = ((),)) -> pd.Dat
         does. Empty lines are skipped.
     needed
         Columns that must be there beside ``path``: one of these groups whole.
+    patient_from
+        Column that tells the patients, in place of ``patient``.
 
     Returns
     -------
@@ -66,6 +73,8 @@ def read_table(path: Path, *, needed: Sequence[Sequence[str]] = ((),)) -> pd.Dat
     path = Path(path)
     table, semicolons = _read_text(path)
     _check_columns(path, table, needed)
+    if patient_from:
+        table["patient"] = _patients(path, table, patient_from)
     for column in _PATHS:
         if column in table:
             table[column] = _resolved(path, table[column])
@@ -161,6 +170,20 @@ def _check_columns(
             expected=f"also {groups}",
             next_step="Add the missing columns, or choose another task.",
         )
+
+
+def _patients(path: Path, table: pd.DataFrame, column: str) -> pd.Series[str]:
+    if column not in table:
+        raise BadLabels(
+            f"{path.name} has no column '{column}', only {', '.join(table.columns)}",
+            expected="the column that tells the patients",
+            next_step="Correct --patient-from.",
+        )
+    empty = table[column] == ""
+    if empty.any():
+        raise _bad_cell(path, empty, column, "is empty", "the patient of each scan")
+    patients: pd.Series[str] = table[column]
+    return patients
 
 
 def _resolved(path: Path, cells: pd.Series[str]) -> pd.Series[Any]:

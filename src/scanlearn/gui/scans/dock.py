@@ -281,7 +281,7 @@ class ScansDock(QWidget):
         self.news.clear()
         self._refresh()
 
-    def _prepared(self, cohort: Path, failed: list[str]) -> None:
+    def _prepared(self, cohort: Path, failed: list[str], told: list[str]) -> None:
         self._look_up_cohort()
         self.lungs.head.setChecked(True)
         self.news.setText(
@@ -290,10 +290,10 @@ class ScansDock(QWidget):
         )
         if failed:
             noun = "scan was" if len(failed) == 1 else "scans were"
-            self.notice.say(
-                f"{len(failed)} {noun} not prepared. {failed[0]}",
-                details="\n".join(failed),
-            )
+            told = [*told, f"{len(failed)} {noun} not prepared. {failed[0]}"]
+        if told:
+            text = "\n".join(f"{one[0].upper()}{one[1:]}" for one in told)
+            self.notice.say(text, details="\n".join([text, *failed]))
         self.state.choose_cohort(cohort)
 
     def _failed(self, failure: Failure) -> None:

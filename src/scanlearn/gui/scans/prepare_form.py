@@ -26,6 +26,9 @@ _SAYS_NOTHING = ("scans", "dicom", "dcm", "images", "data", "nifti")
 #: What is told of a scan that could not be prepared begins so.
 NOT_PREPARED = "not prepared: "
 
+#: What is told of the cohort as a whole begins so.
+_WHOLE = "this cohort: "
+
 _UNEVEN = (
     ("leave such scans out", "refuse"),
     ("fill slices in, with a warning", "resample"),
@@ -35,10 +38,11 @@ _UNEVEN = (
 class PrepareForm(QWidget):
     """Prepares what was opened.
 
-    ``prepared`` gives the cohort's folder and what is told of scans that failed.
+    ``prepared`` gives the cohort's folder, what is told of scans that failed, and of
+    the cohort as a whole.
     """
 
-    prepared = Signal(object, list)
+    prepared = Signal(object, list, list)
     failed = Signal(object)
     started = Signal()
 
@@ -143,13 +147,19 @@ class PrepareForm(QWidget):
     def _finished(self, events: list[Event]) -> None:
         self._refresh()
         warned = [event.text for event in events if isinstance(event, Message)]
-        told = [text for text in warned if text.startswith(NOT_PREPARED)]
-        failed = [text.removeprefix(NOT_PREPARED) for text in told]
-        self.prepared.emit(self._made, failed)
+        self.prepared.emit(
+            self._made, _told(warned, NOT_PREPARED), _told(warned, _WHOLE)
+        )
 
     def _failed(self, failure: object) -> None:
         self._refresh()
         self.failed.emit(failure)
+
+
+def _told(texts: list[str], beginning: str) -> list[str]:
+    return [
+        text.removeprefix(beginning) for text in texts if text.startswith(beginning)
+    ]
 
 
 def _suggested(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""What is seldom changed of a new cohort: crop, store, picture size, lung masks."""
+"""What is seldom changed of a new cohort: crop, store, size, patients, lung masks."""
 
 from __future__ import annotations
 
@@ -19,8 +19,14 @@ _STORES = (("npy: reads fastest", "npy"), ("blosc2: half the disk", "blosc2"))
 _WIDTH = 88
 
 _MASKS = (
-    "Folder of NIfTI, NRRD, MHA or DICOM-SEG lung masks, named like the scans or "
+    "Folder of lung masks (label maps or DICOM-SEG), named like the scans or "
     "referring to them, taken instead of the computed ones"
+)
+
+
+_PATIENTS = (
+    "Who is who, where anonymised files carry one identity for all: a pattern of file "
+    "names such as {patient}_* or {patient}/*, or a column of the table"
 )
 
 
@@ -45,6 +51,9 @@ class PrepareOptions(QWidget):
         self.masks = QLineEdit()
         self.masks.setPlaceholderText("computed")
         self.masks.setToolTip(_MASKS)
+        self.patient_from = QLineEdit()
+        self.patient_from.setPlaceholderText("as the files state them")
+        self.patient_from.setToolTip(_PATIENTS)
         self.masks_button = button("Browse…", self.ask_masks, _MASKS)
         body = QWidget()
         inner = QVBoxLayout(body)
@@ -54,6 +63,7 @@ class PrepareOptions(QWidget):
             ("Crop", self.crop),
             ("Store", self.store),
             ("Radiographs", self.radiograph_size),
+            ("Patients", self.patient_from),
         ):
             inner.addWidget(labelled(text, field, width=_WIDTH))
         masks = labelled("Lung masks", self.masks, width=_WIDTH)
@@ -81,6 +91,8 @@ class PrepareOptions(QWidget):
         for box, option in ((self.crop, "--crop"), (self.store, "--store")):
             if box.currentIndex():
                 made += [option, str(box.currentData())]
+        if self.patient_from.text().strip():
+            made += ["--patient-from", self.patient_from.text().strip()]
         size = self.radiograph_size.value()
         if size != self._usual_size:
             made += ["--radiograph-size", str(size)]
