@@ -192,3 +192,30 @@ def test_a_truncated_state_is_told(states):
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(BadRun, match=r"state\.pt"):
         states.load("last")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits of POSIX")
+def test_a_full_disk_keeps_the_state_before_and_says_why(tmp_path: Path) -> None:
+    code = (
+        "import resource, sys, torch\n"
+        "from pathlib import Path\n"
+        "from scanlearn.engine.checkpoints import Checkpoints\n"
+        "from scanlearn.errors import of_the_world\n"
+        "states = Checkpoints(Path(sys.argv[1]))\n"
+        "states.save('last', {'w': torch.zeros(9)})\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        "try:\n"
+        "    states.save('last', {'w': torch.zeros(1_000_000)})\n"
+        "except OSError as error:\n"
+        "    print(of_the_world(error))\n"
+    )
+    folder = tmp_path / "checkpoints"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "larger than is allowed" in done.stdout
+    assert [path.name for path in folder.iterdir()] == ["last"]
+    assert Checkpoints(folder).load("last")["w"].shape == (9,)

@@ -35,7 +35,11 @@ class Checkpoints:
             # Left by someone killed in between: it may be the only complete one.
             self._settle(name)
         part.mkdir()
-        torch.save(state, part / _STATE)
+        try:
+            _write(part / _STATE, state)
+        except BaseException:
+            shutil.rmtree(part, ignore_errors=True)
+            raise
         os.rename(part, new)
         self._settle(name)
 
@@ -68,6 +72,17 @@ class Checkpoints:
             os.rename(self.folder / name, old)
         os.rename(self.folder / f".{name}.new", self.folder / name)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _write(path: Path, state: dict[str, Any]) -> None:
+    try:
+        with path.open("wb") as file:
+            torch.save(state, file)
+    except RuntimeError as error:
+        # torch hides why a file could not be written: a full disk, most likely.
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from None
+        raise
 
 
 def _unreadable(path: Path, reason: str) -> BadRun:

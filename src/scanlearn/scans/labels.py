@@ -12,6 +12,7 @@ from scanlearn.scans.find import kind_of
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.label_arrays import LabelArray, as_labels, lay_onto
 from scanlearn.scans.scan import Problem
+from scanlearn.scans.signatures import cause_of
 
 _Kind = Literal["image", "seg", "rtstruct"]
 
@@ -99,10 +100,11 @@ def _damage_named(file: Path) -> Iterator[None]:
         raise
     except Exception as error:  # of as many kinds as there are ways to be damaged
         reason = str(error).strip().splitlines() or [type(error).__name__]
+        cause, next_step = cause_of(file)
         raise BadLabels(
-            f"{file.name} is damaged: {reason[-1]}",
+            f"{file.name} is damaged: {cause or reason[-1]}",
             expected="a complete file of labels",
-            next_step="Export the labels again.",
+            next_step=next_step or "Export the labels again.",
         ) from error
 
 
