@@ -227,3 +227,30 @@ def test_a_gzip_file_that_ends_early_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.nii.gz").write_bytes(content[: len(content) // 2])
     with pytest.raises(BadScan, match=r"a\.nii\.gz"):
         read_scan(tmp_path / "a.nii.gz")
+
+
+@given(
+    name=st.sampled_from(
+        [b"NDims", b"DimSize", b"Offset", b"ElementSpacing", b"TransformMatrix"]
+    ),
+    words=st.lists(
+        st.sampled_from(["-1", "0", "3", "1e9", "99999999999", "nan", "x", "1"]),
+        max_size=10,
+    ),
+)
+@settings(max_examples=80, deadline=None)
+def test_impossible_headers_of_metaimage_are_refused(
+    name: bytes, words: list[str]
+) -> None:
+    """MetaIO would end the whole program on some of them."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a.mha")
+        SimpleITK.WriteImage(SimpleITK.GetImageFromArray(VOXELS), str(path))
+        lines = path.read_bytes().split(b"\n", 14)
+        changed = [
+            name + b" = " + " ".join(words).encode() if line.startswith(name) else line
+            for line in lines
+        ]
+        path.write_bytes(b"\n".join(changed))
+        (entry,) = find_scans(path)
+        assert entry.error.startswith(str(path)) or read_scan(path).voxels.size == 336

@@ -81,7 +81,8 @@ def _header(path: Path) -> Any:
     reader = SimpleITK.ImageFileReader()
     reader.SetFileName(str(path))
     # Left to itself, ITK goes by the ending, and does not know ".MHA".
-    reader.SetImageIO("NrrdImageIO" if _is_nrrd(path) else "MetaImageIO")
+    header = _text_header(path)
+    reader.SetImageIO("NrrdImageIO" if header.is_nrrd else "MetaImageIO")
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:
@@ -95,17 +96,20 @@ def _header(path: Path) -> Any:
     return reader
 
 
-def _is_nrrd(path: Path) -> bool:
+def _text_header(path: Path) -> TextHeader:
     try:
-        with path.open("rb") as file:
-            return file.read(4) == b"NRRD"
+        header = read_text_header(path)
     except OSError as error:
         raise _unreadable(path, str(error)) from error
+    fault = header.fault()
+    if fault:
+        raise _unreadable(path, fault)
+    return header
 
 
 def _understood(path: Path, reader: Any) -> tuple[Grid, int, list[Problem]]:
     """Return the grid in array order (z, y, x), the number of volumes, and remarks."""
-    header = read_text_header(path)
+    header = _text_header(path)
     scale_mm, problems = header.millimetres()
     grid, volumes = _grid(path, reader, scale_mm)
     _check_size(path, reader, header)

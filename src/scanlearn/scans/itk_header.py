@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from scanlearn.scans.cells import number_of
 from scanlearn.scans.scan import Problem
 from scanlearn.scans.units import millimetres
 
 #: Headers end before this many bytes; segmentations name hundreds of structures.
 _LONGEST = 1 << 20
+
+#: MetaIO has room for no more.
+_MOST_DIMENSIONS = 10
+
+#: Fields of MetaImage that hold as many numbers as dimensions, or its square.
+_COUNTED = {
+    **dict.fromkeys(("dimsize", "elementspacing", "elementsize"), 1),
+    **dict.fromkeys(("offset", "position", "origin", "centerofrotation"), 1),
+    **dict.fromkeys(("transformmatrix", "rotation", "orientation"), 2),
+}
 
 #: Spaces of NRRD whose axes are the patient's.
 _PATIENT_SPACES = (
@@ -25,6 +37,7 @@ class TextHeader:
 
     path: Path
     fields: dict[str, str]
+    is_nrrd: bool
 
     @property
     def is_packed_by_bzip2(self) -> bool:
@@ -37,6 +50,25 @@ class TextHeader:
         name = self.fields.get("data file") or self.fields.get("datafile")
         name = name or self.fields.get("elementdatafile") or "LOCAL"
         return self.path if name == "LOCAL" else self.path.parent / name
+
+    def fault(self) -> str:
+        """Return what is impossible in a MetaImage header: MetaIO crashes on it."""
+        if self.is_nrrd:
+            return ""
+        try:
+            dimensions = int(self.fields.get("ndims", ""))
+        except ValueError:
+            return "its NDims is no number"
+        if not 1 <= dimensions <= _MOST_DIMENSIONS:
+            return f"its NDims is {dimensions}"
+        for name, power in _COUNTED.items():
+            text = self.fields.get(name)
+            if text is not None and not _has_numbers(text, dimensions**power):
+                return f"its {name} is '{text[:60]}', not {dimensions**power} numbers"
+        for name in ("elementnumberofchannels", "headersize"):
+            if not re.fullmatch(r"-?[0-9]{1,9}", self.fields.get(name, "1")):
+                return f"its {name} is no number"
+        return ""
 
     def millimetres(self) -> tuple[tuple[float, float, float], list[Problem]]:
         """Return how many millimetres one is along each patient axis."""
@@ -83,8 +115,13 @@ class TextHeader:
         return [Problem("no_geometry", "warning", text, action)]
 
 
+def _has_numbers(text: str, count: int) -> bool:
+    numbers = [number_of(part) for part in text.split()]
+    return len(numbers) == count and not any(map(math.isnan, numbers))
+
+
 def read_text_header(path: Path) -> TextHeader:
-    """Read the fields of an NRRD or MetaImage header; ITK has found it sound."""
+    """Read the fields of an NRRD or MetaImage header."""
     with path.open("rb") as file:
         start = file.read(_LONGEST)
     is_nrrd = start.startswith(b"NRRD")
@@ -97,4 +134,4 @@ def read_text_header(path: Path) -> TextHeader:
         text = start.decode("latin-1")
     pairs = re.findall(r"(?m)^([\w ]+?)\s*[:=]\s?=?(.*)$", text)
     fields = {name.strip().lower(): value.strip() for name, value in pairs}
-    return TextHeader(path, fields)
+    return TextHeader(path, fields, is_nrrd)
