@@ -9,6 +9,7 @@ its seed.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gzip
 import os
 import random
@@ -187,6 +188,25 @@ def run(arguments: list[str], log: Path) -> int:
     return 254
 
 
+def warm_up() -> None:
+    """Load all that commands load, once: every process after it begins with that."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place, "in")
+        folder.mkdir()
+        path, out = folder / "a.nii.gz", Path(place, "out")
+        nib.save(nib.Nifti1Image(_VOXELS, np.diag([1.5, 2, 3, 1])), path)
+        (folder / "t.csv").write_text("path\na.nii.gz\n")
+        for words in (
+            ["info", str(folder)],
+            ["convert", str(path), str(out / "b.nii.gz")],
+            ["check", str(folder), "--workers", "0"],
+            ["prepare", str(folder / "t.csv"), str(out / "c"), "--workers", "0"],
+        ):
+            sys.argv = ["scanlearn", *words]
+            with contextlib.suppress(SystemExit):
+                main()
+
+
 def fuzz(minutes: float, seed: int, kept: Path) -> Counter[tuple[str, int]]:
     """Fuzz for some minutes; returns how often each kind ended with which code."""
     makers: tuple[Callable[[Path, random.Random], Path], ...]
@@ -215,6 +235,7 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, default=Path("fuzz-findings"))
     given = parser.parse_args()
+    warm_up()
     found = fuzz(given.minutes, given.seed, given.keep)
     for (kind, code), count in sorted(found.items()):
         print(f"{kind:12} exit {code}: {count}")

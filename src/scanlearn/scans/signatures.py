@@ -120,6 +120,9 @@ def cause_of(path: Path) -> tuple[str, str]:
         return "there is no permission to read it", "Ask for the right to read it"
     except OSError as error:
         return error.strerror or str(error), ""
+    header = path.with_suffix(".hdr")
+    if path.suffix.lower() == ".img" and header.is_file():
+        return "it holds the voxels of a header beside it", f"Choose {header.name}"
     if not start:
         return "it is empty (0 bytes)", ""
     if not start.strip(b"\0"):
