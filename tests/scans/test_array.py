@@ -101,3 +101,12 @@ def test_a_mask_lies_on_its_scan_of_the_same_shape(tmp_path):
     other = Grid((3, 4, 6), grid.affine)
     with pytest.raises(BadLabels, match="another grid"):
         read_label_map(tmp_path / "mask.npy", like=other)
+
+
+@pytest.mark.parametrize("field", [b"B6, 7", b"((6, 7", b"('6', 7", b"(6, -7"])
+def test_headers_that_are_no_header_are_refused(tmp_path, field):
+    np.save(tmp_path / "a.npy", np.zeros((6, 7, 8), np.int16))
+    raw = (tmp_path / "a.npy").read_bytes().replace(b"(6, 7", field, 1)
+    (tmp_path / "a.npy").write_bytes(raw)
+    with pytest.raises(BadScan, match=r"a\.npy"):
+        read_scan(tmp_path / "a.npy")

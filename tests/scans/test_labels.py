@@ -45,6 +45,17 @@ grids = st.builds(
 )
 
 
+def test_a_long_side_is_written_as_nifti_2(tmp_path):
+    grid = Grid((1, 2, 40_000), np.eye(4))
+    labels = np.zeros(grid.shape, np.uint8)
+    labels[0, 1, 39_999] = 3
+    write_nifti(tmp_path / "a.nii.gz", labels, grid)
+    assert isinstance(nib.load(tmp_path / "a.nii.gz"), nib.Nifti2Image)
+    again, found = read_label_map(tmp_path / "a.nii.gz")
+    assert np.array_equal(again, labels)
+    assert found.matches(grid)
+
+
 def random_labels(shape, highest=5, dtype=np.uint8):
     return np.random.default_rng(0).integers(0, highest + 1, shape).astype(dtype)
 

@@ -108,7 +108,7 @@ def _chosen(path: Path, volume: int | None) -> NDArray[Any]:
     try:
         # Objects in a file are programs that run when they are loaded: not by this.
         array: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
-    except (OSError, ValueError, EOFError, OverflowError) as error:
+    except Exception as error:  # NumPy raises many kinds on damaged headers
         expected = "a complete .npy file of numbers, as numpy.save writes it"
         raise unreadable(
             path, str(error), what="an array", expected=expected

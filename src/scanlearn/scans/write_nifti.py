@@ -17,6 +17,9 @@ from scanlearn.scans.geometry import Grid, grid_from_ras, ras_affine
 #: NIfTI code of coordinates that are those of the scanner.
 _SCANNER = 1
 
+#: NIfTI-1 counts voxels along a side in 16 bits.
+_LONGEST_SIDE = 32767
+
 #: Cosine between axes below which a grid is a rotation, which a quaternion can hold.
 _ORTHOGONAL_TOLERANCE = 1e-5
 
@@ -89,7 +92,9 @@ def _write(
         )
     stored = _storable(path, voxels)
     affine = ras_affine(grid)
-    image = nib.Nifti1Image(stored, affine)
+    is_long = max(stored.shape) > _LONGEST_SIDE
+    make: Any = nib.Nifti2Image if is_long else nib.Nifti1Image
+    image = make(stored, affine)
     image.header.set_xyzt_units("mm", "sec" if stored.ndim == 4 else "unknown")
     image.header.set_slope_inter(step, None if step is None else 0)
     image.header["descrip"] = b"scanlearn; not for clinical use"
