@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeGuard
 
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.exclusions import Exclusions
+from scanlearn.cohort.faults import cannot_be_written, reason_of
 from scanlearn.cohort.folder import check_folder, held_folder, settings_for
 from scanlearn.cohort.identity import (
     identity_remarks,
@@ -34,7 +33,7 @@ from scanlearn.cohort.prepare_one import NoScan, prepare_one
 from scanlearn.cohort.record import ScanRecord
 from scanlearn.cohort.spacing import UNTOLD
 from scanlearn.config.prepare import PrepareConfig
-from scanlearn.errors import BadScan, of_the_world
+from scanlearn.errors import BadScan
 from scanlearn.scans.find import find_scans
 from scanlearn.scans.formats import is_table
 from scanlearn.scans.scan import ScanEntry
@@ -214,7 +213,7 @@ class _Tally:
             return f"{path.name} is a label map: passed over"
         if outcome.item.excluded:
             return f"{path.name} is excluded"
-        text = _reason(outcome.error)
+        text = reason_of(outcome.error)
         self.failed.append(Failure(path, text))
         return f"{path.name} failed: {text}"
 
@@ -232,7 +231,7 @@ def _run(
     # Closed at once when progress is interrupted: no process writes on afterwards.
     with closing(outcomes):
         for outcome in outcomes:
-            if _cannot_be_written(outcome.error, todo):
+            if cannot_be_written(outcome.error, outcome.item.layout):
                 raise outcome.error  # nor can the scans after it
             done += 1
             tell(done, total, tally.count(outcome))
@@ -249,25 +248,6 @@ def _conclude(layout: Layout, settings: Settings) -> dict[str, str]:
     write_sources(layout, {k: s for k, s in cohort.sources().items() if k in complete})
     cohort.write_table()
     return {record.key: record.excluded for record in records if record.excluded}
-
-
-def _cannot_be_written(
-    error: BaseException | None, todo: Plan
-) -> TypeGuard[BaseException]:
-    """Whether a preparation failed for its cohort's place, not for its scan."""
-    if not isinstance(error, OSError):
-        return False  # of a file that cannot be read, readers tell as of a bad scan
-    root = todo.jobs[0].layout.root
-    return not error.filename or root in Path(os.fsdecode(error.filename)).parents
-
-
-def _reason(error: BaseException | None) -> str:
-    mendable = None if error is None else of_the_world(error)
-    if mendable is not None:
-        return str(mendable)
-    if type(error).__name__ == "KilledWorker":
-        return "Its process was killed, most likely for want of memory."
-    return f"{type(error).__name__}: {error}"
 
 
 def _remarks(layout: Layout, entries: list[ScanEntry]) -> list[str]:
