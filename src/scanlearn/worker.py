@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator
 
 from scanlearn import app
-from scanlearn.app import train_run
 from scanlearn.config.run import RunConfig
 from scanlearn.errors import ScanlearnError, of_the_world
 from scanlearn.pretraining.method import Method

@@ -15,7 +15,6 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from scanlearn import __version__
 from scanlearn.errors import of_the_world
 from scanlearn.gui.kit.background import Failure
 from scanlearn.gui.kit.job_row import JobError
