@@ -149,7 +149,7 @@ def test_a_cohort_is_checked_without_reading_again(cohort: Cohort) -> None:
 
 def test_masks_of_a_real_folder_are_told_apart(real_data: Path) -> None:
     mask = real_data / "chest_ct" / "LIDC-IDRI-0001_nodule_votes.nii.gz"
-    from scanlearn.cohort.prepare_one import is_label_map
+    from scanlearn.cohort.masks_among_scans import is_label_map
     from scanlearn.scans.read import read_scan
 
     assert is_label_map(read_scan(mask), "nifti")

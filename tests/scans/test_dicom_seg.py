@@ -14,7 +14,11 @@ from scipy.spatial.transform import Rotation
 from scanlearn.errors import BadLabels
 from scanlearn.scans.dicom_seg import SERIES_DESCRIPTION, write_dicom_seg
 from scanlearn.scans.geometry import Grid, to_canonical_axes
-from scanlearn.scans.labels import read_label_map, read_label_names
+from scanlearn.scans.labels import (
+    read_label_map,
+    read_label_names,
+    read_named_labels,
+)
 from scanlearn.scans.turns import Turn, find_turn
 
 
@@ -266,28 +270,38 @@ def test_label_maps_of_others_are_read_and_fractions_refused(tmp_path, kind):
     sources = read_source_headers(write_series(tmp_path / "ct", grid))
     sources.sort(key=lambda ds: ds.ImagePositionPatient[2])
     labels = random_labels(grid.shape)
-    fractions = kind == "FRACTIONAL"
-    segmentation = hd.seg.Segmentation(
-        source_images=sources,
-        pixel_array=(labels > 0).astype(np.float32) if fractions else labels,
-        segmentation_type=kind,
-        segment_descriptions=describe_segments({}, 1 if fractions else 3),
-        series_instance_uid=generate_uid(),
-        series_number=1,
-        sop_instance_uid=generate_uid(),
-        instance_number=1,
-        manufacturer="other",
-        manufacturer_model_name="other",
-        software_versions="1",
-        device_serial_number="1",
-    )
-    segmentation.save_as(tmp_path / "labels.dcm")
-    if fractions:
-        with pytest.raises(BadLabels, match="fractions"):
-            read_label_map(tmp_path / "labels.dcm", like=grid)
-    else:
+
+    def write(pixels):
+        segmentation = hd.seg.Segmentation(
+            source_images=sources,
+            pixel_array=pixels,
+            segmentation_type=kind,
+            segment_descriptions=describe_segments(
+                {}, 1 if kind == "FRACTIONAL" else 3
+            ),
+            series_instance_uid=generate_uid(),
+            series_number=1,
+            sop_instance_uid=generate_uid(),
+            instance_number=1,
+            manufacturer="other",
+            manufacturer_model_name="other",
+            software_versions="1",
+            device_serial_number="1",
+        )
+        segmentation.save_as(tmp_path / "labels.dcm")
+
+    if kind == "LABELMAP":
+        write(labels)
         back, _ = read_label_map(tmp_path / "labels.dcm", like=grid)
         np.testing.assert_array_equal(back, labels)
+        return
+    write((labels > 0).astype(np.float32) * 0.7)
+    with pytest.raises(BadLabels, match="fractions"):
+        read_label_map(tmp_path / "labels.dcm", like=grid)
+    write((labels > 0).astype(np.float32))
+    found = read_named_labels(tmp_path / "labels.dcm", like=grid)
+    np.testing.assert_array_equal(found.labels, labels > 0)
+    assert "fractions" in found.notes[0].text
 
 
 def test_the_real_series_with_a_frame_of_reference_per_slice(real_data, tmp_path):

@@ -18,6 +18,7 @@ from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.exclusions import read_exclusions
 from scanlearn.cohort.export import export_ome_zarr
 from scanlearn.cohort.grouping import Remark, grouped
+from scanlearn.cohort.masks_among_scans import label_maps_told
 from scanlearn.cohort.prepare import PrepareReport
 from scanlearn.cohort.prepare import prepare as prepare_scans
 from scanlearn.config.prepare import PrepareConfig
@@ -142,6 +143,10 @@ def prepare(
                 "failed": [
                     {"source": str(f.source), "error": f.error} for f in report.failed
                 ],
+                "label_maps": [
+                    {"path": str(path), "scan": scan}
+                    for path, scan in report.label_maps.items()
+                ],
                 "warnings": report.warnings,
                 "remarks": report.remarks,
                 "excluded": report.excluded,
@@ -227,4 +232,6 @@ def _remarks(report: PrepareReport) -> list[str]:
     warned = [
         Remark(key, text) for key, texts in report.warnings.items() for text in texts
     ]
-    return [*grouped(warned), *(f"{_WHOLE}{text}" for text in report.remarks)]
+    masks = label_maps_told(report.label_maps)
+    whole = (*report.remarks, *([masks] if masks else []))
+    return [*grouped(warned), *(f"{_WHOLE}{text}" for text in whole)]

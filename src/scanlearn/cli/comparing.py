@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from scanlearn.cli.class_table import print_classes
 from scanlearn.cli.options import (
     AsEvents,
     AsJson,
@@ -24,6 +25,7 @@ from scanlearn.new_run import runs_folder
 from scanlearn.runs.events import Finished
 from scanlearn.runs.folder import new_run_path
 from scanlearn.tasks.registry import task_named
+from scanlearn.tasks.shared.label_set import LabelSet
 
 
 def register(application: typer.Typer) -> None:
@@ -92,6 +94,8 @@ def compare(
     place = out or new_run_path(runs_folder(), f"compare_{task}_{cohort.name}")
     found = Comparison.create(place, task_named(task), asked, labels)
     console.print(f"comparison {found.path}", markup=False, soft_wrap=True)
+    if task == "segmentation":
+        print_classes(LabelSet.load(found.path / "inputs"))
     with telling("trainings", as_lines=as_events) as tell:
         verdict = found.run(tell)
     document = json.loads((found.path / "verdict.json").read_text("utf-8"))

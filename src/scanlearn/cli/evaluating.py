@@ -7,9 +7,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from scanlearn.cli.options import AsJson, cohort_folder
+from scanlearn.cli.options import AsJson, IgnoreReference, cohort_folder
 from scanlearn.cli.output import console, print_json, telling
 from scanlearn.cohort.catalogue import Cohort
+from scanlearn.errors import BadConfig
 from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.results import DISCLAIMER
 from scanlearn.tasks.registry import task_of
@@ -32,6 +33,7 @@ def evaluate(
             help="The labelled scans; the cohort it was trained on, if not given.",
         ),
     ] = None,
+    ignore_reference: IgnoreReference = False,
     as_json: AsJson = False,
 ) -> None:
     """Score a run on labels: per class, per patient, with intervals.
@@ -42,8 +44,16 @@ def evaluate(
     config = folder.config()
     task = task_of(config)
     cohort = Cohort(on or config.cohorts[0])
+    if ignore_reference and "ignore_reference" not in task.offer.config.model_fields:
+        raise BadConfig(
+            f"--ignore-reference was given, but {task.offer.title} takes no DICOM "
+            "labels",
+            next_step="Leave it out",
+        )
     with telling("evaluating") as tell:
-        found = task.score(folder, labels, cohort, tell)
+        found = task.score(
+            folder, labels, cohort, tell, ignore_reference=ignore_reference
+        )
     if as_json:
         print_json(found.to_dict())
         return

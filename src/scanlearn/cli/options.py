@@ -24,6 +24,13 @@ Settings = Annotated[
         "-s", "--set", metavar="KEY=VALUE", help="Change a setting, such as batch=16."
     ),
 ]
+IgnoreReference = Annotated[
+    bool,
+    typer.Option(
+        "--ignore-reference",
+        help="Take DICOM labels that refer to another scan than the one they are for.",
+    ),
+]
 
 
 def _method_name(text: str) -> str:

@@ -21,6 +21,12 @@ from scanlearn.cohort import checks
 from scanlearn.cohort.atlas_cache import kept_qualities
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.grouping import Remark, grouped
+from scanlearn.cohort.masks_among_scans import (
+    beside_scans,
+    is_label_map,
+    is_told_label_map,
+    owner_of,
+)
 from scanlearn.errors import BadScan
 from scanlearn.files import write_text
 from scanlearn.phantom.sample import write_sample
@@ -75,7 +81,7 @@ def info(
 
     Example: scanlearn info ~/dicom --json
     """
-    found = [_entry(entry) for entry in find_scans(path)]
+    found = _described(find_scans(path))
     if as_json:
         print_json(found)
         return
@@ -84,6 +90,9 @@ def info(
         size = " x ".join(map(str, entry["shape"]))
         spacing = " x ".join(f"{mm:g}" for mm in entry["spacing_mm"])
         print_text(f"{entry['path']}")
+        if entry["label_map"]:
+            of = f" of {entry['label_map_of']}" if entry["label_map_of"] else ""
+            print_text(f"    label map{of}: give it to 'finetune --labels'")
         if entry["error"]:
             print_text(f"    cannot be read: {entry['error']}")
             continue
@@ -97,9 +106,24 @@ def info(
             print_text(f"    warning: {text}")
 
 
-def _entry(entry: ScanEntry) -> dict[str, Any]:
+def _described(entries: list[ScanEntry]) -> list[dict[str, Any]]:
+    """Describe scans, and label maps with the scan that each belongs to."""
+    beside = beside_scans(entries)
+    found = [
+        _entry(entry, beside_scan=shared)
+        for entry, shared in zip(entries, beside, strict=True)
+    ]
+    told = list(zip(entries, found, strict=True))
+    scans = [entry for entry, about in told if not about["label_map"]]
+    for entry, about in told:
+        about["label_map_of"] = owner_of(entry, scans) if about["label_map"] else ""
+    return found
+
+
+def _entry(entry: ScanEntry, *, beside_scan: bool) -> dict[str, Any]:
     """Describe a scan; its intensity range needs the voxels, so they are read."""
     lowest = highest = None
+    is_mask = is_told_label_map(entry)
     acquisition, problems, error = entry.acquisition, entry.problems, entry.error
     if not error:
         try:
@@ -107,6 +131,7 @@ def _entry(entry: ScanEntry) -> dict[str, Any]:
             lowest, highest = float(scan.voxels.min()), float(scan.voxels.max())
             # The voxels may tell more than the header, such as a CT in NIfTI.
             acquisition, problems = scan.acquisition, scan.problems
+            is_mask |= is_label_map(scan, entry.kind, beside_scan=beside_scan)
         except BadScan as problem:
             error = str(problem)
     return {
@@ -125,7 +150,8 @@ def _entry(entry: ScanEntry) -> dict[str, Any]:
         "units": acquisition.units,
         "intensity_range": None if lowest is None else [lowest, highest],
         "warnings": [p.text for p in problems if p.severity != "note"],
-        "error": error,
+        "label_map": is_mask,
+        "error": "" if is_mask else error,
     }
 
 

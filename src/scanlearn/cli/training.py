@@ -5,8 +5,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from scanlearn.cli.class_table import print_classes
 from scanlearn.cli.options import (
     AsJson,
+    IgnoreReference,
     MethodName,
     MethodPreset,
     Settings,
@@ -112,6 +114,7 @@ def finetune(
         bool, typer.Option("--from-scratch", help="Without pre-training.")
     ] = False,
     preset: TaskPreset = "",
+    ignore_reference: IgnoreReference = False,
     config: File = None,
     settings: Settings = [],  # noqa: B006 - typer wants a list
     out: Out = None,
@@ -131,14 +134,18 @@ def finetune(
             next_step="Name a pre-training run with --from, or say --from-scratch",
         )
     chosen = task_named(task)
+    changes = _changes(config, settings, minutes)
+    if ignore_reference:
+        changes = merge(changes, {"recipe": {"ignore_reference": True}})
     checked = finetuning_config(
         [cohort],
         task=chosen,
         preset_name=preset,
         start_from=start_from,
-        changes=_changes(config, settings, minutes),
+        changes=changes,
     )
     found = labels_for(chosen, checked, labels)
+    print_classes(found)
     for remark in found.remarks:
         console.print(remark, markup=False, soft_wrap=True)
     launch_and_follow(new_finetuning(checked, found, out), as_json=as_json)

@@ -18,11 +18,15 @@ from scanlearn.cohort.check_rules import (
     size_problems,
 )
 from scanlearn.cohort.keys import installation_salt, patient_key
-from scanlearn.cohort.names import is_label_name
+from scanlearn.cohort.masks_among_scans import (
+    beside_scans,
+    is_label_map,
+    is_told_label_map,
+    label_map_problem,
+    owner_of,
+)
 from scanlearn.cohort.plan import patient_identity
 from scanlearn.cohort.pool import run_all
-from scanlearn.cohort.prepare_one import is_label_map
-from scanlearn.cohort.spacing import UNTOLD
 from scanlearn.errors import ScanlearnError
 from scanlearn.scans.find import find_scans
 from scanlearn.scans.geometry import to_canonical_axes
@@ -30,13 +34,6 @@ from scanlearn.scans.read import read_scan
 from scanlearn.scans.scan import Problem, ScanEntry, Severity
 
 _ORDER: dict[Severity, int] = {"note": 0, "warning": 1, "error": 2}
-
-_LABEL_MAP = Problem(
-    "label-map",
-    "note",
-    "A label map, not a scan: it is passed over.",
-    "Give it to Fine-tune as labels.",
-)
 
 
 @dataclass(frozen=True)
@@ -82,6 +79,7 @@ class _Seen:
     facts: ScanFacts | None
     problems: tuple[Problem, ...]
     fit: AtlasQuality | None = None
+    is_label_map: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,6 +89,7 @@ class _Look:
     number: int
     entry: ScanEntry
     patient: str
+    beside_scan: bool
 
 
 def check(
@@ -188,8 +187,10 @@ def from_json(document: Sequence[dict[str, Any]]) -> list[CheckRow]:
 def _looks(entries: Sequence[ScanEntry]) -> list[_Look]:
     salt = installation_salt()
     return [
-        _Look(n, entry, patient_key(patient_identity(entry), salt))
-        for n, entry in enumerate(entries)
+        _Look(n, entry, patient_key(patient_identity(entry), salt), beside)
+        for n, (entry, beside) in enumerate(
+            zip(entries, beside_scans(entries), strict=True)
+        )
     ]
 
 
@@ -197,6 +198,10 @@ def _rows(looks: Sequence[_Look], seen: Sequence[_Seen]) -> list[CheckRow]:
     known = [n for n, one in enumerate(seen) if one.facts is not None]
     facts = [one.facts for one in seen if one.facts is not None]
     across = dict(zip(known, cross_problems(facts), strict=True))
+    scans = [look.entry for look in looks if not seen[look.number].is_label_map]
+    for look in looks:
+        if seen[look.number].is_label_map:
+            across[look.number] = [label_map_problem(owner_of(look.entry, scans))]
     return [
         CheckRow(
             source=look.entry.path,
@@ -222,10 +227,10 @@ def _misfit(fit: AtlasQuality | None) -> tuple[Problem, ...]:
 
 def _look_at_header(look: _Look) -> _Seen:
     entry = look.entry
+    if is_told_label_map(entry):
+        return _Seen(None, (), is_label_map=True)
     if entry.error:
         return _unreadable(entry, entry.error)
-    if _is_named_label_map(entry):
-        return _Seen(None, (_LABEL_MAP,))
     facts = facts_of_entry(entry, look.patient)
     sizes = size_problems(facts) if facts else ()
     return _Seen(facts, (*entry.problems, *sizes))
@@ -233,15 +238,15 @@ def _look_at_header(look: _Look) -> _Seen:
 
 def _read_and_look(look: _Look) -> _Seen:
     entry = look.entry
-    if entry.error or _is_named_label_map(entry):
+    if entry.error or is_told_label_map(entry):
         return _look_at_header(look)
     try:
         # Uneven slices are named among the problems; they do not stop the look.
         scan = read_scan(entry, on_uneven="resample")
     except ScanlearnError as error:
         return _unreadable(entry, str(error))
-    if is_label_map(scan, entry.kind):
-        return _Seen(None, (_LABEL_MAP,))
+    if is_label_map(scan, entry.kind, beside_scan=look.beside_scan):
+        return _Seen(None, (), is_label_map=True)
     voxels, grid = to_canonical_axes(scan.voxels, scan.grid)
     turned = scan if scan.is_radiograph else replace(scan, voxels=voxels, grid=grid)
     facts, of_lungs, fit = facts_of_scan(turned, look.patient)
@@ -249,10 +254,6 @@ def _read_and_look(look: _Look) -> _Seen:
     found = {problem.code: problem for problem in entry.problems}
     told = tuple(found.get(problem.code, problem) for problem in scan.problems)
     return _Seen(facts, (*told, *own_problems(turned), *of_lungs), fit)
-
-
-def _is_named_label_map(entry: ScanEntry) -> bool:
-    return entry.kind in UNTOLD and is_label_name(entry.path)
 
 
 def _unreadable(entry: ScanEntry, reason: str) -> _Seen:

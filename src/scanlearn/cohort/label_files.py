@@ -2,46 +2,41 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 from scanlearn.cohort.catalogue import Cohort
+from scanlearn.cohort.label_matching import LabelFile, Matcher, near_name
+from scanlearn.cohort.label_sources import check_source
 from scanlearn.cohort.layout import Source
-from scanlearn.cohort.names import scan_stem_of, stem_of
 from scanlearn.errors import BadLabels
 from scanlearn.scans.find import files_under, kind_of
 from scanlearn.scans.formats import is_table, may_be_label_map
-from scanlearn.scans.named_files import same_name
+from scanlearn.scans.label_reference import label_class, read_reference
 from scanlearn.scans.tables import read_table
 
 #: Names listed in a message.
 _FEW = 4
 
 
-@dataclass(frozen=True)
-class LabelFile:
-    """A label map, the scan it is for, and the ``split`` that a table puts it in.
-
-    ``key`` is empty where it matches no scan.
-    """
-
-    key: str
-    path: Path
-    split: str = ""
-
-
-def match_labels(source: Path, cohort: Cohort) -> tuple[list[LabelFile], list[Path]]:
+def match_labels(
+    source: Path, cohort: Cohort, *, ignore_reference: bool = False
+) -> tuple[list[LabelFile], list[Path]]:
     """Find the label maps of a source and the scans they are for.
 
     Parameters
     ----------
     source
-        A mask, a folder of masks named like scans (or by their keys), or a table with
-        the columns ``path`` and ``mask``.
+        A mask, a folder of masks, or a table with the columns ``path`` and ``mask``.
+        Masks are named like scans or by their keys; DICOM files may refer to their
+        series instead, and masks of one organ each may lie in a folder of the scan's
+        name.
     cohort
         Whose scans may be meant; those left out are not.
+    ignore_reference
+        Take DICOM files of labels that name another series, patient or frame of
+        reference than their scan's.
 
     Returns
     -------
@@ -51,7 +46,7 @@ def match_labels(source: Path, cohort: Cohort) -> tuple[list[LabelFile], list[Pa
     Raises
     ------
     BadLabels
-        If nothing matches, or a scan has two maps.
+        If nothing matches, a scan has two maps, or one was made on another scan.
     """
     sources = _used_sources(cohort)
     if is_table(source):
@@ -63,53 +58,57 @@ def match_labels(source: Path, cohort: Cohort) -> tuple[list[LabelFile], list[Pa
     if not matched:
         raise _no_match(source, strangers, sources)
     _check_single(matched)
-    return sorted(matched, key=lambda file: file.key), strangers
+    checked = [
+        replace(
+            file,
+            notes=check_source(file.path, sources[file.key], ignore=ignore_reference),
+        )
+        for file in matched
+    ]
+    return sorted(checked, key=lambda file: file.key), strangers
 
 
 def _in_folder(
     source: Path, cohort: Cohort, sources: dict[str, Source]
 ) -> list[LabelFile]:
-    files = [source] if kind_of(source) else list(files_under(source))
-    scans = {Path(one.path).resolve() for one in sources.values()}
-    files = [f for f in files if may_be_labels(f) and not _is_in(f.resolve(), scans)]
+    scans = {Path(one.path).resolve() for one in cohort.sources().values()}
+    everything = [source] if kind_of(source) else list(files_under(source))
+    files = [file for file in everything if _is_candidate(file, scans)]
     if not files:
         raise BadLabels(
             f"{source} holds no label maps",
-            expected="NIfTI masks named like the scans' files, with or without _labels",
+            expected="NIfTI, NRRD or MHA masks or DICOM files of labels, named like "
+            "the scans' files, with or without _labels",
             next_step="Choose the folder of masks, or a table with path and mask.",
         )
-    names = _names_of_scans(cohort, sources)
-    by_series = {one.series.split("#")[0]: key for key, one in sources.items()}
-    found = []
-    for file in files:
-        stems = (same_name(stem_of(file)), same_name(scan_stem_of(file)))
-        keys = next((names[stem] for stem in stems if stem in names), [])
-        key = _the_one(file, keys, sources)
-        if not key and kind_of(file) == "dicom":
-            key = by_series.get(referenced_series(file), "")
-        found.append(LabelFile(key, file))
-    return found
-
-
-def _names_of_scans(cohort: Cohort, sources: dict[str, Source]) -> dict[str, list[str]]:
-    """Return the keys of the scans of each name: the source's stem, or the key."""
-    names: dict[str, list[str]] = defaultdict(list)
-    for record in cohort.records():
-        names[same_name(record.key)].append(record.key)
-    for key, one in sources.items():
-        names[same_name(stem_of(Path(one.path)))].append(key)
-    return dict(names)
+    match = Matcher(source, cohort, sources)
+    found = [LabelFile(match.key_of(file), file) for file in files]
+    strangers = [one.path for one in found if not one.key]
+    inside = match.in_folders_of_scans(strangers)
+    of_folders = {path for one in inside for path in (one.path, *one.organs)}
+    kept = [one for one in found if one.key or one.path not in of_folders]
+    return kept + inside
 
 
 def may_be_labels(file: Path) -> bool:
     """Whether a file, or a folder that is one image, may be a label map."""
+    if file.name.startswith("."):
+        return False
     kind = kind_of(file)
+    if kind == "dicom":
+        return bool(label_class(file))
     return kind is not None and may_be_label_map(kind)
 
 
-def _is_in(file: Path, scans: set[Path]) -> bool:
-    """Whether a file is a scan of the cohort or one of its slices."""
-    return file in scans or any(parent in scans for parent in file.parents)
+def _is_candidate(file: Path, scans: set[Path]) -> bool:
+    """Whether a file may hold labels and is no scan of the cohort, nor its slice."""
+    if not may_be_labels(file):
+        return False
+    there = file.resolve()
+    if there in scans:
+        return False
+    in_scan = any(parent in scans for parent in there.parents)
+    return not in_scan or bool(label_class(file))
 
 
 def keys_of_paths(paths: Iterable[Path], cohort: Cohort) -> dict[Path, str]:
@@ -146,39 +145,10 @@ def _in_table(source: Path, sources: dict[str, Source]) -> list[LabelFile]:
     return list(files.values())
 
 
-def _the_one(file: Path, keys: Sequence[str], sources: dict[str, Source]) -> str:
-    """Choose among scans of one name the one whose folder has the mask's folder's name.
-
-    Raises
-    ------
-    BadLabels
-        If that does not tell them apart.
-    """
-    if len(keys) <= 1:
-        return keys[0] if keys else ""
-    beside = [
-        key for key in keys if Path(sources[key].path).parent.name == file.parent.name
-    ]
-    if len(beside) == 1:
-        return beside[0]
-    raise BadLabels(
-        f"{file} may belong to any of {len(keys)} scans of that name",
-        expected="one scan a name",
-        next_step="Name the mask by its scan's key (see catalogue.csv), or use a table "
-        "with the columns path and mask.",
-    )
-
-
 def referenced_series(file: Path) -> str:
-    """Return the series a DICOM-SEG was made on; empty for anything else."""
-    from pydicom import dcmread
-    from pydicom.errors import InvalidDicomError
-
-    try:
-        header = dcmread(file, stop_before_pixels=True)
-        return str(header.ReferencedSeriesSequence[0].SeriesInstanceUID)
-    except (InvalidDicomError, OSError, AttributeError, IndexError):
-        return ""
+    """Return the one series a DICOM file of labels was made on; empty otherwise."""
+    series = read_reference(file).series
+    return next(iter(series)) if len(series) == 1 else ""
 
 
 def _check_single(matched: Sequence[LabelFile]) -> None:
@@ -189,7 +159,9 @@ def _check_single(matched: Sequence[LabelFile]) -> None:
             raise BadLabels(
                 f"{other} and {file.path} are both for the same scan",
                 expected="one label map a scan",
-                next_step="Join them into one map with a value for each class.",
+                next_step="Join them into one map with a value for each class, or put "
+                "masks of one class each, named after it, into a folder of the scan's "
+                "name.",
             )
 
 
@@ -197,11 +169,14 @@ def _no_match(
     source: Path, strangers: Sequence[Path], sources: dict[str, Source]
 ) -> BadLabels:
     masks = ", ".join(path.name for path in strangers[:_FEW])
-    scans = ", ".join(Path(one.path).name for one in list(sources.values())[:_FEW])
+    names = [Path(one.path).name for one in sources.values()]
     more = ", …" if len(sources) > _FEW else ""
+    near = near_name(strangers[0], names) if strangers else ""
     return BadLabels(
         f"no label map of {source} ({masks}{', …' if len(strangers) > _FEW else ''}) "
-        "has the name of a scan",
-        expected=f"names like the scans', with or without _labels: {scans}{more}",
+        "has the name of a scan or refers to its series"
+        + (f"; is {strangers[0].name} meant for {near}?" if near else ""),
+        expected="names like the scans', with or without _labels, or a folder of that "
+        f"name with a mask a class: {', '.join(names[:_FEW])}{more}",
         next_step="Rename the masks, or use a table with the columns path and mask.",
     )

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from scanlearn.scans.formats import stem_of as stem_of
 
-_LABEL = re.compile(
-    r"[_-](labels?|label[_-]?map|seg|segmentation|mask)$", re.IGNORECASE
-)
+_WORD = r"(labels?|label[_-]?map|seg|segmentations?|mask)"
+_LABEL = re.compile(rf"[._ -]{_WORD}$", re.IGNORECASE)
+_PLAIN = re.compile(rf"{_WORD}([._ -]{_WORD})*", re.IGNORECASE)
 
 
 def scan_stem_of(path: Path) -> str:
@@ -20,3 +20,8 @@ def scan_stem_of(path: Path) -> str:
 def is_label_name(path: Path) -> bool:
     """Whether a file is named like the label map of a scan."""
     return _LABEL.search(stem_of(path)) is not None
+
+
+def is_plain_label_name(path: Path) -> bool:
+    """Whether a file's name says that it holds labels, and nothing else."""
+    return _PLAIN.fullmatch(stem_of(path)) is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +62,7 @@ class Painted:
 
 
 def how_painted(
-    labels: NDArray[np.uint8], grid: Grid, *, labelling: Labelling = "auto"
+    labels: NDArray[np.integer[Any]], grid: Grid, *, labelling: Labelling = "auto"
 ) -> Painted:
     """Tell a few painted slices from a whole painted volume.
 
@@ -119,17 +119,22 @@ def on_cohort_grid(
     return np.asarray(mapped, dtype=np.uint8)
 
 
-def count_values(labels: NDArray[np.uint8]) -> Mapping[int, int]:
-    """Return how many voxels each class has; background and ignored have none."""
+def count_values(
+    labels: NDArray[np.integer[Any]], *, ignored: bool = True
+) -> Mapping[int, int]:
+    """Return how many voxels each class has; background and ignored have none.
+
+    Where a file names its regions, none of its values stands for ``ignored`` voxels.
+    """
     counts = np.bincount(labels.reshape(-1), minlength=256)
     return {
         int(value): int(counts[value])
         for value in np.flatnonzero(counts)
-        if value not in (0, IGNORED)
+        if value != 0 and not (ignored and value == IGNORED)
     }
 
 
-def _touched(labels: NDArray[np.uint8], axis: int) -> NDArray[np.bool_]:
+def _touched(labels: NDArray[np.integer[Any]], axis: int) -> NDArray[np.bool_]:
     others = tuple(a for a in range(3) if a != axis)
     return np.asarray((labels != 0).any(axis=others))
 

@@ -11,6 +11,7 @@ from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.exclusions import Exclusions, reason_for
 from scanlearn.cohort.keys import patient_key, scan_key
 from scanlearn.cohort.layout import Layout, Source
+from scanlearn.cohort.masks_among_scans import beside_scans
 from scanlearn.cohort.names import stem_of as stem_of
 from scanlearn.cohort.provenance import source_hash, source_stamp
 from scanlearn.cohort.record import ScanRecord
@@ -28,7 +29,8 @@ class Job:
 
     ``mr_spacing_mm`` is the (S, P, L) spacing of scans that are not CT; ``previous``
     the record of an earlier preparation; ``excluded`` why the scan is left out;
-    ``lung_mask`` a file taken instead of the computed mask.
+    ``lung_mask`` a file taken instead of the computed mask; ``beside_scan`` whether
+    another entry has the same grid, so that this one may be its label map.
     """
 
     entry: ScanEntry
@@ -41,6 +43,7 @@ class Job:
     previous: ScanRecord | None = None
     excluded: str = ""
     lung_mask: Path | None = None
+    beside_scan: bool = False
 
     def same_lungs(self, salt: bytes) -> bool:
         """Whether no lung mask is given, or the one that was before."""
@@ -92,6 +95,7 @@ def plan(
     kept: list[str] = []
     amended: dict[str, dict[str, str]] = {}
     given: set[str] = set()
+    beside = beside_scans(entries)
     for number, entry in enumerate(entries):
         patient = patient_key(patient_identity(entry), salt)
         key = _free_key(
@@ -113,6 +117,7 @@ def plan(
             previous,
             reason or (previous.excluded if previous else ""),
             (lung_masks or {}).get(number),
+            beside[number],
         )
         unchanged = previous is not None and previous.source_stamp == stamp
         if previous is None or not unchanged or not job.same_lungs(salt):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,12 +26,11 @@ from scanlearn.cohort.layout import (
     write_sources,
 )
 from scanlearn.cohort.lung_masks import match_masks
-from scanlearn.cohort.names import is_label_name
+from scanlearn.cohort.masks_among_scans import is_told_label_map, owner_of
 from scanlearn.cohort.plan import Job, Plan, plan
 from scanlearn.cohort.pool import Outcome, run_all
 from scanlearn.cohort.prepare_one import NoScan, prepare_one
 from scanlearn.cohort.record import ScanRecord
-from scanlearn.cohort.spacing import UNTOLD
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import BadScan
 from scanlearn.scans.find import find_scans
@@ -66,7 +65,8 @@ class PrepareReport:
     failed
         Scans that could not be prepared.
     label_maps
-        Masks that lay among the scans; they were passed over.
+        Masks that lay among the scans and were passed over, and the name of the scan
+        that each belongs to, empty where that is not clear.
     warnings
         What the checks found, by key.
     remarks
@@ -81,7 +81,7 @@ class PrepareReport:
     prepared: tuple[str, ...]
     kept: tuple[str, ...]
     failed: tuple[Failure, ...]
-    label_maps: tuple[Path, ...] = ()
+    label_maps: dict[Path, str] = field(default_factory=dict)
     warnings: dict[str, tuple[str, ...]] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     excluded: dict[str, str] = field(default_factory=dict)
@@ -172,7 +172,7 @@ def prepare(
         prepared=tuple(tally.prepared),
         kept=todo.kept,
         failed=tuple(tally.failed),
-        label_maps=tuple(tally.label_maps),
+        label_maps=tally.owners(entries),
         warnings=tally.warnings,
         remarks=tuple(_remarks(layout, entries)),
         excluded=excluded,
@@ -187,21 +187,28 @@ class _Tally:
         self.prepared: list[str] = []
         self.warnings: dict[str, tuple[str, ...]] = {}
         self.failed: list[Failure] = []
-        self.label_maps: list[Path] = []
+        self.label_maps: list[ScanEntry] = []
 
     def sorts_out(self, entry: ScanEntry) -> bool:
         """Whether an entry need not be read: it cannot be, or is named like a mask."""
-        if entry.error:
+        if is_told_label_map(entry):
+            self.label_maps.append(entry)
+        elif entry.error:
             self.failed.append(Failure(entry.path, entry.error))
-        elif entry.kind in UNTOLD and is_label_name(entry.path):
-            self.label_maps.append(entry.path)
         else:
             return False
         return True
 
+    def owners(self, entries: Sequence[ScanEntry]) -> dict[Path, str]:
+        """Return the label maps and the names of the scans that they belong to."""
+        masks = {mask.path for mask in self.label_maps}
+        scans = [entry for entry in entries if entry.path not in masks]
+        return {mask.path: owner_of(mask, scans) for mask in self.label_maps}
+
     def count(self, outcome: Outcome[Job, ScanRecord]) -> str:
         """Note what became of a scan and say it."""
-        key, path = outcome.item.key, outcome.item.entry.path
+        key, entry = outcome.item.key, outcome.item.entry
+        path = entry.path
         if outcome.result is not None:
             texts = [p.text for p in outcome.result.checks if p.severity != "note"]
             self.prepared.append(key)
@@ -209,7 +216,7 @@ class _Tally:
                 self.warnings[key] = tuple(texts)
             return f"{key} prepared"
         if isinstance(outcome.error, NoScan):
-            self.label_maps.append(path)
+            self.label_maps.append(entry)
             return f"{path.name} is a label map: passed over"
         if outcome.item.excluded:
             return f"{path.name} is excluded"
@@ -277,7 +284,7 @@ def _nothing(inputs: Path, tally: _Tally) -> BadScan:
         f"{f.source.name}: {f.error.removeprefix(f'{f.source}: ')}"
         for f in tally.failed
     ]
-    told += [f"{path.name} looks like a label map" for path in tally.label_maps]
+    told += [f"{mask.path.name} looks like a label map" for mask in tally.label_maps]
     more = f" and {len(told) - 3} more" if len(told) > 3 else ""
     why = f" ({'; '.join(told[:3])}{more})" if told else ""
     return BadScan(

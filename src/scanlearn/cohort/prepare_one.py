@@ -10,18 +10,16 @@ from scanlearn.cohort.atlas_quality import default_atlas, default_placement, rem
 from scanlearn.cohort.catalogue import write_record
 from scanlearn.cohort.intensity import Units, normalised
 from scanlearn.cohort.keys import read_salt
+from scanlearn.cohort.masks_among_scans import is_label_map
 from scanlearn.cohort.plan import Job
 from scanlearn.cohort.previews import write_preview
 from scanlearn.cohort.privacy import scrubbed, scrubbed_problems, secrets_of
 from scanlearn.cohort.provenance import source_hash, voxel_hash
 from scanlearn.cohort.ready_scan import ready_scan
 from scanlearn.cohort.record import ScanRecord, matrix_of
-from scanlearn.cohort.spacing import UNTOLD
 from scanlearn.cohort.store import STORES
 from scanlearn.errors import BadScan
 from scanlearn.files import written_beside
-from scanlearn.scans.formats import Kind
-from scanlearn.scans.label_arrays import looks_like_labels
 from scanlearn.scans.read import read_scan
 from scanlearn.scans.scan import Scan
 
@@ -49,7 +47,7 @@ def prepare_one(job: Job) -> ScanRecord:
         write_record(job.layout, record)
         return record
     scan = read_scan(job.entry, on_uneven=job.config.on_uneven)
-    if is_label_map(scan, job.entry.kind):
+    if is_label_map(scan, job.entry.kind, beside_scan=job.beside_scan):
         raise NoScan(
             f"{job.entry.path.name} looks like a label map",
             next_step="Give it to 'scanlearn finetune --labels' instead.",
@@ -107,12 +105,6 @@ def stored_units(scan: Scan) -> Units:
     if scan.acquisition.units == "HU":
         return "HU"
     return "unit" if scan.is_radiograph else "zscore"
-
-
-def is_label_map(scan: Scan, kind: Kind) -> bool:
-    """Whether a file holds classes, not an image: masks often lie beside scans."""
-    untold = kind in UNTOLD and scan.acquisition.units != "HU"
-    return untold and looks_like_labels(scan.voxels)
 
 
 def _write_lungs(job: Job, lungs: LungMask) -> None:

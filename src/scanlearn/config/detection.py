@@ -25,6 +25,10 @@ class DetectionConfig(RecipeConfig):
     finding: str = Field(
         default="nodule", min_length=1, description="What one finding is called"
     )
+    ignore_reference: bool = Field(
+        default=False,
+        description="Take DICOM labels that refer to another scan than their own",
+    )
     width: int = Field(
         default=8, ge=1, description="Channels of the first layer, when from scratch"
     )

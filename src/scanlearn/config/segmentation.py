@@ -34,6 +34,10 @@ class SegmentationConfig(RecipeConfig):
     labelling: Literal["auto", "dense", "slices", "scribbles"] = Field(
         default="auto", description="Which unpainted voxels count as background"
     )
+    ignore_reference: bool = Field(
+        default=False,
+        description="Take DICOM labels that refer to another scan than their own",
+    )
     width: int = Field(
         default=8, ge=1, description="Channels of the first layer, when from scratch"
     )

@@ -25,6 +25,10 @@ class TextureConfig(RecipeConfig):
     classes: tuple[ClassConfig, ...] = Field(
         default=(), description="Taken from the labels when empty"
     )
+    ignore_reference: bool = Field(
+        default=False,
+        description="Take DICOM labels that refer to another scan than their own",
+    )
     stride_mm: float = Field(
         default=8.0, gt=0, description="Distance of neighbouring places of a map"
     )

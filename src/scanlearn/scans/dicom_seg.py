@@ -81,7 +81,7 @@ def write_dicom_seg(
         segmentation = _segmentation(path, kept, grid, sources, names, highest)
     with written_beside(path) as beside:
         segmentation.save_as(beside)
-        stored, _ = read_dicom_seg(beside, like=grid)
+        stored = read_dicom_seg(beside, like=grid).labels
         if not np.array_equal(stored, kept):
             raise BadLabels(
                 f"{path.name} was written, but differs when it is read again",

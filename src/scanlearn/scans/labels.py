@@ -5,23 +5,51 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from scanlearn.errors import BadLabels, ScanlearnError
 from scanlearn.scans.find import kind_of
 from scanlearn.scans.geometry import Grid
-from scanlearn.scans.label_arrays import LabelArray, as_labels, lay_onto
+from scanlearn.scans.label_arrays import LabelArray, LabelMap, as_labels, lay_onto
+from scanlearn.scans.label_names import nifti_label_names
+from scanlearn.scans.label_reference import (
+    CONTOUR_CLASSES,
+    SEGMENTATION_CLASSES,
+    label_class,
+)
 from scanlearn.scans.scan import Problem
+from scanlearn.scans.seg_nrrd import (
+    Segment,
+    count_channels,
+    read_segments,
+    segment_labels,
+)
 from scanlearn.scans.signatures import cause_of
 
 _Kind = Literal["image", "seg", "rtstruct"]
 
-_SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
-_STRUCTURES = ("1.2.840.10008.5.1.4.1.1.481.3",)
+_JOIN = (
+    "Join channels that hold a class each (one-hot) into one volume, such as by "
+    "argmax, or save a file a class."
+)
 
 
 def read_label_map(path: Path, *, like: Grid | None = None) -> tuple[LabelArray, Grid]:
     """Read a label map, laid onto the grid of its scan if that is given.
+
+    As :func:`read_named_labels`, without names and notes.
+
+    Returns
+    -------
+    tuple
+        Labels, uint8 or uint16, and their grid (``like`` itself where given).
+    """
+    found = read_named_labels(path, like=like)
+    return found.labels, found.grid
+
+
+def read_named_labels(path: Path, *, like: Grid | None = None) -> LabelMap:
+    """Read a label map with the names that it states, laid onto the grid of its scan.
 
     Parameters
     ----------
@@ -30,12 +58,8 @@ def read_label_map(path: Path, *, like: Grid | None = None) -> tuple[LabelArray,
         DICOM-SEG or RT-STRUCT file, or a folder that holds exactly one of these two.
     like
         Grid of the scan. A mask with the same voxels in another axis order is turned
-        onto it. Contours need it, to be filled.
-
-    Returns
-    -------
-    tuple
-        Labels, uint8 or uint16, and their grid (``like`` itself where given).
+        onto it. Segmentations of DICOM and of 3D Slicer may cover a part of it.
+        Contours need it, to be filled.
 
     Raises
     ------
@@ -49,7 +73,7 @@ def read_label_map(path: Path, *, like: Grid | None = None) -> tuple[LabelArray,
         return _read(file, kind, like)
 
 
-def _read(file: Path, kind: _Kind, like: Grid | None) -> tuple[LabelArray, Grid]:
+def _read(file: Path, kind: _Kind, like: Grid | None) -> LabelMap:
     if kind == "seg":
         from scanlearn.scans.read_dicom_seg import read_dicom_seg
 
@@ -63,21 +87,32 @@ def _read(file: Path, kind: _Kind, like: Grid | None) -> tuple[LabelArray, Grid]
                 expected="the scan that they were drawn on",
                 next_step="Give the scan together with its contours.",
             )
-        return read_rtstruct(file, like=like), like
+        return read_rtstruct(file, like=like)
+    if _segments_of(file):
+        from scanlearn.scans.seg_nrrd import read_seg_nrrd
+
+        return read_seg_nrrd(file, like=like)
+    return _read_mask(file, like)
+
+
+def _read_mask(file: Path, like: Grid | None) -> LabelMap:
     from scanlearn.scans.read import read_scan
 
+    channels = count_channels(file) if kind_of(file) == "itk" else 1
+    if channels > 1:
+        raise _no_label_map(file, f"it holds {channels} values in every voxel", _JOIN)
     scan = read_scan(file)
     _refuse_repairs(file, scan.problems)
-    labels = as_labels(scan.voxels, file.name)
+    labels, names = as_labels(scan.voxels, file.name), nifti_label_names(file)
     if like is None:
-        return labels, scan.grid
+        return LabelMap(labels, scan.grid, names)
     if kind_of(file) == "array" and labels.shape == like.shape:
-        return labels, like  # an array has no grid but its scan's
-    return lay_onto(labels, scan.grid, like, name=file.name), like
+        return LabelMap(labels, like)  # an array has no grid but its scan's
+    return LabelMap(lay_onto(labels, scan.grid, like, name=file.name), like, names)
 
 
 def read_label_names(path: Path) -> dict[int, str]:
-    """Return the names of labels that a file states: DICOM, or a segmentation NRRD."""
+    """Return the names of labels that a file states: DICOM, NRRD or NIfTI."""
     file, kind = _recognise(Path(path))
     with _damage_named(file):
         if kind == "seg":
@@ -88,7 +123,13 @@ def read_label_names(path: Path) -> dict[int, str]:
             from scanlearn.scans.rtstruct import read_roi_names
 
             return read_roi_names(file)
-        return _nrrd_names(file) if kind_of(file) == "itk" else {}
+        segments = _segments_of(file)
+        return segment_labels(segments) if segments else nifti_label_names(file)
+
+
+def _segments_of(file: Path) -> list[Segment]:
+    is_nrrd = file.suffix.lower() in (".nrrd", ".nhdr")
+    return read_segments(file) if is_nrrd else []
 
 
 @contextmanager
@@ -110,30 +151,18 @@ def _damage_named(file: Path) -> Iterator[None]:
 
 def _refuse_repairs(file: Path, problems: tuple[Problem, ...]) -> None:
     """Refuse what a reader repairs in an image: in labels it would go unseen."""
+    advice = {"4d": _JOIN, "not_finite": "Choose the mask instead of an image."}
     for problem in problems:
-        if problem.code in ("4d", "not_finite"):
-            raise BadLabels(
-                f"{file.name} is no label map: {problem.text}",
-                expected="one 3D volume of whole numbers",
-                next_step="Choose the mask instead of an image or a probability map.",
-            )
+        if problem.code in advice:
+            raise _no_label_map(file, problem.text, advice[problem.code])
 
 
-def _nrrd_names(file: Path) -> dict[int, str]:
-    """Return the names that 3D Slicer writes into the header of a segmentation."""
-    import SimpleITK
-
-    reader = SimpleITK.ImageFileReader()
-    reader.SetFileName(str(file))
-    reader.ReadImageInformation()
-    names = {}
-    for key in reader.GetMetaDataKeys():
-        if key.startswith("Segment") and key.endswith("_LabelValue"):
-            name_key = key.replace("_LabelValue", "_Name")
-            if reader.HasMetaDataKey(name_key):
-                value = int(reader.GetMetaData(key))
-                names[value] = reader.GetMetaData(name_key)
-    return dict(sorted(names.items()))
+def _no_label_map(file: Path, found: str, advice: str) -> BadLabels:
+    return BadLabels(
+        f"{file.name} is no label map: {found}",
+        expected="one 3D volume of whole numbers, each the number of a class",
+        next_step=advice,
+    )
 
 
 def _recognise(path: Path) -> tuple[Path, _Kind]:
@@ -153,22 +182,11 @@ def _recognise(path: Path) -> tuple[Path, _Kind]:
 
 
 def _kind(file: Path) -> _Kind:
-    header = _dicom_header(file)
-    uid = "" if header is None else str(header.get("SOPClassUID", ""))
-    if uid in _SEGMENTATIONS:
-        return "seg"
-    return "rtstruct" if uid in _STRUCTURES else "image"
-
-
-def _dicom_header(file: Path) -> Any:
-    """Return what tells a DICOM file's kind, or None for other files."""
-    from pydicom import dcmread
-
     if not file.is_file():
         raise BadLabels(
             f"{file} does not exist", next_step="Check the path of the labels."
         )
-    try:
-        return dcmread(file, specific_tags=["SOPClassUID"], stop_before_pixels=True)
-    except Exception:  # noqa: BLE001 - of damage, the reader of scans tells more
-        return None
+    uid = label_class(file)
+    if uid in SEGMENTATION_CLASSES:
+        return "seg"
+    return "rtstruct" if uid in CONTOUR_CLASSES else "image"

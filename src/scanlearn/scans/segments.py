@@ -66,6 +66,32 @@ def describe_segments(names: Mapping[int, str], highest: int) -> list[Any]:
     return described
 
 
+def read_names(dataset: Any) -> dict[int, str]:
+    """Return segment numbers and names, without the background of label maps.
+
+    A name is the segment's label, or the meaning of its type where it has none. What
+    tells sides apart is added where only a code says it, as in "Kidney (Left)".
+    """
+    names = {
+        int(item.SegmentNumber): _name_of(item) for item in dataset.SegmentSequence
+    }
+    return {number: name for number, name in names.items() if number > 0}
+
+
+def _name_of(item: Any) -> str:
+    name = str(item.get("SegmentLabel") or "").strip("\0 ")
+    types = item.get("SegmentedPropertyTypeCodeSequence") or []
+    if not name and types:
+        name = str(types[0].get("CodeMeaning") or "")
+    name = name or f"segment {item.SegmentNumber}"
+    for kind in types:
+        for code in kind.get("SegmentedPropertyTypeModifierCodeSequence") or []:
+            meaning = str(code.get("CodeMeaning") or "")
+            if meaning.casefold() not in name.casefold():
+                name += f" ({meaning})"
+    return name
+
+
 def read_source_headers(files: Sequence[Path]) -> list[Any]:
     """Read the headers of a series so that a segmentation can be made from them.
 

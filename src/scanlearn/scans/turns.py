@@ -39,12 +39,18 @@ class Turn:
 
 def find_turn(source: Grid, target: Grid) -> Turn | None:
     """Return the turn that lays a source's voxels onto a target's, if there is one."""
+    turn = turn_towards(source, target)
+    tolerance = SAME_VOXEL * min(target.spacing_mm)
+    if turn is None or not turn.grid(source).matches(target, tolerance_mm=tolerance):
+        return None
+    return turn
+
+
+def turn_towards(source: Grid, target: Grid) -> Turn | None:
+    """Return the turn after which a source's axes run closest to a target's."""
     steps = np.linalg.inv(source.affine[:3, :3]) @ target.affine[:3, :3]
     axes = np.abs(steps).argmax(axis=0)
     if len(set(axes.tolist())) < 3:
         return None
     flips = tuple(k for k in range(3) if steps[axes[k], k] < 0)
-    turn = Turn((int(axes[0]), int(axes[1]), int(axes[2])), flips)
-    tolerance = SAME_VOXEL * min(target.spacing_mm)
-    same = turn.grid(source).matches(target, tolerance_mm=tolerance)
-    return turn if same else None
+    return Turn((int(axes[0]), int(axes[1]), int(axes[2])), flips)

@@ -110,9 +110,19 @@ class Task(Protocol):
 
     @abstractmethod
     def score(
-        self, run: RunFolder, labels: Path, cohort: Cohort, tell: Tell
+        self,
+        run: RunFolder,
+        labels: Path,
+        cohort: Cohort,
+        tell: Tell,
+        *,
+        ignore_reference: bool = False,
     ) -> Evaluation:
-        """Score a run against labels."""
+        """Score a run against labels.
+
+        ``ignore_reference`` takes DICOM labels that refer to another scan than the one
+        they are for; it is asked of tasks whose section has that setting.
+        """
 
     def doubt(
         self, run: RunFolder, cohort: Cohort, keys: Sequence[str], tell: Tell

@@ -89,7 +89,7 @@ class MeanDensityTask(Task):
 
         return each_scan(run, request, self.card(run.path).number_of, save, tell)
 
-    def score(self, run, labels, cohort, tell):
+    def score(self, run, labels, cohort, tell, *, ignore_reference=False):
         line, misses = self.card(run.path), {}
         for patient in self.labels(labels, cohort, run.config()).patients:
             told = [line.number_of(cohort.scan(key)) for key in patient.scans]

@@ -70,7 +70,13 @@ class ClassificationTask(Task):
         return predict_classifications(run, request, tell)
 
     def score(
-        self, run: RunFolder, labels: Path, cohort: Cohort, tell: Tell
+        self,
+        run: RunFolder,
+        labels: Path,
+        cohort: Cohort,
+        tell: Tell,
+        *,
+        ignore_reference: bool = False,
     ) -> Evaluation:
         """Score classes with intervals over patients."""
         from scanlearn.tasks.classification.scores import evaluate_classification

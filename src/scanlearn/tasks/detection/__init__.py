@@ -37,6 +37,7 @@ class DetectionTask(Task):
         settings=(
             *("engine.steps", "engine.minutes", "recipe.batch"),
             *("recipe.within_lungs", "engine.seed"),
+            "recipe.ignore_reference",
         ),
     )
     worth = (
@@ -70,9 +71,17 @@ class DetectionTask(Task):
         return predict_detections(run, request, tell)
 
     def score(
-        self, run: RunFolder, labels: Path, cohort: Cohort, tell: Tell
+        self,
+        run: RunFolder,
+        labels: Path,
+        cohort: Cohort,
+        tell: Tell,
+        *,
+        ignore_reference: bool = False,
     ) -> Evaluation:
         """Judge findings: FROC, CPM, average precision."""
         from scanlearn.tasks.detection.scores import evaluate_detection
 
-        return evaluate_detection(run, labels, cohort, tell)
+        return evaluate_detection(
+            run, labels, cohort, tell, ignore_reference=ignore_reference
+        )

@@ -71,7 +71,11 @@ def collect_findings(
     elif is_table(source):
         found = _of_table(source, cohort, kind)
     elif kind == "spheres":
-        found = spheres_of_masks(source, cohort)
+        found = spheres_of_masks(
+            source,
+            cohort,
+            ignore_reference=config is not None and config.ignore_reference,
+        )
     else:
         raise BadLabels(
             f"{source} is no table",

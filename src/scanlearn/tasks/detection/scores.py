@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from scanlearn.cohort.catalogue import Cohort
+from scanlearn.config.detection import DetectionConfig
 from scanlearn.errors import BadLabels, BadRun
 from scanlearn.metrics.froc import RATES
 from scanlearn.prediction.each_scan import Tell
@@ -32,7 +33,12 @@ _FEW_NODULES = 20
 
 
 def evaluate_detection(
-    run: RunFolder, labels: Path, cohort: Cohort, tell: Tell
+    run: RunFolder,
+    labels: Path,
+    cohort: Cohort,
+    tell: Tell,
+    *,
+    ignore_reference: bool = False,
 ) -> Evaluation:
     """Detect in the labelled scans of a cohort, on its grids, and judge.
 
@@ -47,7 +53,10 @@ def evaluate_detection(
     BadRun
         If the run learned spheres and the scans are radiographs, or the reverse.
     """
-    truth = collect_findings(labels, cohort)
+    config = run.config().section(DetectionConfig)
+    ignored = ignore_reference or config.ignore_reference
+    config = config.model_copy(update={"ignore_reference": ignored})
+    truth = collect_findings(labels, cohort, config)
     tests = [item for item in truth.items if item.split == "test"]
     seen = {
         item.patient

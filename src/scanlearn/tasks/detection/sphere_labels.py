@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.label_files import match_labels
+from scanlearn.cohort.label_reading import read_labels_of
 from scanlearn.errors import BadLabels
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.spheres import Spheres, as_spheres
@@ -37,15 +38,17 @@ def components(labels: NDArray[np.generic], grid: Grid) -> Spheres:
     return as_spheres(spheres)
 
 
-def spheres_of_masks(source: Path, cohort: Cohort) -> FindingSet:
+def spheres_of_masks(
+    source: Path, cohort: Cohort, *, ignore_reference: bool = False
+) -> FindingSet:
     """Make findings of the connected components of masks; see :func:`components`."""
-    from scanlearn.scans.labels import read_label_map
-
-    files, strangers = match_labels(source, cohort)
+    files, strangers = match_labels(source, cohort, ignore_reference=ignore_reference)
     found = []
     for file in files:
         record = cohort.record(file.key)
-        spheres = components(*read_label_map(file.path))
+        grids = record.source_grid, record.grid
+        labels = read_labels_of(file, grids=grids)
+        spheres = components(labels.labels, labels.grid)
         found.append(LabelledFindings(file.key, record.patient, spheres))
     remarks = [
         f"{item.scan}: {len(item.objects)} findings made of the mask's components"

@@ -69,7 +69,13 @@ class OutcomeTask(Task):
         return predict_outcomes(run, request, tell)
 
     def score(
-        self, run: RunFolder, labels: Path, cohort: Cohort, tell: Tell
+        self,
+        run: RunFolder,
+        labels: Path,
+        cohort: Cohort,
+        tell: Tell,
+        *,
+        ignore_reference: bool = False,
     ) -> Evaluation:
         """Score patients, baselines beside them."""
         from scanlearn.tasks.outcome.scores import evaluate_outcome

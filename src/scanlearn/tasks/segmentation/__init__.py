@@ -35,7 +35,13 @@ class SegmentationTask(Task):
         short="seg.",
         config=SegmentationConfig,
         presets=PRESETS,
-        settings=("engine.steps", "engine.minutes", "recipe.batch", "engine.seed"),
+        settings=(
+            "engine.steps",
+            "engine.minutes",
+            "recipe.batch",
+            "engine.seed",
+            "recipe.ignore_reference",
+        ),
     )
     worth = (
         "Measured on MR of the hippocampus, 2 to 20 scans labelled: pre-training "
@@ -70,12 +76,20 @@ class SegmentationTask(Task):
         return predict_segmentations(run, request, tell)
 
     def score(
-        self, run: RunFolder, labels: Path, cohort: Cohort, tell: Tell
+        self,
+        run: RunFolder,
+        labels: Path,
+        cohort: Cohort,
+        tell: Tell,
+        *,
+        ignore_reference: bool = False,
     ) -> Evaluation:
         """Compare label maps: overlap, distance of surfaces, volume."""
         from scanlearn.tasks.segmentation.scores import evaluate_segmentation
 
-        return evaluate_segmentation(run, labels, cohort, tell)
+        return evaluate_segmentation(
+            run, labels, cohort, tell, ignore_reference=ignore_reference
+        )
 
     def doubt(
         self, run: RunFolder, cohort: Cohort, keys: Sequence[str], tell: Tell

@@ -82,7 +82,12 @@ def compare_label_maps(
 
 
 def evaluate_segmentation(
-    run: RunFolder, labels: Path, cohort: Cohort, tell: Tell
+    run: RunFolder,
+    labels: Path,
+    cohort: Cohort,
+    tell: Tell,
+    *,
+    ignore_reference: bool = False,
 ) -> Evaluation:
     """Segment the labelled scans of a cohort, on its grids, and compare.
 
@@ -90,14 +95,17 @@ def evaluate_segmentation(
     soon as there is another.
     """
     config = run.config().section(SegmentationConfig)
-    truth = collect_maps(labels, cohort, config)
     segmenter = segmenter_of(run.path)
     names = {one.value: one.name for one in segmenter.card.classes}
-    unknown = sorted(set(truth.names) - set(names))
+    truth = collect_maps(
+        labels, cohort, config, known=names, ignore_reference=ignore_reference
+    )
+    unknown = [truth.names[value] for value in sorted(set(truth.names) - set(names))]
     if not set(truth.names) & set(names):
         raise BadLabels(
-            f"{labels} has the classes {unknown}, of which {run.name} learned none",
-            expected=f"classes among {sorted(names)}",
+            f"{labels} has the classes {', '.join(unknown)}, of which {run.name} "
+            "learned none",
+            expected=f"classes among {', '.join(names.values())}",
             next_step="Choose the labels of this task",
         )
     seen = {item.patient for item in LabelSet.load(run.inputs).items}
@@ -118,7 +126,7 @@ def evaluate_segmentation(
         mean=_mean(fresh or cases),
         classes=classes,
         cases=cases,
-        remarks=_remarks(cases, fresh, unknown),
+        remarks=[*_remarks(cases, fresh, unknown), *truth.joined],
     )
 
 
@@ -164,7 +172,7 @@ def _mean(cases: Sequence[dict[str, Any]]) -> dict[str, Summary | float]:
 def _remarks(
     cases: Sequence[dict[str, Any]],
     fresh: Sequence[dict[str, Any]],
-    unknown: Sequence[int],
+    unknown: Sequence[str],
 ) -> list[str]:
     remarks = remark_on_few(case["patient"] for case in fresh or cases)
     trained = len(cases) - len(fresh)
@@ -183,7 +191,7 @@ def _remarks(
             "Some scans are labelled in part: Dice is over their labelled voxels, "
             "surfaces and volumes are left out"
         )
-    remarks += [f"The run did not learn class {value}" for value in unknown]
+    remarks += [f"The run did not learn {name}" for name in unknown]
     remarks.append("Compared on the cohort's grid")
     return remarks
 

@@ -3,38 +3,43 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.label_files import LabelFile, match_labels
+from scanlearn.cohort.label_files import match_labels
+from scanlearn.cohort.label_matching import near_name
 from scanlearn.cohort.paint import (
-    IGNORED,
     Labelling,
-    count_values,
-    how_painted,
-    on_cohort_grid,
-    with_ignored,
 )
-from scanlearn.cohort.record import ScanRecord
 from scanlearn.errors import BadLabels
-from scanlearn.scans.geometry import Grid
-from scanlearn.scans.labels import read_label_map, read_label_names
-from scanlearn.tasks.shared.label_set import CLASSES_FILE, LabelItem, LabelSet, map_path
+from scanlearn.tasks.shared.class_names import FileClasses, join_classes
+from scanlearn.tasks.shared.label_set import CLASSES_FILE, LabelSet, map_path
+from scanlearn.tasks.shared.seen_labels import SeenLabels, see_labels
 
 #: A class with fewer voxels than this over all scans cannot be learned.
 _FEWEST_VOXELS = 20
 
+_DATASET_FILE = "dataset.json"
+
+#: Files named in a remark; more are counted. So few have a line each.
+_FEW = 4
+_EACH = 2
+
 #: Background alone tells nothing: a dense map may be empty, but not all of them.
-_EMPTY = "holds no painted voxel"
+_EMPTY = "no painted voxel: passed over"
+
+_STRANGER = "matches no scan: passed over"
 
 
 def collect_labels(
-    source: Path, cohort: Cohort, *, labelling: Labelling = "auto"
+    source: Path,
+    cohort: Cohort,
+    *,
+    labelling: Labelling = "auto",
+    known: Mapping[int, str] | None = None,
+    ignore_reference: bool = False,
 ) -> LabelSet:
     """Find the label maps for a cohort's scans and check every one.
 
@@ -49,33 +54,36 @@ def collect_labels(
     labelling
         Which unpainted voxels are background: all of them (``dense``), those of painted
         slices (``slices``), none (``scribbles``), or as each map looks (``auto``).
+    known
+        Names of classes by value, such as those of a run: the same names get these
+        values, and numbers of files without names these names.
+    ignore_reference
+        Take DICOM labels that refer to another scan than the one they are for.
 
     Raises
     ------
     BadLabels
-        If no map fits a scan, one lies on another grid, nothing is painted, or a class
-        has too few voxels.
+        If no map fits a scan, one lies on another grid, nothing is painted, a class has
+        too few voxels, or only some files state names.
     """
     source = Path(source)
     if not source.exists():
         raise BadLabels(f"{source} does not exist", next_step="Check the path.")
     saved = _saved_in(source)
     if saved is not None:
-        return _of_cohort(LabelSet.load(saved), cohort, saved)
-    files, strangers = match_labels(source, cohort)
-    items, remarks = [], []
-    for file in files:
-        item = _item(file, cohort.record(file.key), labelling)
-        if item is None:
-            remarks.append(f"{file.path.name} {_EMPTY}: passed over")
-            continue
-        items.append(item)
-        remarks.append(f"{file.path.name}: {item.how.text}")
-    remarks += [f"{path.name} matches no scan: passed over" for path in strangers]
+        labels = _of_cohort(LabelSet.load(saved), cohort, saved)
+        return _with_known(labels, dict(known or {}), saved)
+    files, strangers = match_labels(source, cohort, ignore_reference=ignore_reference)
+    seen = [see_labels(file, cohort.record(file.key), labelling) for file in files]
+    listed = dict(known or {}) | _listed_beside(source)
+    classes = join_classes([one.classes for one in seen], listed)
+    pairs = zip(seen, classes.values, strict=True)
+    items = tuple(item for one, values in pairs if (item := one.item(values)))
     voxels = sum((Counter(item.voxels) for item in items), Counter[int]())
-    check_enough(voxels, source)
-    names = _names(source, files[0].path, sorted(voxels))
-    return LabelSet(tuple(items), names, tuple(remarks))
+    check_enough(voxels, classes.names, source)
+    names = {value: classes.names[value] for value in sorted(voxels)}
+    remarks = (*classes.remarks, *_remarks(seen, strangers, cohort))
+    return LabelSet(items, names, remarks, classes.joined)
 
 
 def _saved_in(source: Path) -> Path | None:
@@ -109,48 +117,45 @@ def _of_cohort(labels: LabelSet, cohort: Cohort, folder: Path) -> LabelSet:
     return LabelSet(items, labels.names, remarks)
 
 
-def _item(
-    file: LabelFile, record: ScanRecord, labelling: Labelling
-) -> LabelItem | None:
-    """Check a map; None for one that is empty and not said to be dense."""
-    labels, grid = _read_on(file.path, record)
-    voxels = count_values(labels)
-    if not voxels and labelling != "dense":
-        return None
-    how = how_painted(labels, grid, labelling=labelling)
-
-    def read() -> NDArray[np.uint8]:
-        labels, grid = _read_on(file.path, record)
-        return on_cohort_grid(with_ignored(labels, how), grid, record.grid)
-
-    return LabelItem(
-        record.key, record.patient, how, voxels, record.grid, read, file.split
-    )
+def _with_known(labels: LabelSet, known: Mapping[int, str], folder: Path) -> LabelSet:
+    """Give saved labels the values that a run has for the same names."""
+    if not known or labels.names == known:
+        return labels
+    voxels = {one.value: one.voxels for one in labels.counts() if one.voxels}
+    classes = join_classes([FileClasses(folder.name, voxels, labels.names)], known)
+    (values,) = classes.values
+    items = tuple(item.with_values(values) for item in labels.items)
+    remarks = (*classes.remarks, *labels.remarks)
+    return LabelSet(items, classes.names, remarks, classes.joined)
 
 
-def _read_on(path: Path, record: ScanRecord) -> tuple[NDArray[np.uint8], Grid]:
-    """Read a map that lies on the grid of the scan's source, or of the cohort."""
+def _listed_beside(source: Path) -> dict[int, str]:
+    """Return the names of classes in ``classes.json``, if one lies with the labels.
+
+    Else those of ``dataset.json``, which nnU-Net has beside the folder of labels.
+    """
+    folder = source if source.is_dir() else source.parent
+    if (folder / CLASSES_FILE).is_file():
+        return _listed_names(folder / CLASSES_FILE)
+    for place in (folder, folder.parent):
+        if (place / _DATASET_FILE).is_file():
+            return _dataset_names(place / _DATASET_FILE)
+    return {}
+
+
+def _dataset_names(path: Path) -> dict[int, str]:
+    """Read ``{"labels": {"liver": 1}}`` or, as older versions have it, the reverse."""
     try:
-        labels, grid = read_label_map(path, like=record.source_grid)
-    except BadLabels as mismatch:
-        try:
-            labels, grid = read_label_map(path, like=record.grid)
-        except BadLabels:
-            raise mismatch from None
-    values = np.unique(labels)
-    if values.size == 2 and values[0] == 0 and values[1] == IGNORED:
-        # The usual coding of a binary mask by picture programs, not "ignored".
-        labels = (labels > 0).astype(np.uint8)
-    elif values[-1] > IGNORED:
-        raise BadLabels(
-            f"{path.name} has the class value {values[-1]}",
-            expected="class values from 1 to 254",
-            next_step="Number the classes 1, 2, 3 and so on.",
-        )
-    return labels.astype(np.uint8, copy=False), grid
+        stated = json.loads(path.read_text(encoding="utf-8"))["labels"].items()
+        pairs = [(n, v) if isinstance(v, int) else (v, int(n)) for n, v in stated]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}  # some other program's file, or labels made of several numbers
+    return {value: str(name) for name, value in pairs if value > 0}
 
 
-def check_enough(voxels: Mapping[int, int], source: Path) -> None:
+def check_enough(
+    voxels: Mapping[int, int], names: Mapping[int, str], source: Path
+) -> None:
     """See that there is enough of every class to learn it."""
     if not voxels:
         raise BadLabels(
@@ -161,19 +166,40 @@ def check_enough(voxels: Mapping[int, int], source: Path) -> None:
     value, count = min(voxels.items(), key=lambda item: item[1])
     if count < _FEWEST_VOXELS:
         raise BadLabels(
-            f"class {value} has only {count} voxels in all label maps of {source}",
+            f"{names[value]} has only {count} voxels in all label maps of {source}",
             expected=f"at least {_FEWEST_VOXELS} voxels of every class",
-            next_step=f"Paint more of class {value}, or erase it.",
+            next_step=f"Paint more of {names[value]}, or erase it.",
         )
 
 
-def _names(source: Path, first: Path, values: list[int]) -> dict[int, str]:
-    """Return class names: of ``classes.json``, else of the files, else numbers."""
-    stated = read_label_names(first)
-    listed = (source if source.is_dir() else source.parent) / CLASSES_FILE
-    if listed.is_file():
-        stated |= _listed_names(listed)
-    return {value: stated.get(value, f"class {value}") for value in values}
+def _remarks(
+    seen: Sequence[SeenLabels], strangers: Sequence[Path], cohort: Cohort
+) -> list[str]:
+    """Say what was decided, what many files share in one line."""
+    notes: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    painted: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for one in seen:
+        if one.how is None:
+            notes[_EMPTY].append((one.file, ""))
+            continue
+        counted, meaning = one.how.text.split("; ")
+        painted[meaning].append((one.file, counted))
+        for note in one.notes:
+            notes[note.kind].append((one.file, note.detail))
+    names = [Path(source.path).name for source in cohort.sources().values()]
+    for path in strangers:
+        near = near_name(path, names)
+        notes[_STRANGER].append((path.name, near and f"is it meant for {near}?"))
+    everything = [*notes.items(), *painted.items()]
+    return [line for kind, places in everything for line in _told(kind, places)]
+
+
+def _told(kind: str, places: Sequence[tuple[str, str]]) -> list[str]:
+    if len(places) <= _EACH:
+        return [f"{file}: {kind}" + (more and f" ({more})") for file, more in places]
+    some = "; ".join(file + (more and f" ({more})") for file, more in places[:_FEW])
+    more = "; …" if len(places) > _FEW else ""
+    return [f"{len(places)} label maps: {kind}: {some}{more}"]
 
 
 def _listed_names(path: Path) -> dict[int, str]:

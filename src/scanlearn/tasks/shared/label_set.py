@@ -54,6 +54,30 @@ class LabelItem:
         """
         return self._read()
 
+    def with_values(self, values: Mapping[int, int]) -> LabelItem:
+        """Return the same labels with other values of their classes.
+
+        Parameters
+        ----------
+        values
+            Each class's value -> its new one.
+        """
+        table = np.arange(256, dtype=np.uint8)
+        for own, value in values.items():
+            table[own] = value
+        voxels = {values[own]: count for own, count in self.voxels.items()}
+        return replace(self, voxels=voxels, _read=lambda: table[self.read()])
+
+
+@dataclass(frozen=True)
+class ClassCount:
+    """A class: in how many of the label maps it is, and how many voxels it has."""
+
+    value: int
+    name: str
+    files: int
+    voxels: int
+
 
 @dataclass(frozen=True)
 class LabelSet:
@@ -67,11 +91,14 @@ class LabelSet:
         Name of each class value.
     remarks
         What the user should know: how each map was understood, what was passed over.
+    joined
+        Of these, how classes were joined: what may be kept, for it names no file.
     """
 
     items: tuple[LabelItem, ...]
     names: Mapping[int, str]
     remarks: tuple[str, ...] = ()
+    joined: tuple[str, ...] = ()
 
     @property
     def patient_keys(self) -> tuple[str, ...]:
@@ -82,6 +109,18 @@ class LabelSet:
     def teaching_keys(self) -> tuple[str, ...]:
         """Keys of those that can be learned from alone: of all."""
         return self.patient_keys
+
+    def counts(self) -> list[ClassCount]:
+        """Return files and voxels of each class, on the grids they were painted on."""
+        return [
+            ClassCount(
+                value,
+                name,
+                sum(value in item.voxels for item in self.items),
+                sum(item.voxels.get(value, 0) for item in self.items),
+            )
+            for value, name in sorted(self.names.items())
+        ]
 
     def of(self, patients: Collection[str]) -> LabelSet:
         """Return the labels of some patients."""

@@ -35,7 +35,12 @@ class TextureTask(Task):
         short="texture",
         config=TextureConfig,
         presets=PRESETS,
-        settings=("recipe.method", "recipe.stride_mm", "recipe.patch_mm"),
+        settings=(
+            "recipe.method",
+            "recipe.stride_mm",
+            "recipe.patch_mm",
+            "recipe.ignore_reference",
+        ),
     )
     worth = (
         "Measured on emphysema patches: 5 labels a class on a joint pre-training "
@@ -69,12 +74,20 @@ class TextureTask(Task):
         return predict_textures(run, request, tell)
 
     def score(
-        self, run: RunFolder, labels: Path, cohort: Cohort, tell: Tell
+        self,
+        run: RunFolder,
+        labels: Path,
+        cohort: Cohort,
+        tell: Tell,
+        *,
+        ignore_reference: bool = False,
     ) -> Evaluation:
         """Score classes at labelled places."""
         from scanlearn.tasks.texture.scores import evaluate_texture
 
-        return evaluate_texture(run, labels, cohort, tell)
+        return evaluate_texture(
+            run, labels, cohort, tell, ignore_reference=ignore_reference
+        )
 
     def doubt(
         self, run: RunFolder, cohort: Cohort, keys: Sequence[str], tell: Tell

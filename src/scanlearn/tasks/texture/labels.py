@@ -224,16 +224,23 @@ def _point(
 
 
 def _of_regions(source: Path, cohort: Cohort, config: TextureConfig) -> PlaceSet:
-    labels = collect_labels(source, cohort, labelling="scribbles")
+    stated = {one.value: one.name for one in config.classes}
+    labels = collect_labels(
+        source,
+        cohort,
+        labelling="scribbles",
+        known=stated,
+        ignore_reference=config.ignore_reference,
+    )
     places = [
         Place(item.scan, item.patient, value, (x, y, z))
         for item in labels.items
         for value in sorted(item.voxels)
         for x, y, z in region_points(item.read() == value, item.grid, config.points_mm)
     ]
-    stated = {one.value: one.name for one in config.classes}
     names = {value: stated.get(value, name) for value, name in labels.names.items()}
-    return PlaceSet(tuple(places), names, _remarks(places, names, 0))
+    remarks = (*_remarks(places, names, 0), *labels.remarks)
+    return PlaceSet(tuple(places), names, remarks)
 
 
 def region_points(

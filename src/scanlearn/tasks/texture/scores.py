@@ -24,7 +24,12 @@ from scanlearn.tasks.texture.learn_frozen import class_numbers, describe
 
 
 def evaluate_texture(
-    run: RunFolder, labels: Path, cohort: Cohort, tell: Tell
+    run: RunFolder,
+    labels: Path,
+    cohort: Cohort,
+    tell: Tell,
+    *,
+    ignore_reference: bool = False,
 ) -> Evaluation:
     """Classify the labelled places of a cohort and compare.
 
@@ -33,7 +38,10 @@ def evaluate_texture(
     """
     config = run.config().section(TextureConfig)
     describer, model, card = load_texture(run.path)
-    config = config.model_copy(update={"classes": card.classes})
+    ignored = ignore_reference or config.ignore_reference
+    config = config.model_copy(
+        update={"classes": card.classes, "ignore_reference": ignored}
+    )
     truth = collect_places(labels, cohort, config)
     chosen, remarks = _chosen(truth.places, PlaceSet.load(run.inputs).places)
     known = {one.value for one in card.classes}

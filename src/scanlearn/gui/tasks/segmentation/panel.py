@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from scanlearn.errors import ScanlearnError
+from scanlearn.gui.class_counts import ClassCounts
 from scanlearn.gui.kit.background import Report, in_background
 from scanlearn.gui.kit.widgets import button, gate, heading, hint, row
 from scanlearn.gui.tasks.shared.class_table import ClassTable
@@ -32,6 +34,7 @@ from scanlearn.gui.viewer.new_layers import (
 
 if TYPE_CHECKING:
     from scanlearn.cohort.catalogue import Cohort
+    from scanlearn.tasks.shared.label_set import LabelSet
 
 _PAINT = (
     "Paint a few slices of a few scans; what you leave unpainted in other slices is "
@@ -63,6 +66,23 @@ class PaintedLabels:
         return self.masks
 
 
+def counted(labels: PaintedLabels, cohort: Path) -> LabelSet:
+    """Find labels as a training will, but whatever scan they refer to; slow.
+
+    Raises
+    ------
+    BadLabels
+        If they do not fit the cohort.
+    """
+    from scanlearn.cohort.catalogue import Cohort
+    from scanlearn.tasks.shared.label_maps import collect_labels
+
+    opened, known = Cohort(cohort), labels.classes or None
+    with tempfile.TemporaryDirectory(prefix="scanlearn-labels-") as draft:
+        source = labels.source(opened, Path(draft))
+        return collect_labels(source, opened, known=known, ignore_reference=True)
+
+
 class PaintedPanel(LabelPanel):
     """Classes, labelled scans, and the buttons that add to them."""
 
@@ -70,6 +90,9 @@ class PaintedPanel(LabelPanel):
         super().__init__(viewer, parent)
         self.classes = ClassTable()
         self.labels = LabelledList()
+        self.counts = ClassCounts()
+        self._cohort: Path | None = None
+        self._cancel: Callable[[], None] = lambda: None
         self.new_button = button(
             "New label layer", self.new_layer, "An empty layer on the shown scan's grid"
         )
@@ -77,7 +100,7 @@ class PaintedPanel(LabelPanel):
             "Use this layer", self.use_layer, "Take the selected Labels layer as it is"
         )
         self.browse_button = button(
-            "Browse…", self.browse, "A folder of NIfTI masks named like the scans"
+            "Browse…", self.browse, "A folder of masks or of DICOM files of labels"
         )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -88,10 +111,12 @@ class PaintedPanel(LabelPanel):
             hint(_PAINT),
             self.labels,
             row(self.new_button, self.use_button, self.browse_button),
+            self.counts,
         ):
             layout.addWidget(widget)
         self.classes.changed.connect(self._classes_changed)
         self.labels.changed.connect(self.changed)
+        self.labels.changed.connect(self._count)
 
     def new_layer(self) -> None:
         """Add an empty label layer over the shown scan, ready to paint."""
@@ -106,6 +131,12 @@ class PaintedPanel(LabelPanel):
         chosen = QFileDialog.getExistingDirectory(self, "Folder of masks")
         if chosen:
             self.labels.add(Path(chosen))
+
+    def show_cohort(self, cohort: Path | None) -> None:
+        """Count the classes anew: labels belong to scans of the cohort."""
+        if cohort != self._cohort:
+            self._cohort = cohort
+            self._count()
 
     def refresh(self) -> None:
         """Look again at the viewer's layers."""
@@ -138,6 +169,21 @@ class PaintedPanel(LabelPanel):
     def _used(self, source: tuple[Painted, Amount]) -> None:
         self.classes.include(source[1].values, source[0].classes)
         self.labels.add(source)
+
+    def _count(self) -> None:
+        """Count files and voxels of each class in the background."""
+        self._cancel()
+        cohort, labels = self._cohort, self.gathered()
+        if cohort is None or not self.labels.sources:
+            self.counts.clear()
+            return
+        self.counts.show_text("Counting classes, files and voxels…")
+        self._cancel = in_background(
+            self,
+            lambda _report: counted(labels, cohort),
+            done=self.counts.show_labels,
+            failed=lambda failure: self.counts.show_text(str(failure.error)),
+        )
 
     def _classes(self) -> dict[int, str]:
         """Return the classes; none, so that the masks' own count, if none is named."""
