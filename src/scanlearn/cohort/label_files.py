@@ -58,11 +58,14 @@ def match_labels(
     if not matched:
         raise _no_match(source, strangers, sources)
     _check_single(matched)
+    # A cohort from elsewhere does not say where its scans came from.
     checked = [
         replace(
             file,
             notes=check_source(file.path, sources[file.key], ignore=ignore_reference),
         )
+        if file.key in sources
+        else file
         for file in matched
     ]
     return sorted(checked, key=lambda file: file.key), strangers
@@ -72,6 +75,8 @@ def _in_folder(
     source: Path, cohort: Cohort, sources: dict[str, Source]
 ) -> list[LabelFile]:
     scans = {Path(one.path).resolve() for one in cohort.sources().values()}
+    # Its own voxels are arrays, which could be label maps by their names.
+    scans.add((cohort.path / "scans").resolve())
     everything = [source] if kind_of(source) else list(files_under(source))
     files = [file for file in everything if _is_candidate(file, scans)]
     if not files:

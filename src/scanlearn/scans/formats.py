@@ -50,6 +50,7 @@ class Format:
 
 
 NIFTI = Format("NIfTI", "nifti", (".nii.gz", ".nii"), label_map=True)
+NRRD = Format("NRRD", "itk", (".nrrd", ".nhdr"), label_map=True)
 # A folder for file systems, so file dialogs cannot offer it.
 ZARR = Format(
     "OME-Zarr", "zarr", (".ome.zarr", ".zarr"), label_map=True, in_dialogs=False
@@ -60,7 +61,7 @@ FORMATS = (
     Format("DICOM", "dicom", (".dcm", ".dicom", ".ima"), label_map=True),
     NIFTI,
     Format("NIfTI pair", "nifti", (".hdr",), label_map=True),
-    Format("NRRD", "itk", (".nrrd", ".nhdr"), label_map=True),
+    NRRD,
     Format("MetaImage", "itk", (".mha", ".mhd"), label_map=True),
     ZARR,
     # napari opens pictures and arrays itself: as pictures, which they mostly are.

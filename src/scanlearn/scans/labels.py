@@ -9,6 +9,7 @@ from typing import Literal
 
 from scanlearn.errors import BadLabels, ScanlearnError
 from scanlearn.scans.find import kind_of
+from scanlearn.scans.formats import NRRD
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.label_arrays import LabelArray, LabelMap, as_labels, lay_onto
 from scanlearn.scans.label_names import nifti_label_names
@@ -128,8 +129,7 @@ def read_label_names(path: Path) -> dict[int, str]:
 
 
 def _segments_of(file: Path) -> list[Segment]:
-    is_nrrd = file.suffix.lower() in (".nrrd", ".nhdr")
-    return read_segments(file) if is_nrrd else []
+    return read_segments(file) if NRRD.has(file) else []
 
 
 @contextmanager
