@@ -34,6 +34,7 @@ import torch
 from mr_cohorts import heart, hippocampus
 from mr_table import write_page
 from scanlearn.cohort.catalogue import Cohort
+from scanlearn.comparison.untrained import write_untrained
 from scanlearn.config.run import merge
 from scanlearn.files import write_text
 from scanlearn.metrics.overlap import dice
@@ -45,7 +46,6 @@ from scanlearn.new_run import (
     pretraining_config,
 )
 from scanlearn.pretraining.registry import method_of
-from scanlearn.pretraining.shared.untrained import write_untrained
 from scanlearn.randomness import numpy_generator
 from scanlearn.runs.events import Crashed, Finished, Health, Saved
 from scanlearn.runs.folder import RunFolder

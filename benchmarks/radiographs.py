@@ -34,6 +34,7 @@ from sklearn.metrics import roc_auc_score
 
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.prepare import prepare
+from scanlearn.comparison.untrained import write_untrained
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.encoders.encoder_file import load_slice_encoder
 from scanlearn.errors import ScanlearnError
@@ -46,7 +47,6 @@ from scanlearn.new_run import (
     pretraining_config,
 )
 from scanlearn.pretraining.registry import method_named, method_of
-from scanlearn.pretraining.shared.untrained import write_untrained
 from scanlearn.randomness import seed_everything
 from scanlearn.runs.events import Crashed, Finished, Stopped
 from scanlearn.runs.folder import RunFolder
@@ -59,7 +59,11 @@ from scanlearn.worker import train_run
 
 CLASSES = ("normal", "abnormal")
 
-BUDGETS = (0.01, 0.1, 1.0)
+#: Shares of the training images: of pneumonia 10, 47, 471 and all.
+BUDGETS = (10 / 4708, 0.01, 0.1, 1.0)
+
+#: Cells along the sides of the first map, as in the task's presets.
+GRID = 4
 
 #: Of the ridge, for pixels and features alike: the default of the task.
 PENALTY = 0.1
@@ -173,6 +177,7 @@ def pretrained(cohort: Path, out: Path, study: Study, *, seed: int) -> Path:
         "batch": study.pretraining_batch,
         "stages": {"warm": 1, "mask": 0, "joint": 0},
         "clustering": "deepcluster",
+        "dense": 0.0,  # no decoder is asked for
         "images": {"clusters": 64, "samples_a_cluster": 4, "freeze_steps": 20},
     }
     engine = {
@@ -212,8 +217,10 @@ def by_batches(
 def frozen_features(run: Path, images: LabelledImages) -> NDArray[np.float64]:
     """Return the features (n, F) of an encoder as it is."""
     encoder, _ = load_slice_encoder(run)
-    network = ImageClassifier(encoder.trunk, classes=2, knee=encoder.tone.knee).eval()
-    return by_batches(images, network.features)
+    network = ImageClassifier(
+        encoder.trunk, classes=2, knee=encoder.tone.knee, grid=GRID, side=images.side
+    )
+    return by_batches(images, network.eval().features)
 
 
 def drawn(labels: NDArray[np.bool_], share: float, *, seed: int) -> NDArray[np.int_]:

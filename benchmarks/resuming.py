@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from scanlearn.comparison.untrained import write_untrained
 from scanlearn.config.run import RunConfig
 from scanlearn.new_run import new_pretraining
 from scanlearn.pretraining.registry import method_of
-from scanlearn.pretraining.shared.untrained import write_untrained
 from scanlearn.runs.events import Finished
 from scanlearn.runs.folder import RunFolder
 from scanlearn.worker import train_run

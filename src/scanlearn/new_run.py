@@ -16,6 +16,7 @@ from typing import Any
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.config.run import RunConfig, merge, parse_run_config
 from scanlearn.errors import BadConfig, BadRun
+from scanlearn.pretraining.doses import dosed
 from scanlearn.pretraining.method import Method
 from scanlearn.runs.folder import RunFolder, new_run_path
 from scanlearn.tasks.task import Labels, Task
@@ -71,7 +72,7 @@ def new_pretraining(
     """
     method.check(config)
     _check_start(config.start_from)
-    return RunFolder.create(out or _default_path(config), config)
+    return RunFolder.create(out or _default_path(config), dosed(method, config))
 
 
 def finetuning_config(

@@ -50,6 +50,9 @@ def test_a_pretraining_of_no_minutes_is_the_baseline(scanlearn, tiny_cohort, tmp
     _, card = load_encoder(out)
     assert card.step == 0
 
+    planned = RunFolder(out).config().engine
+    most = method_named("drasclr").offer.presets["quick"]["engine"]["steps"]
+    assert 0 < planned.steps <= most
     listed = scanlearn("runs", tmp_path / "runs", "--json")
     assert listed.status == 0
     (row,) = listed.document
@@ -58,7 +61,7 @@ def test_a_pretraining_of_no_minutes_is_the_baseline(scanlearn, tiny_cohort, tmp
         "recipe": "drasclr",
         "state": "finished",
         "step": 0,
-        "steps": method_named("drasclr").offer.presets["quick"]["engine"]["steps"],
+        "steps": planned.steps,
     }
     assert "finished" in scanlearn("runs", tmp_path / "runs").out
     assert "is finished" in scanlearn("resume", out).told()

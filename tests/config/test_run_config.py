@@ -93,7 +93,7 @@ def test_a_setting_without_key_or_value_is_refused(text):
 
 
 def test_an_unknown_preset_lists_the_known():
-    with pytest.raises(BadConfig, match="quick, standard, paper"):
+    with pytest.raises(BadConfig, match="quick, bright, standard, paper"):
         OFFERS["drasclr"].preset("fast", {})
 
 

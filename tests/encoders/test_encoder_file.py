@@ -13,6 +13,7 @@ from scanlearn.encoders.encoder_file import (
     WEIGHTS,
     EncoderCard,
     load_encoder,
+    load_encoder_for_frames,
     read_card,
     save_encoder,
 )
@@ -125,3 +126,26 @@ def test_weights_of_another_network_are_refused(run) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), "experts": 3}))
     with pytest.raises(BadRun, match="another network"):
         load_encoder(run)
+
+
+def test_a_u_net_takes_the_layers_that_patches_were_large_enough_to_train(
+    tmp_path,
+) -> None:
+    """Of patches of 16 voxels ten layers; of 32 all that it has."""
+    card, encoder = CARD_OF_A_SMALL_ONE, CARD_OF_A_SMALL_ONE.build()
+    with torch.no_grad():
+        for p in encoder.parameters():
+            p.add_(1.0)  # as no fresh layer is
+    for side, kept in ((16, 10), (32, 12)):
+        folder = tmp_path / str(side) / "checkpoints"
+        folder.mkdir(parents=True)
+        save_encoder(folder, encoder, card.model_copy(update={"patch_voxels": side}))
+        found, _ = load_encoder_for_frames(folder.parent)
+        whole, _ = load_encoder(folder.parent)
+        for number, layer in enumerate(found.layers):
+            pairs = zip(
+                layer.parameters(), whole.layers[number].parameters(), strict=True
+            )
+            assert all(torch.equal(a, b) for a, b in pairs) == (
+                number < kept or number == 12
+            )

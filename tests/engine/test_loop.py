@@ -13,7 +13,15 @@ from scanlearn.engine.devices import make_accelerator
 from scanlearn.engine.loop import train
 from scanlearn.engine.recipe import check_share
 from scanlearn.errors import BadConfig
-from scanlearn.runs.events import Epoch, Finished, Message, Saved, Started, Step
+from scanlearn.runs.events import (
+    Epoch,
+    Finished,
+    Health,
+    Message,
+    Saved,
+    Started,
+    Step,
+)
 
 STEPS = 8
 SGD = OptimiserConfig(name="sgd", learning_rate=0.05, warmup=0.25)
@@ -86,6 +94,56 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been(
         assert second[0].step == stop_after
         assert second[-1].kind == "finished"
         assert_same(state_of(folder), expected)
+
+
+def slow_learner(small, learned_at: int):
+    """Return a class of recipes whose health is amber before a step."""
+
+    class Slow(small):
+        def health(self, step):
+            light = "green" if step >= learned_at else "amber"
+            return Health(step=step, light=light, sentence="It learns.")
+
+    return Slow
+
+
+@pytest.mark.parametrize(
+    ("learned_at", "steps"),
+    [(0, 8), (8, 8), (9, 16), (16, 16), (17, 24), (99, 24)],  # three rounds at most
+)
+def test_a_training_goes_on_until_it_has_learned(tmp_path, small, learned_at, steps):
+    config = engine(rounds=3, passes=40.0)
+    told = run(slow_learner(small, learned_at)(SGD), config, tmp_path)
+    assert told[-1] == Finished(step=steps, time=told[-1].time)
+    started = [event for event in told if isinstance(event, Started)]
+    assert [event.steps for event in started] == list(range(8, steps + 1, 8))
+    assert [event.step for event in started] == list(range(0, steps, 8))
+    assert [event.passes for event in started] == [5.0 * e.steps for e in started]
+    again = run(slow_learner(small, learned_at)(SGD), config, tmp_path)
+    assert again[-1].step == steps
+    assert not [event for event in again if isinstance(event, Step)]
+
+
+def test_a_training_in_rounds_goes_on_as_if_it_had_not_been_stopped(tmp_path, small):
+    """Stopped anywhere, at the ends of rounds, too."""
+    config, recipe = engine(rounds=3), slow_learner(small, 99)
+    run(recipe(SGD), config, tmp_path / "whole")
+    expected = state_of(tmp_path / "whole")
+    assert expected["step"] == 24
+    for stop_after in (3, 8, 9, 15, 16, 23):
+        folder = tmp_path / str(stop_after)
+        first = run(recipe(SGD), config, folder, stop_after=stop_after)
+        assert first[-1].kind == "stopped"
+        assert first[-1].step == stop_after
+        run(recipe(SGD), config, folder)
+        assert_same(state_of(folder), expected)
+
+
+def test_every_round_has_a_rate_of_its_own(small):
+    recipe = small(SGD)
+    one = [recipe.rate(step, STEPS) for step in range(STEPS)]
+    assert one[0] < one[2] > one[-1]
+    assert [recipe.rate(step, STEPS) for step in range(STEPS, 3 * STEPS)] == 2 * one
 
 
 def test_a_killed_training_repeats_the_steps_since_its_checkpoint(

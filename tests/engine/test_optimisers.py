@@ -17,6 +17,10 @@ def rates(config, steps):
     return [rate_at(step, config, steps=steps) for step in range(steps + 1)]
 
 
+def of(config):
+    return lambda step, steps: rate_at(step, config, steps=steps)
+
+
 def test_the_rate_rises_linearly_then_falls_as_a_cosine():
     config = OptimiserConfig(warmup=0.2)
     found = rates(config, 20)
@@ -53,7 +57,7 @@ def test_sgd_follows_its_formula():
     )
     weight = nn.Parameter(torch.tensor([1.0, -2.0], dtype=torch.float64))
     optimiser = make_optimiser([{"params": [weight], "rate": 0.5}], config)
-    schedule = make_schedule(optimiser, config, steps=10)
+    schedule = make_schedule(optimiser, of(config), steps=10)
     expected = weight.detach().clone()
     velocity = torch.zeros(2, dtype=torch.float64)
     for step in range(10):
@@ -75,7 +79,7 @@ def test_a_group_that_rises_is_held_back_at_first():
         {"params": weights[1:], "rate": 0.5, "rises_from": 0.1},
     ]
     optimiser = make_optimiser(groups, config)
-    schedule = make_schedule(optimiser, config, steps=100)
+    schedule = make_schedule(optimiser, of(config), steps=100)
     shares = []
     for step in range(100):
         free, held = (group["lr"] for group in optimiser.param_groups)

@@ -101,7 +101,11 @@ def test_training_is_started_watched_and_finished(
     ready: PretrainDock, places: SimpleNamespace, click: Any, qtbot: Any
 ) -> None:
     assert "2 scans" in ready.plan.numbers.text()
+    engine = method_named("drasclr").offer.presets["quick"]["engine"]
+    dose = f"{engine['passes']:g} passes, at most {engine['steps']:,} steps"
+    assert dose in ready.plan.numbers.text()
     ready.form.fields["engine.steps"].value = 25
+    assert ready.plan.numbers.text().endswith("\n25 steps")  # no passes any more
     click(ready.start_button)
     card = started(ready, qtbot)
     assert not ready.start_button.isEnabled()
@@ -156,7 +160,7 @@ def test_the_joint_method_is_chosen_with_its_clustering(
     assert ready.start_button.isEnabled()  # slices need no voxel size
     assert not ready.notice.isVisible()
     assert "recipe.spacing_mm" not in ready.form.fields
-    assert ready.form.value("engine.steps") == 600
+    assert ready.form.value("engine.steps") == 1200
     ready.form.fields["recipe.clustering"].value = "swav"
     click(ready.start_button)
     with qtbot.waitSignal(started(ready, qtbot).ended, timeout=20_000):

@@ -48,6 +48,8 @@ def test_progress_says_step_and_time_left() -> None:
     assert progress_text(story) == "step 4,120 / 20,000 · 1 h 02 min left"
     story.add(Finished(step=20_000))
     assert progress_text(story) == "step 20,000 / 20,000"
+    story = told(Started(steps=200, passes=50.0), Step(step=40, values={}))
+    assert progress_text(story) == "step 40 / 200 · pass 10 / 50"
 
 
 @pytest.mark.parametrize(

@@ -87,3 +87,22 @@ def test_samples_come_location_by_location() -> None:
         together = encoder(x, where)
         alone = [encoder(x[n : n + 1], where[n // 2 : n // 2 + 1]) for n in range(6)]
     torch.testing.assert_close(together, torch.cat(alone), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("side", "reached"), [(16, 10), (32, 12), (48, 13)])
+def test_layers_are_reached_where_every_tap_gets_a_gradient(side, reached) -> None:
+    """By gradients: the taps of each layer's kernels that a patch moves at all."""
+    torch.manual_seed(0)
+    encoder = LocationEncoder(width=2, dim=8, experts=1).train()
+    encoder(
+        torch.randn(3, 1, side, side, side), torch.zeros(1, 3)
+    ).square().sum().backward()
+    taps = []
+    for layer in encoder.layers:
+        (kernel,) = [p for p in layer.conv.parameters() if p.dim() > 4]
+        moved = kernel.grad.abs().flatten(0, -4).amax(dim=0) > 0
+        taps.append(int(moved.sum()))
+    assert [n == 27 for n in taps] == [n < reached for n in range(13)]
+    if side == 16:
+        assert taps[-3:] == [8, 1, 1]
+    assert LocationEncoder.layers_reached(side) == reached

@@ -19,6 +19,7 @@ from scanlearn.nets.slice_transformer import (
     HiddenSlices,
     SliceTransformer,
     copied_loss,
+    guessed_loss,
     hidden_loss,
     hidden_slices,
     holistic,
@@ -210,6 +211,11 @@ def test_a_hidden_token_is_replaced_and_a_copy_is_its_neighbour() -> None:
         (unit[0] - unit[1]).square().sum() + (unit[3] - unit[2]).square().sum()
     ) / 2
     torch.testing.assert_close(copied_loss(tokens, hidden, torch.tensor([5])), wanted)
+    # Whoever guesses says the mean of the slices seen, here one after the other.
+    mean = (tokens[0, 0] + tokens[0, 3] + tokens[0, 4]) / 3
+    apart = (unit[1:3] - mean / mean.norm()).square().sum(dim=1).mean()
+    guessed = guessed_loss(tokens, hidden, torch.tensor([5]))
+    torch.testing.assert_close(guessed, apart)
 
 
 def test_the_one_slice_that_matters_is_found() -> None:

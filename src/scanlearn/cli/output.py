@@ -104,7 +104,8 @@ def progress_bar() -> Iterator[Progress]:
 def _show_on_bar(event: Event, bar: Progress, task: Any) -> None:
     if isinstance(event, Started):
         bar.update(task, total=event.steps, completed=event.step)
-        console.print(f"[dim]training on {event.device}[/dim]")
+        times = f", {event.passes:.0f} passes over the data" if event.passes else ""
+        console.print(f"[dim]training on {event.device}{times}[/dim]")
     elif isinstance(event, Step):
         total = event.values.get("total")
         curve = " ".join(

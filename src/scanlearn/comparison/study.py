@@ -22,13 +22,13 @@ from scanlearn.comparison.plan import (
     trainings,
     with_budgets,
 )
+from scanlearn.comparison.untrained import write_untrained
 from scanlearn.comparison.verdict import Verdict, judge
 from scanlearn.config.comparison import ComparisonConfig, parse_comparison
 from scanlearn.config.run import RunConfig, load_yaml, merge, to_yaml
 from scanlearn.errors import BadLabels, BadRun
 from scanlearn.files import folder_beside, write_text
 from scanlearn.new_run import finetuning_config, labels_for, new_finetuning
-from scanlearn.pretraining.shared.untrained import write_untrained
 from scanlearn.runs.events import Crashed, Event, Finished, Step
 from scanlearn.runs.folder import RunFolder
 from scanlearn.tasks.shared.evaluation import Summary
@@ -180,7 +180,12 @@ class Comparison:
         if training.arm == "scratch":
             start = self.path / "untrained" / f"repeat_{repeat}"
             if not start.exists():
-                write_untrained(self.config.start_from, start, seed=repeat)
+                write_untrained(
+                    self.config.start_from,
+                    start,
+                    seed=repeat,
+                    others=[self.config.cohort],
+                )
         config = _training_config(self.task, self.config, start_from=start, seed=repeat)
         return new_finetuning(config, labels.of(training.patients), path)
 

@@ -59,6 +59,12 @@ class ClassificationConfig(RecipeConfig):
     validation: float = Field(
         default=0.2, ge=0, lt=1, description="Share of patients held out, from ten up"
     )
+    # 1 is what runs of before have.
+    grid: Literal[1, 2, 4] = Field(
+        default=1,
+        description="Of frozen: cells along the sides of the trunk's first map whose "
+        "means are read beside those of the whole maps",
+    )
     penalty: float = Field(
         default=0.1, gt=0, description="Inverse strength of the ridge penalty"
     )

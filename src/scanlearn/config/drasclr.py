@@ -52,6 +52,13 @@ class LandmarkConfig(Frozen):
         default="auto", description="What is registered; auto: the lungs where masked"
     )
     patch_mm: float = Field(default=32.0, gt=0, description="Side of a patch")
+    patch_voxels: int | None = Field(
+        default=None,
+        ge=16,
+        multiple_of=16,
+        description="The same in working voxels, in its place; of 16, the deepest "
+        "layers see too little to be of use to a U-Net",
+    )
     step_mm: float = Field(default=26.0, gt=0, description="Distance of landmarks")
     min_lung: float = Field(
         default=0.1, ge=0, lt=1, description="Least lung fraction of a landmark"
@@ -103,6 +110,13 @@ class ViewConfig(Frozen):
         return self
 
 
+class VoxelConfig(Frozen):
+    """How voxels are grouped, whose groups a whole U-Net tells."""
+
+    clusters: int = Field(default=32, ge=2)
+    batch: int = Field(default=8, ge=1, description="Tiles of 32 voxels a step")
+
+
 class DrasclrConfig(RecipeConfig):
     """DrasCLR: patches of one place are told apart between patients."""
 
@@ -149,6 +163,13 @@ class DrasclrConfig(RecipeConfig):
     neighbour_similarity: Literal["sum", "mean"] = Field(
         default="sum", description="Of the neighbours' cosines; the release's is sum"
     )
+    dense: float = Field(
+        default=0.0,
+        ge=0,
+        description="Weight of the voxels' clusters, which train a decoder, too; not "
+        "in the paper",
+    )
+    voxels: VoxelConfig = VoxelConfig()
     clean_batches: int = Field(
         default=50,
         ge=1,
@@ -160,4 +181,6 @@ class DrasclrConfig(RecipeConfig):
     def _some_negatives(self) -> Self:
         if not self.queue and not self.in_batch:
             raise ValueError("queue=0 leaves no negatives: set in_batch=true")
+        if self.dense and self.encoder.architecture == "dense":
+            raise ValueError("a dense encoder has no U-Net: set dense=0")
         return self

@@ -11,7 +11,25 @@ class EngineConfig(Frozen):
     """Settings of the training loop."""
 
     seed: int = Field(default=0, ge=0, description="Seed of everything random")
-    steps: int = Field(default=2000, ge=0, description="Optimiser steps in all")
+    steps: int = Field(
+        default=2000,
+        ge=0,
+        description="Optimiser steps in all; where passes are given, at most so many",
+    )
+    # The steps of passes follow from the data when a run is made, and are written to
+    # it: what is resumed is what was begun.
+    passes: float | None = Field(
+        default=None,
+        gt=0,
+        title="Passes over the data",
+        description="Of a pre-training: how often it sees all data in a round",
+    )
+    rounds: int = Field(
+        default=1,
+        ge=1,
+        description="At most: after the steps it goes on with as many again, with a "
+        "warm-up and a fall of the rate, until its health is green",
+    )
     minutes: float | None = Field(
         default=None,
         ge=0,

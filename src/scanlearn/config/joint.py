@@ -70,6 +70,20 @@ class ClusterConfig(Frozen):
     )
 
 
+class FilmViews(Frozen):
+    """Random changes between views of radiographs: what is bright stays bright.
+
+    Strong changes of brightness teach a network to ignore what opacities are, and a
+    mirrored chest has its heart on the right.
+    """
+
+    area: tuple[float, float] = (0.6, 1.0)
+    mirror: float = Field(default=0.0, ge=0, le=1)
+    contrast: float = Field(default=0.1, ge=0, lt=1)
+    gamma: tuple[float, float] = (0.95, 1.05)
+    field: float = Field(default=0.03, ge=0)
+
+
 class JointViews(Frozen):
     """Random changes between views of an image or of a volume."""
 
@@ -93,6 +107,24 @@ class JointViews(Frozen):
     field: float = Field(
         default=0.3, ge=0, description="Bias field of other images, in logarithms"
     )
+    # None is what runs of before have, whose radiographs were changed as MR.
+    films: FilmViews | None = Field(
+        default=None, description="Of radiographs, in the place of the above"
+    )
+
+
+class PixelConfig(Frozen):
+    """How pixels are grouped, whose groups a whole U-Net tells."""
+
+    clusters: int = Field(default=32, ge=2)
+    crop: int = Field(
+        default=96, ge=32, multiple_of=32, description="An image's own pixels"
+    )
+    batch: int = Field(default=16, ge=2, description="Crops a step")
+    rotate_degrees: float = Field(default=30.0, ge=0)
+    scale: tuple[float, float] = Field(
+        default=(0.8, 1.25), description="How large a crop is seen"
+    )
 
 
 class StagesConfig(Frozen):
@@ -104,6 +136,12 @@ class StagesConfig(Frozen):
     warm: float = Field(default=0.5, ge=0, description="A: images alone")
     mask: float = Field(default=0.1, ge=0, description="B: hidden slices, trunk frozen")
     joint: float = Field(default=0.4, ge=0, description="C: images and volumes")
+    # None is what runs of before have, whose schedule must stay what it was.
+    rates: tuple[float, float, float] | None = Field(
+        default=None,
+        description="Learning rates of A, B and C relative to the optimiser's, each "
+        "with a warm-up and a fall of its own; without them one curve spans all three",
+    )
 
     @model_validator(mode="after")
     def _some(self) -> Self:
@@ -139,14 +177,28 @@ class JointConfig(RecipeConfig):
     intra: float = Field(default=1.0, ge=0, description="Weight of the images' loss")
     inter: float = Field(default=1.0, ge=0, description="Weight of the volumes' loss")
     masked: float = Field(default=1.0, ge=0, description="Weight of hidden slices")
+    dense: float = Field(
+        default=0.0,
+        ge=0,
+        description="Weight of the pixels' clusters, which train a decoder, too; in "
+        "neither paper",
+    )
     mask_share: float = Field(default=0.1, gt=0, lt=1, description="Of slices hidden")
     images: ClusterConfig = ClusterConfig()
     volumes: ClusterConfig = ClusterConfig(clusters=32, samples_a_cluster=4, halve=True)
+    pixels: PixelConfig = PixelConfig()
     views: JointViews = JointViews()
     optimiser: OptimiserConfig = OptimiserConfig(warmup=0.05)
+    clean_images: int = Field(
+        default=512,
+        ge=2,
+        description="Unchanged images from which batch-norm statistics are estimated "
+        "when the encoder is saved",
+    )
 
     @model_validator(mode="after")
     def _something_to_minimise(self) -> Self:
-        if self.stages.joint and not self.intra + self.inter + self.masked:
-            raise ValueError("the weights of all three losses are 0")
+        weights = self.intra + self.inter + self.masked + self.dense
+        if self.stages.joint and not weights:
+            raise ValueError("the weights of all losses are 0")
         return self

@@ -93,8 +93,13 @@ class Offer:
                 expected=", ".join(self.presets),
                 next_step="Choose one of these",
             )
-        base = {"recipe": {"name": self.name}, "preset": name}
-        return merge(merge(base, dict(self.presets[name])), changes)
+        base: dict[str, Any] = {"recipe": {"name": self.name}, "preset": name}
+        base = merge(base, dict(self.presets[name]))
+        asked = changes.get("engine", {})
+        if "steps" in asked and "passes" not in asked:
+            # Whoever names steps gets them, however many passes they are.
+            base = merge(base, {"engine": {"passes": None, "rounds": 1}})
+        return merge(base, changes)
 
 
 def _fields(model: Any) -> dict[str, FieldInfo]:

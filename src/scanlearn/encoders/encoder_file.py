@@ -26,6 +26,9 @@ Encoder = LocationEncoder | DenseEncoder
 WEIGHTS = "encoder.safetensors"
 CARD = "encoder.json"
 
+#: Side of the tiles that a U-Net is pre-trained on as a whole, in voxels.
+UNET_TILE = 32
+
 
 class Convention(BaseModel):
     """How an encoder's inputs follow from locations of frames and canonical patches.
@@ -81,6 +84,8 @@ class EncoderCard(BaseModel):
     #: Of the dense encoder: step of the location (x, y, z) per voxel.
     voxel_step: tuple[float, float, float] = (0.0, 0.0, 0.0)
     step: int
+    #: Whether a decoder was trained with it (``scanlearn.encoders.decoder_file``).
+    decoder: bool = False
     #: False for the twin of a comparison, which has the shape and nothing learned.
     trained: bool = True
 
@@ -222,7 +227,8 @@ def load_encoder_for_frames(run: Path) -> tuple[LocationEncoder, EncoderCard]:
     """Load a run's encoder to be trained on: its convention becomes that of frames.
 
     Flipping kernels for flipped axes is exact but for the strides, which begin at the
-    other end.
+    other end. Layers of a U-Net that its patches were too small to train are left new:
+    trained taps among those that never saw anything are noise where maps are larger.
 
     Raises
     ------
@@ -239,6 +245,12 @@ def load_encoder_for_frames(run: Path) -> tuple[LocationEncoder, EncoderCard]:
         )
     ways = card.convention
     encoder.adopt(ways.scale, ways.offset, ways.flipped_axes)
+    fresh = card.build()
+    assert isinstance(fresh, LocationEncoder)
+    side = UNET_TILE if card.decoder else card.patch_voxels
+    reached = encoder.layers_reached(side)
+    for number in range(reached, encoder.taps[-1] + 1):
+        encoder.layers[number].load_state_dict(fresh.layers[number].state_dict())
     return encoder, card.model_copy(update={"convention": Convention()})
 
 

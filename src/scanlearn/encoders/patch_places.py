@@ -29,3 +29,12 @@ def patch_start(scan: Placed, location: ArrayLike, side: int) -> NDArray[np.int_
     """Return the first index of a box of ``side`` voxels centred on a location."""
     centre = scan.grid.to_index(scan.frame.to_patient(location))
     return np.rint(centre - (side - 1) / 2).astype(int)
+
+
+def tile_box(
+    grid: Grid, frame: Locator, start: ArrayLike, side: int
+) -> NDArray[np.float32]:
+    """Return the locations (2, 3) of a tile's first and last voxel."""
+    first = np.asarray(start)
+    points = grid.to_patient(np.stack([first, first + side - 1]))
+    return frame.to_location(points).astype(np.float32)

@@ -32,6 +32,8 @@ class SliceEncoderCard(BaseModel):
     #: Whether the transformer was trained; else a volume is the mean of its slices.
     holistic: bool
     step: int
+    #: Whether a decoder was trained with it (``scanlearn.encoders.decoder_file``).
+    decoder: bool = False
     #: False for the twin of a comparison, which has the shape and nothing learned.
     trained: bool = True
 

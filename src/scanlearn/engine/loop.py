@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -54,17 +55,20 @@ def train(
     """
     training = _Training(recipe, config, folder, accelerator)
     step = training.resume()
-    yield Started(
-        steps=config.steps,
-        step=step,
-        device=str(accelerator.device),
-        precision=str(accelerator.mixed_precision),
-    )
+    steps = training.steps_from(step)
+    yield training.started(step, steps)
     yield from recipe.messages()
-    pace = Pace(first_step=step, steps=config.steps, minutes=config.minutes)
+    pace = Pace(first_step=step, steps=steps, minutes=config.minutes)
     batches = recipe.batches(step, config, accelerator)
     stopped = False
-    while step < config.steps and not (stopped or training.agreed(pace.is_over())):
+    while not (stopped or training.agreed(pace.is_over())):
+        if step == steps:
+            if training.is_done(step):
+                break
+            steps += config.steps
+            yield Message(text="Not all is learned yet: it goes on for another round.")
+            yield training.started(step, steps)
+            pace.steps = steps
         result = training.step(step, batches)
         step += 1
         if not torch.isfinite(result.loss):
@@ -75,16 +79,16 @@ def train(
             )
             yield Stopped(step=step, reason="the loss is not a number")
             return
-        if step % config.log_every == 0 or step == config.steps:
+        if step % config.log_every == 0 or step == steps:
             values = training.values(result)
             yield Step(step=step, values=values, seconds_left=pace.seconds_left(step))
         if step % config.validate_every == 0:
             yield from training.look(step)
-        if step % config.save_every == 0 and step < config.steps:
+        if step % config.save_every == 0 and step < steps:
             yield from training.save(step)
         stopped = training.agreed(should_stop())
     yield from training.save(step)
-    if stopped and step < config.steps:
+    if stopped and not training.is_done(step):
         yield Stopped(step=step, reason="asked for")
     else:
         yield Finished(step=step, values=training.last_metrics)
@@ -106,7 +110,7 @@ class _Training:
             recipe.parameter_groups(), recipe.optimiser
         )
         self.schedule: LambdaLR = make_schedule(
-            self.optimiser, recipe.optimiser, steps=config.steps
+            self.optimiser, recipe.rate, steps=config.steps
         )
         self.wrapped, self.optimiser = accelerator.prepare(recipe, self.optimiser)
         self.best: float | None = None
@@ -125,6 +129,36 @@ class _Training:
         self.best = state["best"]
         self.last_metrics = state.get("metrics", {})
         return int(state["step"])
+
+    def steps_from(self, step: int) -> int:
+        """Return where the round ends that a step is in."""
+        return self.config.steps * max(1, math.ceil(step / max(1, self.config.steps)))
+
+    def is_done(self, step: int) -> bool:
+        """Whether the training ends here: at a round's end, if all is learned.
+
+        It tells from what checkpoints hold, so that a resumed one decides alike.
+        """
+        if step % max(1, self.config.steps):
+            return False
+        if step == self.config.steps * self.config.rounds:
+            return True
+        self.recipe.eval()
+        health = self.recipe.health(step)
+        learned = health is None or health.light == "green"
+        return not self.agreed(not learned)
+
+    def started(self, step: int, steps: int) -> Started:
+        """Return the event that says how far it is to go, in passes, too."""
+        passes = self.config.passes
+        whole = self.config.steps
+        return Started(
+            steps=steps,
+            step=step,
+            passes=passes * steps / whole if passes and whole else None,
+            device=str(self.accelerator.device),
+            precision=str(self.accelerator.mixed_precision),
+        )
 
     def step(self, step: int, batches: Iterator[Batch]) -> StepResult:
         """Do one optimiser step."""

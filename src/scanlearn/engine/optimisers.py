@@ -76,26 +76,25 @@ class Larc(torch.optim.SGD):
 
 
 def make_schedule(
-    optimiser: Optimizer, config: OptimiserConfig, *, steps: int
+    optimiser: Optimizer, rate: Callable[[int, int], float], *, steps: int
 ) -> LambdaLR:
-    """Make the schedule: linear warm-up, then cosine to zero or constant.
+    """Make the schedule from the rate of a step of so many, relative to the peak.
 
     Groups that rise are held back at first.
     """
 
     def of_group(start: float) -> Callable[[int], float]:
-        def rate(step: int) -> float:
-            held = rise_at(step, start, steps=steps)
-            return held * rate_at(step, config, steps=steps)
-
-        return rate
+        return lambda step: rise_at(step, start, steps=steps) * rate(step, steps)
 
     starts = [group.get("rises_from", 1.0) for group in optimiser.param_groups]
     return LambdaLR(optimiser, [of_group(start) for start in starts])
 
 
 def rate_at(step: int, config: OptimiserConfig, *, steps: int) -> float:
-    """Return the learning rate of a step as a fraction of the peak."""
+    """Return the learning rate of a step as a fraction of the peak.
+
+    A linear warm-up, then a cosine to zero, or constant.
+    """
     warmup = config.warmup * steps
     if step < warmup:
         return (step + 1) / (warmup + 1)

@@ -17,7 +17,7 @@ class Pace:
     """
 
     def __init__(self, *, first_step: int, steps: int, minutes: float | None) -> None:
-        self._first, self._steps, self._minutes = first_step, steps, minutes
+        self._first, self.steps, self._minutes = first_step, steps, minutes
         self._begun = time.monotonic()
 
     def seconds_left(self, step: int) -> float | None:
@@ -26,7 +26,7 @@ class Pace:
         if done <= 0:
             return None
         elapsed = time.monotonic() - self._begun
-        left = elapsed / done * (self._steps - step)
+        left = elapsed / done * (self.steps - step)
         return left if self._minutes is None else min(left, self._limit() - elapsed)
 
     def is_over(self) -> bool:

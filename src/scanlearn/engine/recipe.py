@@ -12,6 +12,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from scanlearn.config.engine import EngineConfig, OptimiserConfig
+from scanlearn.engine.optimisers import rate_at
 from scanlearn.errors import BadConfig
 from scanlearn.runs.events import Health, Message, Preview
 
@@ -74,6 +75,14 @@ class Recipe(nn.Module, ABC):
     @abstractmethod
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return optimiser groups; ``rate`` scales a group's learning rate."""
+
+    def rate(self, step: int, steps: int) -> float:
+        """Return the learning rate of a step of so many, relative to the peak.
+
+        Beyond them a training goes on with as many again.
+        """
+        again = step - steps if step >= steps > 0 else step
+        return rate_at(again % max(1, steps), self.optimiser, steps=steps)
 
     @abstractmethod
     def batches(

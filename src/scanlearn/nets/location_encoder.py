@@ -33,6 +33,9 @@ class LocationEncoder(nn.Module):
     #: Layers whose output is not yet strided: what a U-Net concatenates.
     taps = (0, 3, 6, 9, 11)
 
+    #: Of the layers.
+    strides = (1, 2, 1, 1, 2, 1, 1, 2, 1, 1, 2, 1, 2)
+
     def __init__(
         self,
         *,
@@ -44,25 +47,25 @@ class LocationEncoder(nn.Module):
         super().__init__()
         w = width
         table = [
-            (1, w, 1),
-            (w, w, 2),
-            (w, 2 * w, 1),
-            (2 * w, 2 * w, 1),
-            (2 * w, 2 * w, 2),
-            (2 * w, 4 * w, 1),
-            (4 * w, 4 * w, 1),
-            (4 * w, 4 * w, 2),
-            (4 * w, 8 * w, 1),
-            (8 * w, 8 * w, 1),
-            (8 * w, 8 * w, 2),
-            (8 * w, 16 * w, 1),
-            (16 * w, dim, 2),
+            (1, w),
+            (w, w),
+            (w, 2 * w),
+            (2 * w, 2 * w),
+            (2 * w, 2 * w),
+            (2 * w, 4 * w),
+            (4 * w, 4 * w),
+            (4 * w, 4 * w),
+            (4 * w, 8 * w),
+            (8 * w, 8 * w),
+            (8 * w, 8 * w),
+            (8 * w, 16 * w),
+            (16 * w, dim),
         ]
         self.dim, self.experts = dim, experts
         self.tone = ToneCurve(knee)
         self.layers = nn.ModuleList(
             _Layer(cin, cout, experts=experts, stride=stride)
-            for cin, cout, stride in table
+            for (cin, cout), stride in zip(table, self.strides, strict=True)
         )
         self.tap_channels = tuple(table[index][1] for index in self.taps)
 
@@ -92,6 +95,19 @@ class LocationEncoder(nn.Module):
         for module in self.modules():
             if isinstance(module, ConditionalConv3d):
                 module.adopt(scale, offset, flipped_axes)
+
+    @classmethod
+    def layers_reached(cls, side: int) -> int:
+        """Return how many layers patches of a side train whole, from the first on.
+
+        Deep maps of small patches have one or two voxels: of a kernel's 27 taps the
+        outer ones see nothing but padding there, and stay as they were drawn.
+        """
+        for number, stride in enumerate(cls.strides):
+            if side < 3 - (stride == 1):
+                return number
+            side = -(-side // stride)
+        return len(cls.strides)
 
     def features(self, x: Tensor, locations: Tensor) -> list[Tensor]:
         """Return the maps at full, 1/2, 1/4, 1/8 and 1/16 resolution."""

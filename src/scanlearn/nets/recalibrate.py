@@ -28,7 +28,7 @@ def recalibrate_batch_norm(
     forward
         How a batch is sent through; the module itself by default.
     """
-    kinds = (nn.BatchNorm2d, nn.BatchNorm3d)
+    kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
     norms = [m for m in module.modules() if isinstance(m, kinds)]
     before = [norm.momentum for norm in norms]
     was_training = module.training

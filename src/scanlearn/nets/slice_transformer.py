@@ -120,6 +120,34 @@ class HiddenSlices(nn.Module):
         """Put the learned token in the place of hidden ones, (B, N) true."""
         return torch.where(hidden[..., None], self.token, tokens)
 
+    def losses(
+        self,
+        transformer: SliceTransformer,
+        tokens: Tensor,
+        lengths: Tensor,
+        *,
+        share: float,
+        generator: torch.Generator,
+    ) -> dict[str, Tensor]:
+        """Hide a share of the slices (B, N, dim) of (B,) lengths, and predict them.
+
+        Returns
+        -------
+        dict
+            ``masked``, the loss, and what a copy (``copied``) and a guess
+            (``guessed``) would lose.
+        """
+        hidden = hidden_slices(
+            lengths, tokens.shape[1], share=share, generator=generator
+        )
+        predicted = self.decoder(transformer(self.hide(tokens, hidden), lengths))
+        kept = tokens.detach()
+        return {
+            "masked": hidden_loss(predicted, kept, hidden),
+            "copied": copied_loss(kept, hidden, lengths),
+            "guessed": guessed_loss(kept, hidden, lengths),
+        }
+
 
 def hidden_loss(predicted: Tensor, tokens: Tensor, hidden: Tensor) -> Tensor:
     """Return the mean squared distance of hidden slices' embeddings, of unit length.
@@ -151,6 +179,16 @@ def copied_loss(tokens: Tensor, hidden: Tensor, lengths: Tensor) -> Tensor:
     far = torch.where(seen[:, None, :], distance, tokens.shape[1])
     nearest = far.argmin(dim=2)[..., None].expand_as(tokens)
     return hidden_loss(tokens.gather(1, nearest), tokens, hidden)
+
+
+def guessed_loss(tokens: Tensor, hidden: Tensor, lengths: Tensor) -> Tensor:
+    """Return the loss of a guess: each hidden slice is the mean of those seen.
+
+    The measure of :func:`hidden_loss` for whoever knows the volume, not the place.
+    """
+    seen = slice_mask(lengths, tokens.shape[1]) & ~hidden
+    total = (tokens * seen[..., None]).sum(dim=1, keepdim=True)
+    return hidden_loss(total.expand_as(tokens), tokens, hidden)
 
 
 def hidden_slices(

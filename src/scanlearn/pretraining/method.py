@@ -6,6 +6,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Protocol
 
 from scanlearn.config.offer import Offer
+from scanlearn.errors import BadConfig
 
 if TYPE_CHECKING:
     from scanlearn.config.run import RunConfig
@@ -42,6 +43,22 @@ class Method(Protocol):
         BadCohort
             If they cannot: none there, or too few patients.
         """
+
+    def steps_a_pass(self, config: RunConfig) -> float:
+        """Return how many batches it takes to see everything once.
+
+        Asked where a dose is given in passes (``engine.passes``).
+
+        Raises
+        ------
+        BadConfig
+            If the method does not count passes.
+        """
+        raise BadConfig(
+            f"{self.offer.name} counts no passes over the data",
+            expected="engine.steps",
+            next_step="Leave engine.passes out",
+        )
 
     @abstractmethod
     def learn(self, config: RunConfig, run: RunFolder) -> Recipe:

@@ -18,6 +18,8 @@ class Started(_Event):
     kind: Literal["started"] = "started"
     steps: int
     step: int = 0
+    #: How often all data are seen in these steps, where that is counted.
+    passes: float | None = None
     device: str = "cpu"
     precision: str = "no"
 

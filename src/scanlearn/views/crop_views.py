@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 
 import torch
@@ -30,6 +30,16 @@ class CropDraw:
     field: Tensor  # (B, 4, 4, 4) coefficients along slices, rows, columns; 0 for CT
     noise_std: Tensor  # (B,)
     noise_from: Tensor  # (B,) where in the stock of noise a sample's own begins
+
+    def where(self, chosen: Tensor, other: CropDraw) -> CropDraw:
+        """Return what another draw has for the chosen samples (B,), else its own."""
+
+        def of(name: str) -> Tensor:
+            mine, theirs = getattr(self, name), getattr(other, name)
+            rows = chosen.view(-1, *[1] * (mine.dim() - 1))
+            return torch.where(rows, theirs, mine)
+
+        return CropDraw(**{part.name: of(part.name) for part in fields(self)})
 
 
 @dataclass(frozen=True)

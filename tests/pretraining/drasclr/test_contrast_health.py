@@ -59,6 +59,22 @@ def test_collapse_is_red_at_once() -> None:
     assert "same" in health.sentence
 
 
+@pytest.mark.parametrize(
+    ("losses", "light"),
+    [
+        ({"local": 1.0}, "green"),
+        ({"local": 1.0, "neighbouring": 1.2}, "green"),
+        ({"local": 1.6}, "amber"),  # ln 5 is 1.609
+        ({"local": 1.0, "neighbouring": 1.7}, "amber"),
+    ],
+)
+def test_every_term_must_beat_guessing(losses, light) -> None:
+    meter, q = ContrastHealth(batch=8), spread_out()
+    terms = {name: torch.tensor(value) for name, value in losses.items()}
+    meter.add(q, q, torch.zeros(2, 8, 5), torch.tensor(0.9), terms)
+    assert meter.report(1000, queue_fill=1).light == light
+
+
 def test_numbers_of_one_step() -> None:
     queries = spread_out()
     logits = torch.tensor([2.0, 1.0, -math.inf, 0.0]).expand(2, 8, 4)

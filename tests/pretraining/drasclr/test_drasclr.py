@@ -18,6 +18,7 @@ import torch
 from torch.nn import functional as F
 
 from scanlearn.cohort.catalogue import Cohort
+from scanlearn.comparison.untrained import write_untrained
 from scanlearn.config.drasclr import DrasclrConfig
 from scanlearn.config.run import RunConfig, merge
 from scanlearn.encoders.encoder_file import load_encoder
@@ -27,8 +28,11 @@ from scanlearn.errors import BadCohort
 from scanlearn.nets.recalibrate import recalibrate_batch_norm
 from scanlearn.pretraining.drasclr.clean_batches import clean_batches
 from scanlearn.pretraining.drasclr.landmark_batches import PatchRequest
+from scanlearn.pretraining.drasclr.patches import PatchData
 from scanlearn.pretraining.drasclr.recipe import Drasclr
 from scanlearn.pretraining.drasclr.sizes import queue_length
+from scanlearn.randomness import seed_everything
+from scanlearn.runs.folder import RunFolder
 
 #: Small enough for milliseconds a step on one core.
 SMALL: dict[str, Any] = {
@@ -53,12 +57,15 @@ STILL = {
 }
 
 
-def make(cohort: Path, **changes: Any) -> Drasclr:
-    torch.manual_seed(0)
-    config = RunConfig.model_validate(
+def recipe_config(cohort: Path, **changes: Any) -> RunConfig:
+    return RunConfig.model_validate(
         {"kind": "pretrain", "cohorts": [cohort], "recipe": merge(SMALL, changes)}
     )
-    return Drasclr(config).train()
+
+
+def make(cohort: Path, **changes: Any) -> Drasclr:
+    torch.manual_seed(0)
+    return Drasclr(recipe_config(cohort, **changes)).train()
 
 
 def batches(recipe: Drasclr, *, rank: int = 0, world: int = 1) -> Iterator[Batch]:
@@ -344,6 +351,32 @@ def test_an_exported_encoder_gives_the_same_features(tiny_cohort, tmp_path) -> N
     last = torch.cat(outputs)
     assert last.mean(dim=0).abs().max() < 0.2
     assert (last.var(dim=0) - 1).abs().max() < 0.2
+
+
+def test_an_untrained_twin_stands_on_the_same_patches(tiny_cohort, tmp_path) -> None:
+    """Its first norm's statistics, from patches read and summed up by hand."""
+    recipe = make(tiny_cohort)
+    run = RunFolder.create(tmp_path / "run", recipe_config(tiny_cohort))
+    recipe.export(run.checkpoints, step=0)
+    twin, card = load_encoder(write_untrained(run.path, tmp_path / "t", seed=5).path)
+    assert not card.trained
+    seed_everything(5, "untrained")
+    own = card.build().train()
+    inputs: list[torch.Tensor] = []
+    own.layers[0].norm.register_forward_hook(
+        lambda _module, x, _out: inputs.append(x[0].detach().double())
+    )
+    data = PatchData(recipe.cohorts, recipe.atlas, side=16)
+    clean = clean_batches(data, recipe.locations, patch=16, batches=8, seed=0)
+    with torch.no_grad():
+        for x, where in clean:
+            own(x, where)
+    norm = twin.layers[0].norm
+    rows = [x.movedim(1, 0).flatten(1) for x in inputs]
+    mean = torch.stack([r.mean(dim=1) for r in rows]).mean(dim=0)
+    variance = torch.stack([r.var(dim=1) for r in rows]).mean(dim=0)
+    torch.testing.assert_close(norm.running_mean.double(), mean, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(norm.running_var.double(), variance, rtol=1e-4, atol=0)
 
 
 def test_neighbours_are_other_landmarks_of_the_same_scans(tiny_cohort) -> None:

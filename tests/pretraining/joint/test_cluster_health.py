@@ -68,6 +68,9 @@ def meter(**values: float) -> ClusterHealth:
         ({"inter": 0.5}, {"volumes": use(source=0.9)}, "amber", "where they come from"),
         ({"masked": 0.9, "copied": 0.4}, {}, "amber", "copy"),
         ({"masked": 0.2, "copied": 0.4}, {}, "green", "Hidden slices"),
+        ({"masked": 0.5, "copied": 0.6, "guessed": 0.4}, {}, "amber", "the mean"),
+        # One term that has learned says nothing of another that has not.
+        ({"intra": 0.6, "inter": 1.0}, {"images": use()}, "amber", "of volumes"),
     ],
 )
 def test_the_light_says_what_is_wrong(values, uses, light, word) -> None:
@@ -75,6 +78,26 @@ def test_the_light_says_what_is_wrong(values, uses, light, word) -> None:
     assert found is not None
     assert found.light == light
     assert word in found.sentence
+
+
+#: What the recorded pre-trainings of hearts and of hippocampi ended with.
+RECORDED = [
+    {"intra": 0.9251, "inter": 1.0934, "masked": 1.904, "copied": 0.4071},
+    {"intra": 0.8992, "inter": 1.2474, "masked": 1.8228, "copied": 0.3607},
+]
+
+
+@pytest.mark.parametrize("recorded", RECORDED)
+def test_two_recorded_runs_that_were_called_green_are_not(recorded) -> None:
+    """Volumes worse than guessing, hidden slices far behind a copy; images agreed."""
+    found = meter(**recorded, spread=0.43).report(
+        150, {"images": use(source=None), "volumes": use(source=None)}
+    )
+    assert found is not None
+    assert found.light == "amber"
+    for word in ("volumes", f"{recorded['inter']:.2f}", "copy"):
+        assert word in found.sentence
+    assert "views of images" not in found.sentence
 
 
 def test_nothing_is_said_before_the_first_step() -> None:

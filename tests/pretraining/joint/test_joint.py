@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 import shutil
@@ -15,17 +16,24 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState, GradientState
 from PIL import Image
 
+from scanlearn.cohort.slices import slice_cohorts
+from scanlearn.comparison.untrained import write_untrained
 from scanlearn.config.run import RunConfig, merge
+from scanlearn.encoders.decoder_file import take_decoder
 from scanlearn.encoders.encoder_file import load_encoder, load_slice_encoder
 from scanlearn.engine.checkpoints import Checkpoints
 from scanlearn.engine.devices import make_accelerator
 from scanlearn.engine.loop import train
 from scanlearn.engine.optimisers import make_optimiser
 from scanlearn.errors import BadCohort, BadConfig, BadRun
+from scanlearn.nets.slice_unet import SliceUNet
 from scanlearn.new_run import new_pretraining, pretraining_config
 from scanlearn.pretraining.joint.attention_picture import looks_at
+from scanlearn.pretraining.joint.clean_images import clean_images
 from scanlearn.pretraining.joint.recipe import Joint
+from scanlearn.pretraining.joint.sizes import JointViewSets
 from scanlearn.pretraining.registry import method_named, method_of
+from scanlearn.randomness import seed_everything
 from scanlearn.runs.events import Health, Message
 from scanlearn.runs.folder import RunFolder
 
@@ -130,7 +138,7 @@ def test_the_stages_follow_and_freeze(mixed_cohorts, method) -> None:
             parts["project"] = copied(recipe.encoder.project)
             parts["transformer"] = copied(recipe.encoder.transformer)
         elif stage == "mask":
-            assert values == {"masked", "copied"}
+            assert values == {"masked", "copied", "guessed"}
             assert all(same(parts["trunk"], recipe.encoder.trunk.state_dict()))
             assert all(same(parts["project"], recipe.encoder.project.state_dict()))
             now = recipe.encoder.transformer.state_dict()
@@ -140,10 +148,38 @@ def test_the_stages_follow_and_freeze(mixed_cohorts, method) -> None:
                 if n.endswith("keys.weight")
             )
         else:
-            assert values == {"intra", "inter", "masked", "copied"}
+            assert values == {"intra", "inter", "masked", "copied", "guessed"}
     assert told == ["warm"] * 4 + ["mask"] * 2 + ["joint"] * 4
     assert not any(same(parts["project"], recipe.encoder.project.state_dict()))
     assert recipe.encoder.trunk.training
+
+
+def test_pixels_are_told_wherever_the_trunk_learns(mixed_cohorts, tmp_path) -> None:
+    """Their loss counts in A and C, and the decoder is left beside the encoder."""
+    pixels = {"clusters": 5, "crop": 32, "batch": 3}
+    recipe = make(mixed_cohorts, dense=2.0, pixels=pixels)
+    for _, stage, result in walk(recipe, 10):
+        assert ("dense" in result.values) == (stage != "mask")
+        if stage == "warm":
+            assert recipe.by_pixel is not None
+            chance = float(recipe.by_image.chance), float(recipe.by_pixel.chance)
+            parts = [float(result.values[name]) for name in ("intra", "dense")]
+            whole = parts[0] * chance[0] + 2 * parts[1] * chance[1]
+            assert float(result.loss.detach()) == pytest.approx(whole, rel=1e-4)
+    health = recipe.health(10)
+    assert health is not None
+    assert "dense" in health.values
+    (tmp_path / "checkpoints").mkdir()
+    recipe.export(tmp_path / "checkpoints", step=10)
+    encoder, card = load_slice_encoder(tmp_path)
+    assert card.decoder
+    unet = SliceUNet(encoder, classes=2, context=False)
+    assert take_decoder(unet, tmp_path)
+    assert all(same(unet.stages.state_dict(), recipe.by_pixel.unet.stages.state_dict()))
+    # The numbers of crops never come twice.
+    asked = [recipe.plan.request(n).crops for n in range(10)]
+    numbers = [number for crops in asked for _, number in crops]
+    assert len(numbers) == len(set(numbers)) == 8 * 3
 
 
 def test_tokens_and_features_have_their_shapes(mixed_cohorts) -> None:
@@ -169,8 +205,8 @@ def test_tokens_and_features_have_their_shapes(mixed_cohorts) -> None:
 @pytest.mark.parametrize(
     ("changes", "images", "volumes"),
     [
-        ({"intra": 0.0}, False, {"inter", "masked", "copied"}),
-        ({"inter": 0.0}, True, {"intra", "masked", "copied"}),
+        ({"intra": 0.0}, False, {"inter", "masked", "copied", "guessed"}),
+        ({"inter": 0.0}, True, {"intra", "masked", "copied", "guessed"}),
         ({"masked": 0.0}, True, {"intra", "inter"}),
     ],
 )
@@ -213,6 +249,9 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been(
         clustering=method,
         volumes={"queue": 4},
         views={"local_crops": 1, "local_side": 16},
+        stages={"rates": [1.0, 0.5, 0.5]},
+        dense=0.5,
+        pixels={"clusters": 5, "crop": 32, "batch": 3},
     )
 
     def begin(folder: Path, stop_after: int) -> None:
@@ -354,6 +393,105 @@ def test_a_run_tells_its_sources_and_exports_its_encoder(
     wider = configured(mixed_cohorts, trunk={"width": 4})
     with pytest.raises(BadRun, match="of width 8"):
         Joint(wider.model_copy(update={"start_from": run.path}))
+
+
+def test_norms_of_the_exported_encoder_are_those_of_unchanged_images(
+    mixed_cohorts, tmp_path
+) -> None:
+    """Against statistics gathered by hand, batch after batch of whole images."""
+    recipe = make(mixed_cohorts)
+    for _ in walk(recipe, 3):
+        pass
+    before = copied(recipe)
+    (tmp_path / "checkpoints").mkdir()
+    recipe.export(tmp_path / "checkpoints", step=3)
+    assert all(same(before, recipe.state_dict()))
+    encoder, _ = load_slice_encoder(tmp_path)
+    own = copy.deepcopy(recipe.encoder).train()
+    for name, x, found in norms_by_hand(own, mixed_cohorts):
+        wanted = dict(encoder.named_modules())[name]
+        torch.testing.assert_close(wanted.running_mean, x, msg=name)
+        torch.testing.assert_close(wanted.running_var, found, msg=name)
+
+
+def norms_by_hand(encoder, cohorts):
+    """Yield name, mean and variance of each norm's input, averaged over batches."""
+    cohort = slice_cohorts(cohorts, configured(cohorts).recipe)
+    seen: dict[str, list[tuple[torch.Tensor, torch.Tensor]]] = {}
+
+    def note(name):
+        def hook(_module, inputs, _output):
+            rows = inputs[0].detach().movedim(1, 0).flatten(1)
+            seen.setdefault(name, []).append((rows.mean(dim=1), rows.var(dim=1)))
+
+        return hook
+
+    for name, module in encoder.named_modules():
+        if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
+            module.register_forward_hook(note(name))
+    with torch.no_grad():
+        for x in clean_images(cohort, side=24, images=512, seed=0):
+            encoder.images(x)
+    for name, pairs in seen.items():
+        means, variances = zip(*pairs, strict=True)
+        yield name, torch.stack(means).mean(dim=0), torch.stack(variances).mean(dim=0)
+
+
+def test_an_untrained_twin_has_the_norms_of_the_same_images(
+    mixed_cohorts, tmp_path
+) -> None:
+    config = configured(mixed_cohorts)
+    run = RunFolder.create(tmp_path / "run", config)
+    Joint(config).export(run.checkpoints, step=0)
+    twin = write_untrained(run.path, tmp_path / "twin", seed=3)
+    encoder, card = load_slice_encoder(twin.path)
+    assert not card.trained
+    seed_everything(3, "untrained")
+    own = card.build().train()
+    modules = dict(encoder.named_modules())
+    for name, mean, variance in norms_by_hand(own, mixed_cohorts):
+        torch.testing.assert_close(modules[name].running_mean, mean, msg=name)
+        torch.testing.assert_close(modules[name].running_var, variance, msg=name)
+    # Where the images are gone, others must be given.
+    away = config.model_copy(update={"cohorts": (tmp_path / "gone",)})
+    lost = RunFolder.create(tmp_path / "lost", away)
+    Joint(config).export(lost.checkpoints, step=0)
+    with pytest.raises(BadCohort, match="not here"):
+        write_untrained(lost.path, tmp_path / "no", seed=3)
+    assert not (tmp_path / "no").exists()
+    again = write_untrained(lost.path, tmp_path / "b", seed=3, others=mixed_cohorts)
+    other, _ = load_slice_encoder(again.path)
+    assert all(same(encoder.state_dict(), other.state_dict()))
+
+
+@pytest.mark.parametrize("name", ["standard", "paper"])
+def test_swav_sees_two_large_and_six_small_crops(mixed_cohorts, name) -> None:
+    """Sides and areas of its authors; DeepCluster keeps two large crops."""
+
+    def chosen(clustering: str):
+        changes = {"recipe": {"clustering": clustering}}
+        return pretraining_config(
+            mixed_cohorts, method="joint", preset_name=name, changes=changes
+        ).recipe
+
+    large, small = JointViewSets.of(chosen("swav")).crops
+    assert (large[2], large[1].size, large[1].slices.area) == (2, 224, (0.14, 1.0))
+    assert (small[2], small[1].size, small[1].slices.area) == (6, 96, (0.05, 0.14))
+    assert JointViewSets.of(chosen("deepcluster")).crops[1][2] == 0
+    hounsfield = torch.zeros(400, dtype=torch.bool)
+    draw = small[1].sample(hounsfield, hounsfield, torch.Generator().manual_seed(0))
+    shown = draw.maps[:, :, :2].det().abs()  # share of the image that a crop covers
+    assert 0.05 <= float(shown.min()) < 0.06
+    assert 0.13 < float(shown.max()) <= 0.1401
+    views = small[1].apply(torch.rand(400, 1, 32, 32), draw, hounsfield)
+    assert views.shape == (400, 1, 96, 96)
+
+
+def test_a_stage_has_the_rate_of_its_preset(mixed_cohorts) -> None:
+    paper = pretraining_config(mixed_cohorts, method="joint", preset_name="paper")
+    assert paper.recipe.optimiser.name == "larc"
+    rate, shares = paper.recipe.optimiser.learning_rate, paper.recipe.stages.rates
+    assert [rate * share for share in shares] == pytest.approx([0.15, 0.01, 0.01])
 
 
 def test_a_training_that_cannot_work_is_refused(mixed_cohorts, tmp_path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanlearn.cohort.slices import SliceCohorts
+from scanlearn.config.engine import OptimiserConfig
 from scanlearn.config.joint import JointConfig, StagesConfig
 from scanlearn.encoders.pixels import pixels_of
 from scanlearn.pretraining.joint.slice_batches import (
@@ -122,3 +124,38 @@ def test_resampling_keeps_the_mean() -> None:
         torch.testing.assert_close(
             sized.mean(dim=(1, 2)), x.mean(dim=(1, 2)), atol=0.02, rtol=0
         )
+
+
+#: Twelve steps of three stages, a warm-up of half a stage of four, by hand: two thirds
+#: of the warm-up's three parts, then (1 + cos) / 2 of what is left.
+_RESTARTED = [
+    *(1 / 3, 2 / 3, 1.0, 0.5),  # A
+    *(0.1 / 3, 0.2 / 3, 0.1, 0.05),  # B, at a tenth
+    *(0.2 / 3, 0.4 / 3, 0.2, 0.1),  # C, at a fifth
+]
+
+
+def test_every_stage_warms_up_and_falls_by_itself() -> None:
+    optimiser = OptimiserConfig(warmup=0.5)
+    stages = StagesConfig(warm=1, mask=1, joint=1, rates=(1.0, 0.1, 0.2))
+    schedule = Schedule(stages, 12)
+    found = [schedule.rate(step, optimiser) for step in range(12)]
+    assert found == pytest.approx(_RESTARTED)
+    # Beyond them the last stage goes on with as many steps as there were in all.
+    longer = Schedule(StagesConfig(joint=12, warm=0, mask=0, rates=(1, 1, 0.2)), 12)
+    found = [schedule.rate(step, optimiser) for step in range(12, 36)]
+    assert found == [longer.rate(step, optimiser) for step in range(12)] * 2
+    assert {schedule.at(step) for step in range(12, 36)} == {"joint"}
+    # A stage that is left out is not waited for, and keeps its own rate.
+    stages = StagesConfig(warm=0, mask=0, joint=1, rates=(1.0, 0.1, 0.2))
+    found = [Schedule(stages, 4).rate(step, optimiser) for step in range(4)]
+    assert found == pytest.approx(_RESTARTED[8:])
+
+
+def test_the_schedule_of_a_run_without_rates_stays_one_curve() -> None:
+    """Runs that were begun before stages had rates go on as they began."""
+    optimiser = OptimiserConfig(warmup=0.25)
+    schedule = Schedule(StagesConfig(warm=2, mask=1, joint=1), 8)
+    cosine = [0.5 * (1 + math.cos(math.pi * n / 6)) for n in range(7)]
+    found = [schedule.rate(step, optimiser) for step in range(9)]
+    assert found == pytest.approx([1 / 3, 2 / 3, *cosine])

@@ -80,7 +80,11 @@ def base(tmp_path_factory) -> Path:
         patch.setenv("SCANLEARN_HOME", str(base / "home"))
         config = PrepareConfig(spacing_mm=(6.0, 4.0, 4.0), workers=0)
         prepare(base / "scans", base / "cohort", config)
-    small = {"trunk": {"width": 4}, "transformer": {"dim": 8, "layers": 1}}
+    small = {
+        "trunk": {"width": 4},
+        "transformer": {"dim": 8, "layers": 1},
+        "dense": 0.0,
+    }
     encoder = pretraining_config(
         [base / "cohort"],
         method=method_named("joint"),

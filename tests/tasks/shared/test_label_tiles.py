@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from scanlearn.anatomy.frames import Frame
+from scanlearn.encoders.patch_places import tile_box
 from scanlearn.nets.segmentation_loss import IGNORE
 from scanlearn.scans.geometry import Grid
 from scanlearn.tasks.shared.label_tiles import (
@@ -16,7 +17,6 @@ from scanlearn.tasks.shared.label_tiles import (
     TileSampler,
     cut_labels,
     pool_labels,
-    tile_box,
 )
 
 CLASSES = 4

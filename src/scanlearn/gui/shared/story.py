@@ -45,6 +45,7 @@ class Story:
     imported: str = ""
     step: int = 0
     steps: int = 0
+    passes: float | None = None
     device: str = ""
     seconds_left: float | None = None
     health: Health | None = None
@@ -88,6 +89,7 @@ class Story:
 
     def _begin(self, event: Started) -> None:
         self.steps, self.step, self.device = event.steps, event.step, event.device
+        self.passes = event.passes
         self.last, self.seconds_left, self.warning = None, None, ""
         # A resumed run trains some steps again: their old points would draw a loop.
         for steps, values in self.curves.values():
@@ -147,10 +149,13 @@ def duration(seconds: float) -> str:
 
 
 def progress_text(story: Story) -> str:
-    """Return ``"step 4,120 / 20,000 · 1 h 02 min left"``."""
+    """Return ``"step 4,120 / 20,000 · pass 21 / 100 · 1 h 02 min left"``."""
     if not story.steps:
         return ""
     text = f"step {story.step:,} / {story.steps:,}"
+    if story.passes:
+        done = story.passes * story.step / story.steps
+        text += f" · pass {done:.0f} / {story.passes:.0f}"
     if story.seconds_left is not None and story.last is None:
         text += f" · {duration(story.seconds_left)} left"
     return text

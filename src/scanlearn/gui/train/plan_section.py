@@ -68,17 +68,20 @@ class PlanSection(QFrame):
         steps: int,
         minutes: float | None,
         missing: str,
+        passes: float | None = None,
     ) -> None:
         """Show the numbers of what would be started; see :class:`PaceLine`.
 
-        The scans are those of the cohorts that it would use.
+        The scans are those of the cohorts that it would use. With ``passes`` over the
+        data there are at most so many steps.
         """
         limit = f", at most {minutes:g} min" if minutes is not None else ""
         noun = "scan" if scans == 1 else "scans"
         if (key, scans) != self._measured:
             self._measured, self._size = (key, scans), _size(cohorts)
+        dose = f"{passes:g} passes, at most " if passes else ""
         self.numbers.setText(
-            f"{scans:,} {noun} · {self._size} on disk\n{steps:,} steps{limit}"
+            f"{scans:,} {noun} · {self._size} on disk\n{dose}{steps:,} steps{limit}"
         )
         self.pace.show_plan(
             plan, key=key, steps=steps, minutes=minutes, missing=missing

@@ -219,7 +219,16 @@ class PretrainDock(QWidget):
             steps=self.form.value("engine.steps"),
             minutes=self.form.value("engine.minutes"),
             missing=missing,
+            passes=self._passes(),
         )
+
+    def _passes(self) -> float | None:
+        """Return the passes over the data, unless steps are asked for instead."""
+        asked = self.form.changes().get("engine", {})
+        if "steps" in asked and "passes" not in asked:
+            return None
+        passes: float | None = self.form.value("engine.passes")
+        return passes
 
     def _missing(self, scans: int) -> str:
         if self.cohorts.cohort is None:

@@ -20,13 +20,19 @@ _PRESETS = {"mr": "MR"}
 #: What each preset is for.
 _ABOUT = {
     "quick": "minutes on a laptop: to try things out",
+    "bright": "minutes on a laptop: to start from it what seeks or outlines bright "
+    "things, such as nodules",
     "mr": "minutes on a laptop: MR of one structure, at the cohort's voxel size",
     "standard": "one GPU, some hours: the usual choice",
     "paper": "the published numbers: days on a large GPU",
 }
 
 #: What nought means in settings that may be left out.
-_NOT_GIVEN = {"minutes": "no limit", "spacing_mm": "the cohort's"}
+_NOT_GIVEN = {
+    "minutes": "no limit",
+    "spacing_mm": "the cohort's",
+    "passes": "as the steps are",
+}
 
 _STEPS = {"spacing_mm": 0.5}
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from scanlearn.engine.recipe import Recipe
     from scanlearn.runs.folder import RunFolder
 
+#: Of the lungs, where none are left out.
+_LANDMARKS = 581
+
 
 class DrasclrMethod(Method):
     """Tells patches of one anatomical place apart between patients."""
@@ -29,6 +32,7 @@ class DrasclrMethod(Method):
         config=DrasclrConfig,
         presets=PRESETS,
         settings=(
+            "engine.passes",
             "engine.steps",
             "engine.minutes",
             "recipe.spacing_mm",
@@ -51,6 +55,15 @@ class DrasclrMethod(Method):
                 expected="at least 2 patients: pre-training tells patients apart",
                 next_step="Add scans of other patients with 'scanlearn prepare'",
             )
+
+    def steps_a_pass(self, config: RunConfig) -> float:
+        """Return the batches that hold each patient at each landmark once."""
+        from scanlearn.cohort.working import WorkingCohorts
+
+        settings = config.section(DrasclrConfig)
+        patients = len(WorkingCohorts(config.cohorts, settings.spacing_mm).patients())
+        landmarks = settings.landmarks.at_most or _LANDMARKS
+        return landmarks * max(1, patients // min(settings.batch, patients))
 
     def learn(self, config: RunConfig, run: RunFolder) -> Recipe:
         """Build the contrast inside a place and around it."""

@@ -16,11 +16,20 @@ _NEWEST = 0.05
 #: Retrieval over chance from which a training is good, and below which it is not.
 _GOOD, _POOR = 3.0, 1.5
 
+#: From this share of what guessing loses on, a loss says nothing yet.
+_CHANCE = 0.97
+
 #: Standard deviation of unit vectors' coordinates, relative to spread-out ones.
 _COLLAPSED = 0.1
 
 #: Steps before a poor retrieval says anything.
 _PATIENCE = 300
+
+#: Terms of the loss, in words.
+_TERMS = {
+    "local": "finding a patch among those of its place",
+    "neighbouring": "finding it by its neighbours",
+}
 
 Light = Literal["green", "amber", "red"]
 
@@ -39,9 +48,17 @@ class ContrastHealth:
         self._means: dict[str, float] = {}
 
     def add(
-        self, queries: Tensor, keys: Tensor, logits: Tensor, accuracy: Tensor
+        self,
+        queries: Tensor,
+        keys: Tensor,
+        logits: Tensor,
+        accuracy: Tensor,
+        losses: dict[str, Tensor] | None = None,
     ) -> None:
-        """Take in one step: queries and keys (G, B, D), logits (G, B, 1 + N)."""
+        """Take in one step: queries and keys (G, B, D), logits (G, B, 1 + N).
+
+        ``losses`` holds each term that is trained under its name.
+        """
         if not queries.isfinite().all():
             return  # the loop stops at such a loss and says so
         rest = logits[..., 1:]
@@ -55,6 +72,7 @@ class ContrastHealth:
             "chance_loss": (count + 1).float().log().mean(),
             "spread": flat.std(dim=0).mean() * math.sqrt(flat.shape[-1]),
             "rank": effective_rank(flat),
+            **(losses or {}),
         }
         for name, value in values.items():
             new = float(value)
@@ -84,13 +102,27 @@ class ContrastHealth:
         told = f"Patches of one place are told apart {times:.1f}x better than chance"
         # With few patients a batch, three times chance may be out of reach.
         good = min(_GOOD, 1 + 0.6 * (self.batch - 1))
-        if times >= good:
+        behind = self._behind()
+        if times >= good and not behind:
             return "green", f"{told}: it is learning."
+        if times >= good:
+            return "amber", f"{told}, but {behind} is no better than guessing yet."
         if step < _PATIENCE:
             return "amber", f"{told}: too few steps yet to judge."
         if times >= min(_POOR, good):
             return "amber", f"{told}: more steps or more patients would help."
         return "red", f"{told}: it is not learning; more patients would help most."
+
+    def _behind(self) -> str:
+        """Name the first term that loses about what guessing does; else empty."""
+        least = _CHANCE * self._means["chance_loss"]
+        for name, words in _TERMS.items():
+            if self._means.get(name, 0.0) > least > 0:
+                return words
+        # Relative to guessing already.
+        if self._means.get("dense", 0.0) > _CHANCE:
+            return "telling the clusters of voxels"
+        return ""
 
     def state(self) -> dict[str, float]:
         """Return the running means."""

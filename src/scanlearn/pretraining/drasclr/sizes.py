@@ -35,7 +35,8 @@ def queue_length(config: DrasclrConfig, *, patients: int, landmarks: int) -> int
 
 def patch_sides(config: DrasclrConfig, voxel_mm: float) -> tuple[int, int]:
     """Return the sides of a patch and of what is read around it, in voxels."""
-    patch = max(16, round(config.landmarks.patch_mm / voxel_mm / 16) * 16)
+    wanted = config.landmarks
+    patch = wanted.patch_voxels or max(16, round(wanted.patch_mm / voxel_mm / 16) * 16)
     if config.encoder.architecture == "dense":
         patch = window_side(patch // STRIDE)  # with its halo
     if not config.views.context:
@@ -67,6 +68,7 @@ def encoder_card(
         knee=knee_of(encoder.knee_hu, units),
         atlas=atlas.to_dict(),
         voxel_step=(x, y, z),
+        decoder=config.dense > 0,
         step=0,
     )
 

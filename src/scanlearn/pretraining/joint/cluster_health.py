@@ -22,8 +22,15 @@ _FEWEST = 1.5
 #: Standard deviation of unit vectors' coordinates, relative to spread-out ones.
 _COLLAPSED = 0.05
 
-#: From this share of chance on, the loss says nothing yet.
+#: From this share of what guessing loses on, a loss says nothing yet.
 _CHANCE = 0.97
+
+#: Terms whose losses are relative to guessing, and what they do not do yet.
+_RELATIVE = {
+    "intra": "views of images do not agree on a cluster yet",
+    "inter": "views of volumes do not agree on a cluster yet",
+    "dense": "the clusters of pixels are not told yet",
+}
 
 #: Mutual information with the source above which clusters merely name it.
 _NAMES_SOURCE = 0.7
@@ -162,14 +169,34 @@ class ClusterHealth:
             f"{name} are spread over {use.effective:.0f} of {use.clusters} clusters"
             for name, use in uses.items()
         )
-        told = told[:1].upper() + told[1:] if told else "Hidden slices are predicted"
-        chances = [self.means[n] for n in ("intra", "inter") if n in self.means]
-        if chances and min(chances) > _CHANCE:
-            return "amber", f"{told}, but views do not agree on them yet."
+        behind = self._behind()
+        if behind:
+            parts = [told, "but " * bool(told) + " and ".join(behind)]
+            return "amber", _sentence(", ".join(filter(None, parts)))
+        return "green", _sentence(told or "hidden slices are predicted")
+
+    def _behind(self) -> list[str]:
+        """Return what is trained and no better than guessing, or than copying."""
         means = self.means
-        if "masked" in means and not uses and means["masked"] > means["copied"]:
-            return "amber", (
-                "Hidden slices are not yet predicted better than by a copy of their "
-                "neighbours."
+        found = [
+            f"{words} ({means[name]:.2f} of guessing)"
+            for name, words in _RELATIVE.items()
+            if means.get(name, 0.0) > _CHANCE
+        ]
+        hidden = means.get("masked", 0.0)
+        if hidden > means.get("copied", hidden):
+            copied = means["copied"]
+            found.append(
+                f"hidden slices are not yet predicted better than by a copy of their "
+                f"neighbours ({hidden:.2f}, a copy {copied:.2f})"
             )
-        return "green", f"{told}."
+        elif hidden > means.get("guessed", hidden):
+            found.append(
+                f"hidden slices are not yet predicted better than by the mean of "
+                f"their volume ({hidden:.2f}, the mean {means['guessed']:.2f})"
+            )
+        return found
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."

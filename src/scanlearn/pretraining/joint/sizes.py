@@ -15,41 +15,37 @@ from scanlearn.encoders.slice_encoder_card import SliceEncoderCard
 from scanlearn.errors import BadRun
 from scanlearn.nets.slice_encoder import SliceEncoder
 from scanlearn.pretraining.joint.agreement import Agreement, make_agreement
+from scanlearn.pretraining.joint.pixel_agreement import PixelAgreement, crop_side
+from scanlearn.pretraining.joint.pixel_crops import PixelCrops
 from scanlearn.pretraining.joint.slice_batches import Deck, Schedule, StepPlan
+from scanlearn.pretraining.joint.slice_views import image_views, slice_views
 from scanlearn.runs.events import Message
-from scanlearn.views.crop_views import CropViews
+from scanlearn.views.kind_views import KindViews
 
 
 @dataclass(frozen=True)
 class JointViewSets:
     """The views of images and of volumes; ``crops`` holds name, views and number."""
 
-    crops: tuple[tuple[str, CropViews, int], ...]
-    volume: CropViews
+    crops: tuple[tuple[str, KindViews, int], ...]
+    volume: KindViews
 
     @classmethod
     def of(cls, config: JointConfig) -> Self:
         """Make the views of a configuration."""
         views = config.views
 
-        def crop(size: int, area: tuple[float, float]) -> CropViews:
-            return CropViews(
-                size=size,
-                area=area,
-                rotate_degrees=views.rotate_degrees,
-                mirror=views.mirror,
-                shift_hu=views.shift_hu,
-                noise_hu=views.noise_hu,
-                contrast=views.contrast,
-                gamma=views.gamma,
-                field=views.field,
-            )
-
-        large = crop(config.image_crop, views.area)
-        small = crop(views.local_side, views.local_area)
+        large = image_views(
+            views,
+            size=config.image_crop,
+            area=views.area,
+            film_area=views.films.area if views.films else None,
+        )
+        small = image_views(views, size=views.local_side, area=views.local_area)
+        volume = slice_views(views, size=config.slice_side, area=views.volume_area)
         return cls(
             crops=(("large", large, 2), ("small", small, views.local_crops)),
-            volume=crop(config.slice_side, views.volume_area),
+            volume=KindViews(volume),
         )
 
 
@@ -72,6 +68,9 @@ def step_plan(
         accumulate=engine.accumulate,
         joint_images=config.intra > 0,
         joint_volumes=config.inter + config.masked > 0,
+        crops=deck(cohorts.images, config.pixels.batch, "crops")
+        if config.dense
+        else None,
     )
 
 
@@ -91,6 +90,25 @@ def agreement_of(
     )
 
 
+def pixel_crops(
+    config: JointConfig, cohorts: SliceCohorts, *, seed: int
+) -> PixelCrops | None:
+    """Return where pixels come from, if they are grouped."""
+    if not config.dense:
+        return None
+    shapes = [image.record.shape for image in cohorts.images]
+    return PixelCrops(cohorts, crop_side(config.pixels, shapes), seed)
+
+
+def pixel_agreement(
+    config: JointConfig, encoder: SliceEncoder, crops: PixelCrops | None
+) -> PixelAgreement | None:
+    """Make what groups pixels, if they are."""
+    if crops is None:
+        return None
+    return PixelAgreement(encoder, crops, config=config.pixels, views=config.views)
+
+
 def slice_encoder_card(config: JointConfig, cohorts: SliceCohorts) -> SliceEncoderCard:
     """Describe the encoder of a training, from which it can be built anywhere."""
     units = {image.record.intensity.units for image in cohorts.images}
@@ -102,6 +120,7 @@ def slice_encoder_card(config: JointConfig, cohorts: SliceCohorts) -> SliceEncod
         slices=config.slices,
         units=tuple(sorted(units)),
         holistic=False,
+        decoder=config.dense > 0,
         step=0,
     )
 

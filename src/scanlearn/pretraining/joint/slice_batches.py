@@ -14,12 +14,17 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from scanlearn.cohort.slices import Image, SliceCohorts, Volume, squared
+from scanlearn.config.engine import OptimiserConfig
 from scanlearn.config.joint import JointConfig, StagesConfig
 from scanlearn.encoders.pixels import pixels_of
+from scanlearn.engine.optimisers import rate_at
+from scanlearn.pretraining.joint.pixel_crops import PixelCrops
 from scanlearn.randomness import numpy_generator
 from scanlearn.views.normalise import shifted
 
 Stage = Literal["warm", "mask", "joint"]
+
+STAGES: tuple[Stage, ...] = ("warm", "mask", "joint")
 
 
 @dataclass(frozen=True)
@@ -40,11 +45,7 @@ class Schedule:
     @property
     def starts(self) -> dict[Stage, int]:
         """The first step of each stage that has any."""
-        shares: dict[Stage, float] = {
-            "warm": self.shares.warm,
-            "mask": self.shares.mask,
-            "joint": self.shares.joint,
-        }
+        shares: dict[Stage, float] = {s: getattr(self.shares, s) for s in STAGES}
         total, begun, starts = sum(shares.values()), 0.0, {}
         for stage, share in shares.items():
             if share:
@@ -63,6 +64,23 @@ class Schedule:
     def at(self, step: int) -> Stage:
         """Return the stage of a step."""
         return [s for s, first in self.starts.items() if first <= step][-1]
+
+    def rate(self, step: int, optimiser: OptimiserConfig) -> float:
+        """Return the learning rate of a step, relative to the optimiser's.
+
+        With ``shares.rates`` every stage warms up and falls by itself, and so does what
+        is trained beyond the steps, which belongs to the last stage; without them one
+        curve spans all, whose end gets little of it.
+        """
+        if self.shares.rates is None:
+            return rate_at(step, optimiser, steps=self.steps)
+        peaks = dict(zip(STAGES, self.shares.rates, strict=True))
+        peak, starts = peaks[self.at(step)], self.starts
+        if step >= self.steps > 0:
+            return peak * rate_at(step % self.steps, optimiser, steps=self.steps)
+        first = starts[self.at(step)]
+        end = min([s for s in starts.values() if s > first], default=self.steps)
+        return peak * rate_at(step - first, optimiser, steps=end - first)
 
 
 @dataclass(frozen=True)
@@ -128,6 +146,8 @@ class StepRequest:
     images: tuple[int, ...]
     volumes: tuple[int, ...]
     read_volumes: bool
+    #: Images that crops are taken from, each with the crop's number.
+    crops: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -144,10 +164,12 @@ class StepPlan:
     #: Whether the joint stage has a use for them.
     joint_images: bool = True
     joint_volumes: bool = True
+    #: Images that crops are taken from, if pixels are grouped.
+    crops: Deck | None = None
 
     def request(self, number: int) -> StepRequest:
         """Return the request of a batch, several of which may make a step."""
-        stage = self.schedule.at(number // self.accumulate)
+        stage, whole = self.schedule.at(number // self.accumulate), number
         number -= self.schedule.starts[stage] * self.accumulate
         joint = stage == "joint"
         use_images = self.joint_images if joint else stage == "warm"
@@ -156,7 +178,13 @@ class StepPlan:
             _numbers(self.images, number) if use_images else (),
             _numbers(self.volumes, number) if use_volumes else (),
             read_volumes=joint,
+            crops=self._crops(whole) if stage != "mask" else (),
         )
+
+    def _crops(self, number: int) -> tuple[tuple[int, int], ...]:
+        images = _numbers(self.crops, number)
+        first = number * len(images)
+        return tuple((image, first + n) for n, image in enumerate(images))
 
 
 def _numbers(deck: Deck | None, number: int) -> tuple[int, ...]:
@@ -179,8 +207,13 @@ class Requests(Sampler[StepRequest]):
 class SliceData(Dataset[dict[str, Tensor]]):
     """Pixels by request, as intensities from 0 (air) to 1264."""
 
-    def __init__(self, cohorts: SliceCohorts, config: JointConfig) -> None:
-        self.cohorts, self.config = cohorts, config
+    def __init__(
+        self,
+        cohorts: SliceCohorts,
+        config: JointConfig,
+        crops: PixelCrops | None = None,
+    ) -> None:
+        self.cohorts, self.config, self.crops = cohorts, config, crops
 
     def __getitem__(self, request: StepRequest) -> dict[str, Tensor]:
         batch: dict[str, Tensor] = {}
@@ -190,16 +223,33 @@ class SliceData(Dataset[dict[str, Tensor]]):
             batch |= self.stacks(request.volumes)
         elif request.volumes:
             batch["volume_ids"] = torch.tensor(request.volumes)
+        if request.crops:
+            batch |= self.pixels(request.crops)
         return batch
 
+    def pixels(self, crops: Sequence[tuple[int, int]]) -> dict[str, Tensor]:
+        """Read ``crops`` (n, S, S) with what their pixels and images are."""
+        assert self.crops is not None
+        items = [self.cohorts.images[image] for image, _ in crops]
+        grey, features = zip(*(self.crops.at(*crop) for crop in crops), strict=True)
+        return {
+            "crops": torch.stack(grey),
+            "crop_features": torch.stack(features),
+            "crop_sources": torch.tensor([item.source for item in items]),
+            "crop_hu": _hounsfield(items),
+            "crop_film": _films(items),
+        }
+
     def images(self, numbers: Sequence[int]) -> dict[str, Tensor]:
-        """Read ``images`` (n, 1, S, S), ``image_ids`` (n,), ``image_hu`` (n,)."""
+        """Read ``images`` (n, 1, S, S), ``image_ids`` (n,), which are CT and films."""
         items = [self.cohorts.images[n] for n in numbers]
-        pixels = [self._pixels(item, self.config.image_side) for item in items]
+        side = self.config.image_side
+        pixels = [square_pixels(self.cohorts, item, side) for item in items]
         return {
             "images": torch.stack(pixels),
             "image_ids": torch.tensor(numbers),
             "image_hu": _hounsfield(items),
+            "image_film": _films(items),
         }
 
     def stacks(self, numbers: Sequence[int]) -> dict[str, Tensor]:
@@ -208,7 +258,8 @@ class SliceData(Dataset[dict[str, Tensor]]):
         The last slice of a shorter volume is repeated; its length tells.
         """
         items = [self.cohorts.volumes[n] for n in numbers]
-        stacks = [self._pixels(item, self.config.slice_side) for item in items]
+        side = self.config.slice_side
+        stacks = [square_pixels(self.cohorts, item, side) for item in items]
         most = max(map(len, stacks))
         filled = [torch.cat([s, s[-1:].expand(most - len(s), -1, -1)]) for s in stacks]
         return {
@@ -218,10 +269,16 @@ class SliceData(Dataset[dict[str, Tensor]]):
             "lengths": torch.tensor([len(s) for s in stacks]),
         }
 
-    def _pixels(self, item: Image | Volume, side: int) -> Tensor:
-        intensity = item.record.intensity
-        stored = squared(self.cohorts.read(item), intensity.outside)
-        return pixels_of(shifted(torch.from_numpy(stored), intensity.units), side)
+
+def square_pixels(cohorts: SliceCohorts, item: Image | Volume, side: int) -> Tensor:
+    """Read the slices of an image or a volume as (n, side, side), from 0 to 1264."""
+    intensity = item.record.intensity
+    stored = squared(cohorts.read(item), intensity.outside)
+    return pixels_of(shifted(torch.from_numpy(stored), intensity.units), side)
+
+
+def _films(items: Sequence[Image]) -> Tensor:
+    return torch.tensor([item.record.is_radiograph for item in items])
 
 
 def _hounsfield(items: Sequence[Image | Volume]) -> Tensor:

@@ -31,6 +31,8 @@ class ClassifierCard(BaseModel):
     #: Pixels of an image as the network sees it, and along the long side as stored.
     side: int
     stored_size: int
+    #: Cells along the sides of the trunk's first map that are read beside the means.
+    grid: int = 1
     units: Literal["HU", "zscore", "unit"]
     classes: tuple[str, ...]
     #: Whether an image may show any number of them; else it shows one.
@@ -51,7 +53,17 @@ class ClassifierCard(BaseModel):
     def build(self) -> ImageClassifier:
         """Make the network, untrained."""
         trunk = ResNet(self.trunk.architecture, width=self.trunk.width)
-        return ImageClassifier(trunk, classes=len(self.classes), knee=self.knee)
+        return self.on(trunk)
+
+    def on(self, trunk: ResNet) -> ImageClassifier:
+        """Make the network on a trunk."""
+        return ImageClassifier(
+            trunk,
+            classes=len(self.classes),
+            knee=self.knee,
+            grid=self.grid,
+            side=self.side,
+        )
 
     def probabilities(self, logits: Floats) -> Floats:
         """Return (n, K) probabilities: each its own, or of one class an image."""

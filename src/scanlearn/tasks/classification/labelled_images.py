@@ -116,6 +116,7 @@ def open_classification(config: RunConfig, run: RunFolder) -> Classification:
     units, size = _facts(cohort, items)
     trunk, knee, kind, side, pretrained = _start(config, units)
     targets = targets_of(items, labels.classes)
+    method = method_of(recipe, targets, pretrained=bool(pretrained))
     card = ClassifierCard(
         trunk=kind,
         knee=knee,
@@ -125,14 +126,16 @@ def open_classification(config: RunConfig, run: RunFolder) -> Classification:
         classes=labels.classes,
         several=labels.several,
         threshold=recipe.threshold,
-        method=method_of(recipe, targets, pretrained=bool(pretrained)),
+        grid=recipe.grid if method == "frozen" else 1,
+        method=method,
         images=len(items),
         patients=len({item.patient for item in items}),
         labels=tuple(targets.sum(axis=0).tolist()),
         pretrained=pretrained,
     )
-    network = ImageClassifier(trunk, classes=len(labels.classes), knee=knee)
-    return Classification(network, LabelledImages(cohort, items, targets, side), card)
+    return Classification(
+        card.on(trunk), LabelledImages(cohort, items, targets, side), card
+    )
 
 
 def targets_of(

@@ -24,6 +24,7 @@ from scanlearn.config.classification import ClassificationConfig
 from scanlearn.config.engine import EngineConfig, OptimiserConfig
 from scanlearn.config.run import RunConfig
 from scanlearn.engine.recipe import Batch, StepResult
+from scanlearn.engine.tile_numbers import tile_batches
 from scanlearn.metrics.class_scores import mean_scores, scores_of_classes
 from scanlearn.nets.recalibrate import recalibrate_batch_norm
 from scanlearn.randomness import numpy_generator
@@ -36,7 +37,6 @@ from scanlearn.tasks.classification.labelled_images import (
 )
 from scanlearn.tasks.shared.encoder_start import rated_groups
 from scanlearn.tasks.shared.held_out import hold_out
-from scanlearn.tasks.shared.tile_numbers import tile_batches
 from scanlearn.tasks.shared.viewed_recipe import ViewedRecipe
 from scanlearn.views.crop_views import CropViews
 from scanlearn.views.normalise import normalised

@@ -7,10 +7,11 @@ from typing import Any
 #: training from scratch.
 PRESETS: dict[str, dict[str, Any]] = {
     "quick": {
-        "recipe": {"trunk": {"architecture": "small", "width": 16}},
+        "recipe": {"grid": 4, "trunk": {"architecture": "small", "width": 16}},
         "engine": {"steps": 300, "save_every": 50, "validate_every": 50},
     },
     "standard": {
+        "recipe": {"grid": 4},
         "engine": {"steps": 3000, "save_every": 200, "validate_every": 200},
     },
 }

@@ -17,6 +17,7 @@ from scanlearn.config.engine import EngineConfig
 from scanlearn.config.run import RunConfig
 from scanlearn.encoders.pixels import image_pixels
 from scanlearn.engine.recipe import Batch, StepResult
+from scanlearn.engine.tile_numbers import tile_batches
 from scanlearn.metrics.froc import judge_boxes
 from scanlearn.nets.slice_detector import SliceDetector
 from scanlearn.randomness import numpy_generator
@@ -38,7 +39,6 @@ from scanlearn.tasks.detection.centre_recipe import (
 from scanlearn.tasks.detection.finding_set import FindingSet, LabelledFindings
 from scanlearn.tasks.shared.model_file import save_model
 from scanlearn.tasks.shared.slice_start import slice_start
-from scanlearn.tasks.shared.tile_numbers import tile_batches
 from scanlearn.views.box_views import carried
 from scanlearn.views.crop_views import CropViews
 from scanlearn.views.normalise import normalised

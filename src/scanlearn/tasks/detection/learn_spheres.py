@@ -16,7 +16,9 @@ from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.config.detection import DetectionConfig
 from scanlearn.config.engine import EngineConfig
 from scanlearn.config.run import RunConfig
+from scanlearn.encoders.patch_places import tile_box
 from scanlearn.engine.recipe import Batch, StepResult
+from scanlearn.engine.tile_numbers import tile_batches
 from scanlearn.metrics.froc import judge
 from scanlearn.nets.location_detector import LocationDetector
 from scanlearn.randomness import numpy_generator
@@ -37,10 +39,8 @@ from scanlearn.tasks.detection.sphere_tiles import (
     sphere_scan,
 )
 from scanlearn.tasks.shared.encoder_start import start_of, units_as_of
-from scanlearn.tasks.shared.label_tiles import tile_box
 from scanlearn.tasks.shared.model_file import save_model
 from scanlearn.tasks.shared.network_card import shared_facts
-from scanlearn.tasks.shared.tile_numbers import tile_batches
 from scanlearn.views.affine import AffineViews
 from scanlearn.views.intensity import IntensityViews
 from scanlearn.views.normalise import normalised, shifted

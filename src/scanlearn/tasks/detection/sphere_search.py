@@ -11,12 +11,12 @@ from scipy import ndimage
 from torch import Tensor
 
 from scanlearn.anatomy.frames import Locator
+from scanlearn.encoders.patch_places import tile_box
 from scanlearn.nets.centre_map import Cells, decode
 from scanlearn.nets.location_detector import LocationDetector, blendable
 from scanlearn.nets.sliding_windows import Progress, sliding_windows
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.spheres import Spheres, as_spheres, keep_best
-from scanlearn.tasks.shared.label_tiles import tile_box
 
 Lungs = tuple[NDArray[np.uint8], Grid]
 

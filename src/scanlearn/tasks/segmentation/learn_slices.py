@@ -19,9 +19,11 @@ from scanlearn.cohort.slices import squared
 from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.config.engine import EngineConfig
 from scanlearn.config.run import RunConfig
+from scanlearn.encoders.decoder_file import take_decoder
 from scanlearn.encoders.encoder_file import load_slice_encoder
 from scanlearn.encoders.pixels import pixels_of
 from scanlearn.engine.recipe import Batch, StepResult
+from scanlearn.engine.tile_numbers import tile_batches
 from scanlearn.nets.segmentation_loss import IGNORE, dice_cross_entropy
 from scanlearn.nets.slice_unet import SliceUNet
 from scanlearn.randomness import numpy_generator
@@ -38,7 +40,6 @@ from scanlearn.tasks.segmentation.unet_recipe import UNetRecipe
 from scanlearn.tasks.shared.label_set import LabelSet
 from scanlearn.tasks.shared.label_tiles import LabelledScan
 from scanlearn.tasks.shared.slice_start import units_known
-from scanlearn.tasks.shared.tile_numbers import tile_batches
 from scanlearn.views.crop_views import CropViews
 from scanlearn.views.normalise import normalised, shifted
 
@@ -79,6 +80,7 @@ class SliceSegmentation(UNetRecipe):
         self.unet = SliceUNet(
             encoder, classes=len(self.classes) + 1, context=self.config.context
         )
+        self.whole = take_decoder(self.unet, config.start_from)
         # In the plane only, and no mirroring, for left and right are classes.
         self.views = CropViews(
             size=self.side,
@@ -93,9 +95,15 @@ class SliceSegmentation(UNetRecipe):
         )
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Return the decoder and the encoder, each at the rate that slices bear."""
+        """Return the decoder and the encoder, each at the rate that slices bear.
+
+        A U-Net that was pre-trained as a whole learns as a whole: nothing is held back.
+        """
         groups = super().parameter_groups()
-        return [group | {"rate": _RATE * group.get("rate", 1.0)} for group in groups]
+        free = {"rises_from": 1.0} if self.whole else {}
+        return [
+            group | free | {"rate": _RATE * group.get("rate", 1.0)} for group in groups
+        ]
 
     def batches(
         self, first_step: int, engine: EngineConfig, accelerator: Accelerator

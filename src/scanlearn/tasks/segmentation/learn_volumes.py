@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,10 @@ from scanlearn.cohort.working import (
 )
 from scanlearn.config.engine import EngineConfig
 from scanlearn.config.run import RunConfig
+from scanlearn.encoders.decoder_file import take_decoder
+from scanlearn.encoders.patch_places import tile_box
 from scanlearn.engine.recipe import Batch, StepResult
+from scanlearn.engine.tile_numbers import tile_batches
 from scanlearn.nets.segmentation_loss import dice_cross_entropy
 from scanlearn.nets.sliding_windows import sliding_windows
 from scanlearn.randomness import numpy_generator
@@ -41,13 +45,8 @@ from scanlearn.tasks.shared.encoder_start import (
     units_as_of,
 )
 from scanlearn.tasks.shared.label_set import LabelSet
-from scanlearn.tasks.shared.label_tiles import (
-    TileSampler,
-    cut_labels,
-    tile_box,
-)
+from scanlearn.tasks.shared.label_tiles import TileSampler, cut_labels
 from scanlearn.tasks.shared.network_card import shared_facts
-from scanlearn.tasks.shared.tile_numbers import tile_batches
 from scanlearn.views.affine import AffineViews, apply_affine
 from scanlearn.views.intensity import IntensityViews
 from scanlearn.views.normalise import normalised, shifted
@@ -92,6 +91,12 @@ class Segmentation(UNetRecipe):
         self.unet = segmenting_unet(
             start.encoder, classes=len(self.classes), stride=self.config.stride
         )
+        self.whole = take_decoder(self.unet, config.start_from)
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return decoder and encoder; pre-trained as a whole, they learn as a whole."""
+        free = {"rises_from": 1.0} if self.whole else {}
+        return [group | free for group in super().parameter_groups()]
 
     def batches(
         self, first_step: int, engine: EngineConfig, accelerator: Accelerator

@@ -19,6 +19,7 @@ from scanlearn.cohort.prepare_one import stored_units
 from scanlearn.cohort.ready_scan import ready_scan
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.config.segmentation import ClassConfig
+from scanlearn.encoders.patch_places import tile_box
 from scanlearn.engine.devices import choose_device, mixed_precision
 from scanlearn.nets.location_unet import LocationUNet
 from scanlearn.nets.sliding_windows import Progress, sliding_windows
@@ -36,7 +37,6 @@ from scanlearn.tasks.segmentation.card import (
 )
 from scanlearn.tasks.segmentation.slice_windows import segment_slices
 from scanlearn.tasks.segmentation.turned_views import Floats, averaged, view_grids
-from scanlearn.tasks.shared.label_tiles import tile_box
 from scanlearn.views.normalise import normalised, shifted
 
 

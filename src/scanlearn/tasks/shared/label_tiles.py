@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from scanlearn.anatomy.frames import Locator
 from scanlearn.nets.segmentation_loss import IGNORE
-from scanlearn.scans.geometry import Grid
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,12 +120,3 @@ def cut_labels(
     if all(part.stop > part.start for part in place):
         tile[place] = labels[inner]
     return tile
-
-
-def tile_box(
-    grid: Grid, frame: Locator, start: ArrayLike, side: int
-) -> NDArray[np.float32]:
-    """Return the locations (2, 3) of a tile's first and last voxel."""
-    first = np.asarray(start)
-    points = grid.to_patient(np.stack([first, first + side - 1]))
-    return frame.to_location(points).astype(np.float32)
