@@ -35,14 +35,14 @@ from pydicom.uid import ExplicitVRLittleEndian, RTStructureSetStorage
 
 from scanlearn.cli import main as run_command
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.prepare import prepare
+from scanlearn.cohort.preparation.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.phantom.sample import write_sample
-from scanlearn.scans.dicom_seg import write_dicom_seg
+from scanlearn.scans.files.write_nifti import write_nifti
 from scanlearn.scans.geometry import Grid
-from scanlearn.scans.labels import read_label_map
+from scanlearn.scans.labels.read_labels import read_label_map
+from scanlearn.scans.labels.write_dicom_seg import write_dicom_seg
 from scanlearn.scans.read import read_scan
-from scanlearn.scans.write_nifti import write_nifti
 
 #: What a changed element or number may become.
 VALUES = ("", "0", "-1", "1", "255", "65535", "1e9", "-1e300", "nan", "1,5", "x" * 70)

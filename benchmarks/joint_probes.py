@@ -33,7 +33,7 @@ from sklearn.preprocessing import StandardScaler
 
 from probes import r_squared
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.prepare import prepare
+from scanlearn.cohort.preparation.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import ScanlearnError
 from scanlearn.metrics.class_scores import balanced_accuracy
@@ -42,8 +42,8 @@ from scanlearn.prediction.slice_embedding import SliceEmbedder
 from scanlearn.prediction.slice_scans import cohort_slice_scans
 from scanlearn.pretraining.registry import method_named, method_of
 from scanlearn.runs.events import Crashed
+from scanlearn.scans.files.write_nifti import write_nifti
 from scanlearn.scans.geometry import grid_from_ras
-from scanlearn.scans.write_nifti import write_nifti
 from scanlearn.worker import train_run
 
 #: Radiographs taken of the large set, from its training and from its test part.

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from scanlearn.cohort.prepare import prepare
+from scanlearn.cohort.preparation.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.files import write_text
+from scanlearn.scans.files.write_nifti import write_nifti
 from scanlearn.scans.geometry import Grid
-from scanlearn.scans.write_nifti import write_nifti
 
 _HEART_MM = (10.0, 1.5, 1.5)
 

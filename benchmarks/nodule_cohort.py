@@ -6,12 +6,12 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from scanlearn.cohort.prepare import prepare
+from scanlearn.cohort.preparation.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.files import write_text
 from scanlearn.phantom import make_chest
 from scanlearn.phantom.tables import NODULES, nodule_rows, write_table
-from scanlearn.scans.write_nifti import write_nifti
+from scanlearn.scans.files.write_nifti import write_nifti
 
 #: Thick slices as in many clinics; the cohort is prepared at 2 mm.
 SCAN_MM = (2.5, 1.6, 1.6)

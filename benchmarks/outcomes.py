@@ -26,7 +26,7 @@ from scipy import stats
 
 from pages import write_between
 from resuming import pretrained, untrained_twin
-from scanlearn.cohort.prepare import prepare
+from scanlearn.cohort.preparation.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.config.run import RunConfig
 from scanlearn.files import write_text

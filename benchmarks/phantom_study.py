@@ -35,7 +35,7 @@ from probes import (
     r_squared,
     ridge_predictions,
 )
-from scanlearn.cohort.prepare import prepare
+from scanlearn.cohort.preparation.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.config.run import merge
 from scanlearn.files import write_text

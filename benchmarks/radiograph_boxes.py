@@ -32,7 +32,7 @@ import torch
 from pages import write_between
 from resuming import finish
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.prepare import prepare
+from scanlearn.cohort.preparation.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.files import write_text
 from scanlearn.new_run import finetuning_config, new_finetuning

@@ -33,7 +33,7 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.prepare import prepare
+from scanlearn.cohort.preparation.prepare import prepare
 from scanlearn.comparison.untrained import write_untrained
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.encoders.encoder_file import load_slice_encoder

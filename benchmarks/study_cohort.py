@@ -12,12 +12,12 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from scanlearn.cohort.prepare import prepare
+from scanlearn.cohort.preparation.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.phantom import Disease, make_chest
 from scanlearn.phantom.emphysema import SUBTYPES
 from scanlearn.randomness import numpy_generator
-from scanlearn.scans.write_nifti import write_nifti
+from scanlearn.scans.files.write_nifti import write_nifti
 
 SPACING_MM = 2.0
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from scanlearn.anatomy.landmarks import Atlas
-from scanlearn.cohort.atlas_on_scans import place_cohorts
+from scanlearn.cohort.atlas.atlas_on_scans import place_cohorts
 from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.config.drasclr import LandmarkConfig
 from scanlearn.encoders.patch_places import patch_start

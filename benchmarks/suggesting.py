@@ -24,7 +24,7 @@ import torch
 from scipy import stats
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.prepare import prepare
+from scanlearn.cohort.preparation.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.config.segmentation import SegmentationConfig
 from scanlearn.metrics.overlap import dice

@@ -29,7 +29,7 @@ from scanlearn.anatomy.frames import frame_of_field
 from scanlearn.cli import main
 from scanlearn.cohort.catalogue import write_record
 from scanlearn.cohort.layout import Layout, Settings, write_settings
-from scanlearn.cohort.prepare import prepare
+from scanlearn.cohort.preparation.prepare import prepare
 from scanlearn.cohort.record import Intensity, ScanRecord, matrix_of
 from scanlearn.cohort.store import NpyStore
 from scanlearn.config.prepare import PrepareConfig

@@ -79,7 +79,7 @@ def prepare(
     ScanlearnError
         If nothing can be prepared, or the folder holds something else.
     """
-    from scanlearn.cohort.prepare import prepare as prepare_scans
+    from scanlearn.cohort.preparation.prepare import prepare as prepare_scans
 
     config = PrepareConfig(spacing_mm=spacing_mm, **settings)
     return Cohort(prepare_scans(_path(source), _path(cohort), config).cohort)

@@ -13,7 +13,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.prepare import prepare
+from scanlearn.cohort.preparation.prepare import prepare
 from scanlearn.comparison.study import Comparison
 from scanlearn.config.comparison import parse_comparison
 from scanlearn.config.prepare import PrepareConfig
@@ -30,8 +30,8 @@ from scanlearn.prediction.exports import export_prediction
 from scanlearn.prediction.summary import read_prediction
 from scanlearn.pretraining.registry import method_named, method_of
 from scanlearn.runs.events import Epoch, Finished
+from scanlearn.scans.files.picture import picture_grid
 from scanlearn.scans.find import find_scans
-from scanlearn.scans.picture import picture_grid
 from scanlearn.scans.scan import Acquisition, Scan
 from scanlearn.tasks.classification.card import (
     load_classifier,

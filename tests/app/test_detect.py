@@ -12,8 +12,8 @@ from scanlearn.errors import BadScan
 from scanlearn.metrics.froc import RATES
 from scanlearn.new_run import finetuning_config, labels_for, new_finetuning
 from scanlearn.runs.events import Finished, Message, Step
-from scanlearn.scans.finding_table import read_findings
 from scanlearn.scans.read import read_scan
+from scanlearn.scans.tables.finding_table import read_findings
 from scanlearn.tasks.detection.scores import evaluate_detection
 from scanlearn.tasks.registry import task_named, task_of
 from scanlearn.tasks.shared.predict_scans import predict_scans

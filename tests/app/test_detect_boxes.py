@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.prepare import prepare
+from scanlearn.cohort.preparation.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.encoders.encoder_file import load_weights
 from scanlearn.errors import BadRun, BadScan
@@ -25,8 +25,8 @@ from scanlearn.pretraining.registry import method_named, method_of
 from scanlearn.runs.events import Crashed, Finished, Message
 from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.boxes import as_boxes, box_iou
-from scanlearn.scans.finding_table import read_box_findings
 from scanlearn.scans.read import read_scan
+from scanlearn.scans.tables.finding_table import read_box_findings
 from scanlearn.tasks.detection.card import load_slice_detector
 from scanlearn.tasks.detection.scores import evaluate_detection
 from scanlearn.tasks.registry import task_named, task_of

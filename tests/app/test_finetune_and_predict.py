@@ -19,7 +19,7 @@ from scanlearn.new_run import finetuning_config, new_finetuning
 from scanlearn.prediction.summary import read_prediction
 from scanlearn.runs.events import Crashed, Finished, Message, Step
 from scanlearn.scans.geometry import grid_from_ras
-from scanlearn.scans.labels import read_label_map, read_label_names
+from scanlearn.scans.labels.read_labels import read_label_map, read_label_names
 from scanlearn.scans.read import read_scan
 from scanlearn.tasks.registry import task_named, task_of
 from scanlearn.tasks.segmentation.card import load_segmenter

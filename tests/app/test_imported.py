@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from scanlearn.cli import main
-from scanlearn.cohort.prepare import prepare
+from scanlearn.cohort.preparation.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.encoders.encoder_file import read_card
 from scanlearn.nets.location_encoder import LocationEncoder

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.prepare import prepare
+from scanlearn.cohort.preparation.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.phantom.sample import write_sample
 

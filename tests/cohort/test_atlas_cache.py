@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from scanlearn.anatomy.registration import AtlasShape
-from scanlearn.cohort.atlas_cache import kept_qualities
-from scanlearn.cohort.atlas_on_scans import PlacedCohorts, place_cohorts
-from scanlearn.cohort.atlas_quality import default_atlas
+from scanlearn.cohort.atlas.atlas_cache import kept_qualities
+from scanlearn.cohort.atlas.atlas_on_scans import PlacedCohorts, place_cohorts
+from scanlearn.cohort.atlas.atlas_quality import default_atlas
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.checks import check, check_cohort, from_json, to_json
+from scanlearn.cohort.quality.checks import check, check_cohort, from_json, to_json
 from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.config.drasclr import LandmarkConfig
 

@@ -9,8 +9,12 @@ import pytest
 
 from scanlearn.anatomy.frames import frame_of_mask
 from scanlearn.anatomy.lungs import LungMask
-from scanlearn.cohort.atlas_on_scans import carry_atlas, choose_atlas, place_cohorts
-from scanlearn.cohort.atlas_quality import default_placement, remarks
+from scanlearn.cohort.atlas.atlas_on_scans import (
+    carry_atlas,
+    choose_atlas,
+    place_cohorts,
+)
+from scanlearn.cohort.atlas.atlas_quality import default_placement, remarks
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.config.drasclr import LandmarkConfig

@@ -10,7 +10,13 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from scanlearn.cohort.checks import CheckRow, check, check_headers, from_json, to_json
+from scanlearn.cohort.quality.checks import (
+    CheckRow,
+    check,
+    check_headers,
+    from_json,
+    to_json,
+)
 from scanlearn.scans.find import find_scans
 
 USUAL = np.arange(30) * 5.0

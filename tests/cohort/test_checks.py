@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.check_rules import ScanFacts, cross_problems, own_problems
-from scanlearn.cohort.checks import check, check_cohort, to_json
+from scanlearn.cohort.quality.check_rules import ScanFacts, cross_problems, own_problems
+from scanlearn.cohort.quality.checks import check, check_cohort, to_json
 from scanlearn.errors import BadScan
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.scan import Acquisition, Scan
@@ -149,7 +149,7 @@ def test_a_cohort_is_checked_without_reading_again(cohort: Cohort) -> None:
 
 def test_masks_of_a_real_folder_are_told_apart(real_data: Path) -> None:
     mask = real_data / "chest_ct" / "LIDC-IDRI-0001_nodule_votes.nii.gz"
-    from scanlearn.cohort.masks_among_scans import is_label_map
+    from scanlearn.cohort.labels.masks_among_scans import is_label_map
     from scanlearn.scans.read import read_scan
 
     assert is_label_map(read_scan(mask), "nifti")

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.names import is_label_name, scan_stem_of, stem_of
-from scanlearn.cohort.paint import IGNORED
+from scanlearn.cohort.labels.names import is_label_name, scan_stem_of, stem_of
+from scanlearn.cohort.labels.paint import IGNORED
 from scanlearn.errors import BadLabels
 from scanlearn.tasks.shared.label_maps import collect_labels
 from scanlearn.tasks.shared.label_set import LabelSet
@@ -151,7 +151,7 @@ def test_masks_beside_their_scans_are_told_apart(
 
 
 def test_a_mask_on_the_cohorts_grid_is_taken(cohort: Cohort, tmp_path: Path) -> None:
-    from scanlearn.scans.write_nifti import write_nifti
+    from scanlearn.scans.files.write_nifti import write_nifti
 
     key = cohort.keys()[0]
     grid = cohort.grid(key)
@@ -233,7 +233,7 @@ def test_scans_left_out_take_no_labels(cohort: Cohort, masks: Path) -> None:
 
 
 def test_real_masks_fit_their_series(real_data: Path, tmp_path: Path) -> None:
-    from scanlearn.cohort.prepare import prepare
+    from scanlearn.cohort.preparation.prepare import prepare
     from scanlearn.config.prepare import PrepareConfig
 
     chest = real_data / "chest_ct"

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.grouping import Remark, grouped
-from scanlearn.cohort.identity import identity_remarks, with_identities
-from scanlearn.cohort.prepare import prepare
-from scanlearn.cohort.privacy import secrets_of
+from scanlearn.cohort.preparation.identity import identity_remarks, with_identities
+from scanlearn.cohort.preparation.prepare import prepare
+from scanlearn.cohort.preparation.privacy import secrets_of
+from scanlearn.cohort.quality.grouping import Remark, grouped
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import BadCohort, BadConfig, BadLabels
 from scanlearn.scans.scan import Acquisition, ScanEntry

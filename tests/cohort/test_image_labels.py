@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.prepare import prepare
+from scanlearn.cohort.preparation.prepare import prepare
 from scanlearn.config.classification import ClassificationConfig
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import BadLabels

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.names import stem_of
-from scanlearn.cohort.prepare import prepare
+from scanlearn.cohort.labels.names import stem_of
+from scanlearn.cohort.preparation.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import BadLabels
 from scanlearn.tasks.shared.label_maps import collect_labels

@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.prepare import prepare
+from scanlearn.cohort.preparation.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import BadLabels
-from scanlearn.scans.dicom_seg import write_dicom_seg
 from scanlearn.scans.find import find_scans
+from scanlearn.scans.labels.write_dicom_seg import write_dicom_seg
 from scanlearn.scans.read import read_scan
 
 CONFIG = PrepareConfig(workers=0, spacing_mm=4.0)

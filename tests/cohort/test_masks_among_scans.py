@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy import ndimage
 
-from scanlearn.cohort.checks import check
-from scanlearn.cohort.masks_among_scans import (
+from scanlearn.cohort.labels.masks_among_scans import (
     beside_scans,
     is_told_label_map,
     label_maps_told,
     owner_of,
 )
-from scanlearn.cohort.prepare import prepare
+from scanlearn.cohort.preparation.prepare import prepare
+from scanlearn.cohort.quality.checks import check
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.scans.find import find_scans
-from scanlearn.scans.label_arrays import looks_like_labels
+from scanlearn.scans.labels.label_arrays import looks_like_labels
 
 SHAPE = (16, 18, 14)
 

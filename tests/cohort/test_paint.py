@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scanlearn.cohort.paint import (
+from scanlearn.cohort.labels.paint import (
     IGNORED,
     count_values,
     how_painted,

@@ -20,7 +20,7 @@ from scanlearn.cohort.exclusions import (
     write_exclusions,
 )
 from scanlearn.cohort.layout import Source
-from scanlearn.cohort.prepare import prepare
+from scanlearn.cohort.preparation.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import BadCohort, BadLabels, BadScan
 from scanlearn.scans.read import read_scan
@@ -349,7 +349,7 @@ def test_a_second_preparation_of_one_cohort_has_to_wait(
 ) -> None:
     import psutil
 
-    from scanlearn.cohort.folder import _identity
+    from scanlearn.cohort.preparation.folder import _identity
 
     lock = cohort.layout.private / "preparing"
     lock.write_text(_identity(psutil.Process().ppid()))

@@ -15,17 +15,17 @@ from pathlib import Path
 import distributed
 import pytest
 
-from scanlearn.cohort import prepare_one
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.pool import run_all
-from scanlearn.cohort.prepare import prepare
+from scanlearn.cohort.preparation import prepare_one
+from scanlearn.cohort.preparation.pool import run_all
+from scanlearn.cohort.preparation.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import BadConfig
 
 SCRIPT = """
 import signal, sys, time
 from pathlib import Path
-from scanlearn.cohort import prepare as module
+from scanlearn.cohort.preparation import prepare as module
 from scanlearn.config.prepare import PrepareConfig
 
 def tell(done, total, message):
@@ -125,7 +125,7 @@ def test_few_items_stay_in_this_process() -> None:
 def test_a_scheduler_that_is_not_there_is_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from scanlearn.cohort import pool
+    from scanlearn.cohort.preparation import pool
 
     monkeypatch.setattr(pool, "_PATIENCE_S", 1)
     with pytest.raises(BadConfig, match="no Dask scheduler answers"):

@@ -10,15 +10,15 @@ import pydicom
 import pytest
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.plan import patient_identity
-from scanlearn.cohort.prepare import prepare
-from scanlearn.cohort.privacy import scrubbed, secrets_of
+from scanlearn.cohort.preparation.plan import patient_identity
+from scanlearn.cohort.preparation.prepare import prepare
+from scanlearn.cohort.preparation.privacy import scrubbed, secrets_of
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.phantom.chest import make_chest
 from scanlearn.phantom.dicom_out import write_dicom_series
+from scanlearn.scans.files.write_nifti import write_nifti
 from scanlearn.scans.find import find_scans
 from scanlearn.scans.scan import Acquisition, ScanEntry
-from scanlearn.scans.write_nifti import write_nifti
 
 #: Planted into every place of a header that could carry an identity.
 MARKS = {

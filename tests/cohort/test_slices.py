@@ -20,7 +20,7 @@ from scanlearn.cohort.slices import (
 )
 from scanlearn.config.joint import JointConfig
 from scanlearn.errors import BadCohort
-from scanlearn.scans.picture import picture_grid
+from scanlearn.scans.files.picture import picture_grid
 
 
 def test_every_sample_has_one_number_in_the_whole_training(mixed_cohorts) -> None:

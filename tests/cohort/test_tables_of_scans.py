@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.plan import patient_identity
-from scanlearn.cohort.prepare import prepare
-from scanlearn.cohort.tables import entries_of_table
+from scanlearn.cohort.preparation.plan import patient_identity
+from scanlearn.cohort.preparation.prepare import prepare
+from scanlearn.cohort.preparation.scan_tables import entries_of_table
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import BadLabels, BadScan
 from scanlearn.scans.read import read_scan

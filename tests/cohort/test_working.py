@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanlearn.cohort.catalogue import Cohort, write_record
-from scanlearn.cohort.prepare import prepare
+from scanlearn.cohort.preparation.prepare import prepare
 from scanlearn.cohort.working import (
     WorkingCohorts,
     common_units,

@@ -8,7 +8,7 @@ import pytest
 from scanlearn.cohort.record import Intensity
 from scanlearn.cohort.slices import square_grid
 from scanlearn.encoders.pixels import image_pixels
-from scanlearn.scans.picture import picture_grid
+from scanlearn.scans.files.picture import picture_grid
 
 UNIT = Intensity(units="unit", outside=0.0, percentiles=(0.0, 0.5, 1.0))
 

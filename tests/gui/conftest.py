@@ -33,7 +33,7 @@ def scans_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def prepared(scans_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a cohort of these scans."""
-    from scanlearn.cohort.prepare import prepare
+    from scanlearn.cohort.preparation.prepare import prepare
     from scanlearn.config.prepare import PrepareConfig
 
     folder = tmp_path_factory.mktemp("prepared")

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from scanlearn.runs.events import Crashed, Event, Finished, Step
+from scanlearn.scans.files.write_nifti import write_nifti, write_nifti_channels
 from scanlearn.scans.find import find_scans
 from scanlearn.scans.read import read_scan
-from scanlearn.scans.results import write_results
-from scanlearn.scans.write_nifti import write_nifti, write_nifti_channels
+from scanlearn.scans.tables.results import write_results
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from scanlearn.prediction.summary import read_prediction
 from scanlearn.runs.folder import find_runs
 from scanlearn.scans.boxes import to_pixels
 from scanlearn.scans.find import find_scans
-from scanlearn.scans.finding_table import BoxFinding, write_findings
+from scanlearn.scans.tables.finding_table import BoxFinding, write_findings
 from scanlearn.tasks.detection.finding_set import FindingSet
 
 pytestmark = pytest.mark.viewer

@@ -20,8 +20,8 @@ from scanlearn.gui.viewer.file_layers import read_entry
 from scanlearn.gui.viewer.layers import grid_of, origin_of
 from scanlearn.prediction.summary import read_prediction
 from scanlearn.runs.folder import find_runs
+from scanlearn.scans.files.write_nifti import write_nifti_channels
 from scanlearn.scans.find import find_scans
-from scanlearn.scans.write_nifti import write_nifti_channels
 from scanlearn.tasks.classification.labels import ImageLabels
 
 pytestmark = pytest.mark.viewer
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.viewer
 @pytest.fixture(scope="module")
 def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with six pictures, a cohort of them and a table of labels."""
-    from scanlearn.cohort.prepare import prepare
+    from scanlearn.cohort.preparation.prepare import prepare
     from scanlearn.config.prepare import PrepareConfig
 
     folder = tmp_path_factory.mktemp("films")

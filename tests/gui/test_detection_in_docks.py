@@ -18,7 +18,7 @@ from scanlearn.gui.viewer.layers import grid_of, origin_of
 from scanlearn.prediction.summary import read_prediction
 from scanlearn.runs.folder import find_runs
 from scanlearn.scans.find import find_scans
-from scanlearn.scans.finding_table import Finding, write_findings
+from scanlearn.scans.tables.finding_table import Finding, write_findings
 from scanlearn.tasks.detection.finding_set import FindingSet
 
 pytestmark = pytest.mark.viewer

@@ -14,8 +14,8 @@ from scanlearn.gui.runs.locations_section import LocationsSection
 from scanlearn.gui.shared.run_list import RunRow
 from scanlearn.gui.viewer.atlas_layers import read_located
 from scanlearn.gui.viewer.layers import Origin
+from scanlearn.scans.files.write_nifti import write_nifti
 from scanlearn.scans.geometry import Grid
-from scanlearn.scans.write_nifti import write_nifti
 
 pytestmark = pytest.mark.viewer
 

@@ -50,7 +50,7 @@ def test_dicom_voxels_lie_where_simpleitk_puts_them(scans_folder: Path) -> None:
 def test_ome_zarr_opens_where_its_source_lies(
     scans_folder: Path, tmp_path: Path, make_napari_viewer
 ) -> None:
-    from scanlearn.scans.ome_zarr import write_ome_zarr
+    from scanlearn.scans.files.ome_zarr import write_ome_zarr
     from scanlearn.scans.read import read_scan
 
     source = next(scans_folder.rglob("*.dcm")).parent

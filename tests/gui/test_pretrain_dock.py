@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from qtpy.QtCore import Qt
 
-from scanlearn.cohort.atlas_quality import default_atlas
+from scanlearn.cohort.atlas.atlas_quality import default_atlas
 from scanlearn.config.run import parse_settings
 from scanlearn.errors import BadConfig
 from scanlearn.gui.shared.state import shared_state

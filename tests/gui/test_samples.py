@@ -13,7 +13,7 @@ from scanlearn.gui.viewer.writers import write_labels_nifti
 from scanlearn.phantom import chest
 from scanlearn.phantom.chest import Phantom, make_chest
 from scanlearn.scans.geometry import world_to_patient
-from scanlearn.scans.labels import read_label_map
+from scanlearn.scans.labels.read_labels import read_label_map
 
 
 @pytest.fixture

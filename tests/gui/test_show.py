@@ -13,8 +13,8 @@ from PIL import Image, ImageColor
 from scanlearn.config.palette import class_colour
 from scanlearn.gui.show import PICTURE_SIZE, show_prediction
 from scanlearn.gui.viewer.layers import CLASSES, grid_of
-from scanlearn.scans.labels import read_label_map
-from scanlearn.scans.write_nifti import write_nifti, write_nifti_channels
+from scanlearn.scans.files.write_nifti import write_nifti, write_nifti_channels
+from scanlearn.scans.labels.read_labels import read_label_map
 
 pytestmark = pytest.mark.viewer
 

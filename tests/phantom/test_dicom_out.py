@@ -11,7 +11,7 @@ import SimpleITK as sitk  # noqa: N813
 from scanlearn.phantom.chest import make_chest
 from scanlearn.phantom.dicom_out import write_dicom_radiograph, write_dicom_series
 from scanlearn.phantom.radiograph import make_radiograph
-from scanlearn.scans.write_nifti import write_nifti
+from scanlearn.scans.files.write_nifti import write_nifti
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scanlearn.cohort.atlas_on_scans import choose_atlas
+from scanlearn.cohort.atlas.atlas_on_scans import choose_atlas
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.plan import source_of
+from scanlearn.cohort.preparation.plan import source_of
 from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.config.drasclr import LandmarkConfig
 from scanlearn.encoders.encoder_file import read_card
@@ -20,7 +20,7 @@ from scanlearn.errors import BadRun
 from scanlearn.prediction.atlas_maps import atlas_of_run, locate_scans
 from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.find import find_scans
-from scanlearn.scans.labels import read_label_map
+from scanlearn.scans.labels.read_labels import read_label_map
 
 
 def test_files_say_where_the_atlas_lies(

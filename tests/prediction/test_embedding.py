@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanlearn.anatomy.landmarks import Atlas
-from scanlearn.cohort.atlas_on_scans import place_scan
+from scanlearn.cohort.atlas.atlas_on_scans import place_scan
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.encoders.encoder_file import load_encoder

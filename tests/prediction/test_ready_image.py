@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.prepare import prepare
+from scanlearn.cohort.preparation.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import BadScan
 from scanlearn.phantom.sample import write_sample
 from scanlearn.prediction.ready_image import ready_image
-from scanlearn.scans.array import array_entry
+from scanlearn.scans.files.array import array_entry
 from scanlearn.scans.find import find_scans
 from scanlearn.scans.read import read_scan
 

@@ -17,7 +17,7 @@ from scanlearn.prediction.slice_scans import cohort_slice_scans
 from scanlearn.prediction.slice_search import same_slice, similar_volumes
 from scanlearn.pretraining.joint.slice_batches import SliceData
 from scanlearn.runs.events import Message
-from scanlearn.scans.write_nifti import write_nifti
+from scanlearn.scans.files.write_nifti import write_nifti
 from scanlearn.views.normalise import normalised
 
 

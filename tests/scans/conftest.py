@@ -17,7 +17,7 @@ from pydicom.uid import (
     generate_uid,
 )
 
-from scanlearn.scans.dicom_slice import SeriesInfo, SliceHeader
+from scanlearn.scans.dicom.slice_header import SeriesInfo, SliceHeader
 from scanlearn.scans.scan import Acquisition
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)

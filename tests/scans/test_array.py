@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from scanlearn.errors import BadLabels, BadScan
-from scanlearn.scans.array import read_array
+from scanlearn.scans.files.array import read_array
 from scanlearn.scans.find import find_scans
 from scanlearn.scans.geometry import Grid
-from scanlearn.scans.labels import read_label_map
+from scanlearn.scans.labels.read_labels import read_label_map
 from scanlearn.scans.read import read_scan
 
 

@@ -18,8 +18,8 @@ from scanlearn.scans.boxes import (
     to_pixels,
     to_plane,
 )
+from scanlearn.scans.files.picture import picture_grid
 from scanlearn.scans.geometry import Grid
-from scanlearn.scans.picture import picture_grid
 from scanlearn.scans.scan import Scan
 
 whole = st.integers(0, 12)

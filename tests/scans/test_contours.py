@@ -6,13 +6,13 @@ import numpy as np
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from scanlearn.scans.contour_planes import (
+from scanlearn.scans.labels.contour_planes import (
     Flat,
     nearest_planes,
     planes_of_contours,
     slice_numbers,
 )
-from scanlearn.scans.contours import fill_contours
+from scanlearn.scans.labels.contours import fill_contours
 
 SHAPE = (40, 44)
 ROWS, COLUMNS = np.indices(SHAPE)

@@ -11,8 +11,8 @@ from scipy.spatial.transform import Rotation
 
 from scanlearn.errors import BadLabels
 from scanlearn.scans.geometry import Grid
-from scanlearn.scans.label_arrays import GridMismatch, place_onto
-from scanlearn.scans.labels import read_label_names, read_named_labels
+from scanlearn.scans.labels.label_arrays import GridMismatch, place_onto
+from scanlearn.scans.labels.read_labels import read_label_names, read_named_labels
 from scanlearn.scans.turns import Turn
 
 SHAPE = (7, 9, 8)

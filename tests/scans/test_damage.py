@@ -26,10 +26,10 @@ from pydicom.uid import (
 )
 
 from scanlearn.errors import BadLabels, BadScan, ScanlearnError
-from scanlearn.scans.dicom_seg import write_dicom_seg
 from scanlearn.scans.find import find_scans
 from scanlearn.scans.geometry import Grid
-from scanlearn.scans.labels import read_label_map, read_label_names
+from scanlearn.scans.labels.read_labels import read_label_map, read_label_names
+from scanlearn.scans.labels.write_dicom_seg import write_dicom_seg
 from scanlearn.scans.read import read_scan
 
 DICOM = [

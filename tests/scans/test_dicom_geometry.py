@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scanlearn.scans.dicom_geometry import stack_slices
-from scanlearn.scans.dicom_places import plane_axes
-from scanlearn.scans.dicom_series import group_slices
+from scanlearn.scans.dicom.places import plane_axes
+from scanlearn.scans.dicom.series import group_slices
+from scanlearn.scans.dicom.slice_geometry import stack_slices
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanlearn.errors import BadScan
-from scanlearn.scans.dicom_series import group_slices
+from scanlearn.scans.dicom.series import group_slices
 from scanlearn.scans.find import find_scans
 from scanlearn.scans.read import read_scan
 

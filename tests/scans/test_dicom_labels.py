@@ -10,11 +10,11 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.prepare import prepare
+from scanlearn.cohort.preparation.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import BadLabels
 from scanlearn.scans.geometry import Grid
-from scanlearn.scans.labels import read_named_labels
+from scanlearn.scans.labels.read_labels import read_named_labels
 from scanlearn.tasks.shared.label_maps import collect_labels
 
 ROWS, COLUMNS, SLICES, STEP = 21, 23, 9, 2.0

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scanlearn.scans.dicom_series import group_slices
+from scanlearn.scans.dicom.series import group_slices
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 quick = settings(max_examples=40, deadline=None)

@@ -13,7 +13,7 @@ from pydicom.encaps import generate_frames
 from pydicom.uid import RLELossless
 
 from scanlearn.errors import BadScan
-from scanlearn.scans.dicom_pixels import RUN_LENGTH
+from scanlearn.scans.dicom.pixel_data import RUN_LENGTH
 from scanlearn.scans.find import find_scans
 from scanlearn.scans.read import read_scan
 

@@ -12,13 +12,13 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 from scipy.spatial.transform import Rotation
 
 from scanlearn.errors import BadLabels
-from scanlearn.scans.dicom_seg import SERIES_DESCRIPTION, write_dicom_seg
 from scanlearn.scans.geometry import Grid, to_canonical_axes
-from scanlearn.scans.labels import (
+from scanlearn.scans.labels.read_labels import (
     read_label_map,
     read_label_names,
     read_named_labels,
 )
+from scanlearn.scans.labels.write_dicom_seg import SERIES_DESCRIPTION, write_dicom_seg
 from scanlearn.scans.turns import Turn, find_turn
 
 
@@ -229,7 +229,7 @@ def test_sources_of_two_series_are_refused(tmp_path):
     "name", ["philips_enhanced_anatomical_001", "siemens_multiframe_anatomical_001"]
 )
 def test_a_multi_frame_source_is_referred_to_frame_by_frame(real_data, tmp_path, name):
-    from scanlearn.scans.planes import planes_of
+    from scanlearn.scans.dicom.planes import planes_of
 
     (file,) = (real_data / "awkward" / "dicom" / name).glob("*.dcm")
     planes = planes_of([pydicom.dcmread(file, stop_before_pixels=True)])
@@ -264,7 +264,7 @@ def test_a_truncated_file_is_refused(tmp_path):
 def test_label_maps_of_others_are_read_and_fractions_refused(tmp_path, kind):
     import highdicom as hd
 
-    from scanlearn.scans.segments import describe_segments, read_source_headers
+    from scanlearn.scans.labels.segments import describe_segments, read_source_headers
 
     grid = series_grid((4, 8, 7), (2.0, 0.7, 0.8))
     sources = read_source_headers(write_series(tmp_path / "ct", grid))

@@ -14,7 +14,7 @@ from pydicom.uid import (
 )
 
 from scanlearn.errors import BadScan
-from scanlearn.scans.dicom_tags import read_numbers
+from scanlearn.scans.dicom.tags import read_numbers
 from scanlearn.scans.find import find_scans
 from scanlearn.scans.read import read_scan
 

@@ -10,14 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scanlearn.errors import BadLabels
-from scanlearn.scans.finding_table import (
+from scanlearn.scans.tables.finding_table import (
     BoxFinding,
     Finding,
     read_box_findings,
     read_findings,
     write_findings,
 )
-from scanlearn.scans.results import read_results, write_results
+from scanlearn.scans.tables.results import read_results, write_results
 
 millimetres = st.floats(-2000, 2000)
 findings = st.builds(
@@ -126,7 +126,7 @@ def test_a_value_that_was_not_measured_is_an_empty_cell(tmp_path):
 
 
 def test_a_disk_that_swallows_rows_is_noticed(tmp_path, monkeypatch):
-    monkeypatch.setattr("scanlearn.scans.results._cells", lambda path: [])
+    monkeypatch.setattr("scanlearn.scans.tables.results._cells", lambda path: [])
     with pytest.raises(OSError, match="differs when it is read again"):
         write_results(tmp_path / "a.csv", ["name"], [{"name": "a"}])
     assert list(tmp_path.iterdir()) == []

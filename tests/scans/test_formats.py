@@ -12,12 +12,12 @@ import pytest
 import SimpleITK
 from PIL import Image
 
-from scanlearn.cohort.label_files import may_be_labels
+from scanlearn.cohort.labels.label_files import may_be_labels
 from scanlearn.errors import BadScan
+from scanlearn.scans.files.ome_zarr import write_ome_zarr
 from scanlearn.scans.find import find_scans, kind_of
 from scanlearn.scans.formats import FORMATS, TABLE_ENDINGS, Format, format_of, stem_of
-from scanlearn.scans.labels import read_label_map
-from scanlearn.scans.ome_zarr import write_ome_zarr
+from scanlearn.scans.labels.read_labels import read_label_map
 from scanlearn.scans.read import read_scan
 
 ROOT = Path(__file__).parents[2]

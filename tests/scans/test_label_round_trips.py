@@ -12,12 +12,12 @@ from scipy.spatial.transform import Rotation
 
 from scanlearn.prediction.exports import export_prediction
 from scanlearn.prediction.summary import FoundClass, Prediction
+from scanlearn.scans.files.write_nifti import write_nifti
 from scanlearn.scans.find import find_scans
 from scanlearn.scans.geometry import Grid
-from scanlearn.scans.labels import read_label_map
+from scanlearn.scans.labels.read_labels import read_label_map
 from scanlearn.scans.read import read_scan
 from scanlearn.scans.turns import Turn, find_turn
-from scanlearn.scans.write_nifti import write_nifti
 
 some = settings(
     max_examples=25,

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from scanlearn.errors import BadLabels, BadScan
-from scanlearn.scans import write_nifti as write_nifti_module
+from scanlearn.scans.files import write_nifti as write_nifti_module
+from scanlearn.scans.files.write_nifti import write_nifti, write_nifti_channels
 from scanlearn.scans.geometry import Grid, ras_affine
-from scanlearn.scans.labels import read_label_map, read_label_names
+from scanlearn.scans.labels.read_labels import read_label_map, read_label_names
 from scanlearn.scans.turns import Turn, find_turn
-from scanlearn.scans.write_nifti import write_nifti, write_nifti_channels
 
 turns = st.builds(
     Turn,

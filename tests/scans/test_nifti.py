@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scanlearn.errors import BadScan
+from scanlearn.scans.files.nifti import read_nifti
 from scanlearn.scans.find import find_scans
-from scanlearn.scans.nifti import read_nifti
 from scanlearn.scans.read import read_scan
 
 LPS = np.array([-1, -1, 1])

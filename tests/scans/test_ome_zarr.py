@@ -15,9 +15,9 @@ from hypothesis.extra import numpy as hnp
 from numcodecs import Zstd
 
 from scanlearn.errors import BadScan
+from scanlearn.scans.files.ome_zarr import write_ome_zarr
 from scanlearn.scans.find import find_scans
 from scanlearn.scans.geometry import Grid, to_canonical_axes
-from scanlearn.scans.ome_zarr import write_ome_zarr
 from scanlearn.scans.read import read_scan
 from scanlearn.scans.scan import Acquisition, Scan
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from scipy.ndimage import center_of_mass
 from scipy.spatial.transform import Rotation
 
+from scanlearn.scans.files.write_nifti import write_nifti, write_nifti_channels
 from scanlearn.scans.geometry import grid_from_ras
 from scanlearn.scans.read import read_scan
-from scanlearn.scans.write_nifti import write_nifti, write_nifti_channels
 
 LPS = np.array([-1, -1, 1])
 

@@ -11,9 +11,9 @@ from pydicom.uid import ExplicitVRLittleEndian, RTStructureSetStorage, generate_
 from scipy.spatial.transform import Rotation
 
 from scanlearn.errors import BadLabels
-from scanlearn.scans.contours import fill_polygons
 from scanlearn.scans.geometry import Grid
-from scanlearn.scans.labels import read_label_map, read_label_names
+from scanlearn.scans.labels.contours import fill_polygons
+from scanlearn.scans.labels.read_labels import read_label_map, read_label_names
 
 
 def inside_slowly(polygon, row, column):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanlearn.errors import BadLabels
-from scanlearn.scans.seg_frames import read_frames
+from scanlearn.scans.labels.seg_frames import read_frames
 
 
 def dataset(packed, count):

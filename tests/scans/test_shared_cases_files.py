@@ -19,13 +19,13 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from scanlearn.cohort.prepare import prepare
+from scanlearn.cohort.preparation.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import BadScan, ScanlearnError
 from scanlearn.scans.find import find_scans
 from scanlearn.scans.read import read_scan
 from scanlearn.scans.scan import Scan
-from scanlearn.scans.tables import read_table
+from scanlearn.scans.tables.label_tables import read_table
 
 ROOT = Path(__file__).resolve().parents[2]
 CASES = ROOT.parent / "shared" / "cases"

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from scanlearn.errors import BadLabels
-from scanlearn.scans.tables import read_table, write_table
+from scanlearn.scans.tables.label_tables import read_table, write_table
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from scanlearn.cohort.exclusions import read_exclusions
 from scanlearn.errors import BadLabels
-from scanlearn.scans.named_files import named_file
-from scanlearn.scans.numbers import column_of_numbers, readings
-from scanlearn.scans.tables import read_table
+from scanlearn.scans.tables.label_tables import read_table
+from scanlearn.scans.tables.named_files import named_file
+from scanlearn.scans.tables.numbers import column_of_numbers, readings
 
 ENCODINGS = {
     "utf-8": b"",

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from scanlearn.scans.dicom.uneven import fill_evenly
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.scan import Acquisition, Scan
-from scanlearn.scans.uneven import fill_evenly
 from scanlearn.scans.windows import display_range, suggested_window, window_range
 
 

@@ -17,10 +17,10 @@ from scanlearn.cli.output import (
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.exclusions import read_exclusions
 from scanlearn.cohort.export import export_ome_zarr
-from scanlearn.cohort.grouping import Remark, grouped
-from scanlearn.cohort.masks_among_scans import label_maps_told
-from scanlearn.cohort.prepare import PrepareReport
-from scanlearn.cohort.prepare import prepare as prepare_scans
+from scanlearn.cohort.labels.masks_among_scans import label_maps_told
+from scanlearn.cohort.preparation.prepare import PrepareReport
+from scanlearn.cohort.preparation.prepare import prepare as prepare_scans
+from scanlearn.cohort.quality.grouping import Remark, grouped
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import BadConfig
 from scanlearn.runs.events import Finished, Message

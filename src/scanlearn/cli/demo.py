@@ -20,7 +20,7 @@ import typer
 from scanlearn.cli.output import console, print_text, telling
 from scanlearn.cli.watching import launch_and_follow
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.prepare import prepare
+from scanlearn.cohort.preparation.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import BadConfig
 from scanlearn.metrics.overlap import dice
@@ -34,9 +34,9 @@ from scanlearn.phantom.sample import write_sample
 from scanlearn.pretraining.registry import method_named
 from scanlearn.runs.events import Health, Step
 from scanlearn.runs.folder import RunFolder
+from scanlearn.scans.files.write_nifti import write_nifti
 from scanlearn.scans.formats import stem_of
-from scanlearn.scans.labels import read_label_map
-from scanlearn.scans.write_nifti import write_nifti
+from scanlearn.scans.labels.read_labels import read_label_map
 from scanlearn.tasks.registry import task_named, task_of
 from scanlearn.tasks.shared.label_maps import collect_labels
 

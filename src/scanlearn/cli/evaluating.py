@@ -12,7 +12,7 @@ from scanlearn.cli.output import console, print_json, telling
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.errors import BadConfig
 from scanlearn.runs.folder import RunFolder
-from scanlearn.scans.results import DISCLAIMER
+from scanlearn.scans.tables.results import DISCLAIMER
 from scanlearn.tasks.registry import task_of
 from scanlearn.tasks.shared.evaluation import Summary
 

@@ -17,7 +17,7 @@ from scanlearn.cli.options import (
     cohort_folder,
 )
 from scanlearn.cli.output import print_json, print_text, telling
-from scanlearn.cohort.atlas_on_scans import choose_atlas
+from scanlearn.cohort.atlas.atlas_on_scans import choose_atlas
 from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.config.drasclr import DrasclrConfig
 from scanlearn.config.run import parse_settings

@@ -17,26 +17,26 @@ from scanlearn.cli.output import (
     print_text,
     progress_bar,
 )
-from scanlearn.cohort import checks
-from scanlearn.cohort.atlas_cache import kept_qualities
+from scanlearn.cohort.atlas.atlas_cache import kept_qualities
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.grouping import Remark, grouped
-from scanlearn.cohort.masks_among_scans import (
+from scanlearn.cohort.labels.masks_among_scans import (
     beside_scans,
     is_label_map,
     is_told_label_map,
     owner_of,
 )
+from scanlearn.cohort.quality import checks
+from scanlearn.cohort.quality.grouping import Remark, grouped
 from scanlearn.errors import BadScan
 from scanlearn.files import write_text
 from scanlearn.phantom.sample import write_sample
 from scanlearn.runs.events import Finished
+from scanlearn.scans.files.ome_zarr import write_ome_zarr
+from scanlearn.scans.files.write_nifti import write_nifti
 from scanlearn.scans.find import find_scans
 from scanlearn.scans.formats import ZARR
-from scanlearn.scans.ome_zarr import write_ome_zarr
 from scanlearn.scans.read import read_scan
 from scanlearn.scans.scan import ScanEntry
-from scanlearn.scans.write_nifti import write_nifti
 
 #: Scans named for each atlas, the worst first.
 _FITS_PRINTED = 12

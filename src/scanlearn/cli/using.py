@@ -9,7 +9,7 @@ from scanlearn.cli.options import AsEvents, AsJson, OutDir, Uneven, cohort_folde
 from scanlearn.cli.output import console, print_json, print_text, telling
 from scanlearn.runs.events import Finished, Step
 from scanlearn.runs.folder import RunFolder
-from scanlearn.scans.results import DISCLAIMER
+from scanlearn.scans.tables.results import DISCLAIMER
 from scanlearn.tasks.registry import task_of
 
 DicomSeg = Annotated[

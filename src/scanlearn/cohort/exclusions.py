@@ -9,8 +9,8 @@ from pathlib import Path
 
 from scanlearn.cohort.layout import Source, write_rows
 from scanlearn.errors import BadCohort, BadLabels
-from scanlearn.scans.named_files import named_file
-from scanlearn.scans.table_text import read_table_text
+from scanlearn.scans.tables.named_files import named_file
+from scanlearn.scans.tables.table_text import read_table_text
 
 _COLUMNS = ("source", "series", "volume", "reason")
 

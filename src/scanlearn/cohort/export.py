@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.scans.ome_zarr import write_ome_zarr
+from scanlearn.scans.files.ome_zarr import write_ome_zarr
 
 Progress = Callable[[int, int], None]
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from scanlearn.anatomy.frames import Frame, frame_of
 from scanlearn.anatomy.lungs import LungMask, lung_mask
 from scanlearn.anatomy.morphology import bounding_box
-from scanlearn.cohort.check_rules import own_problems
-from scanlearn.cohort.lung_masks import given_lungs
-from scanlearn.cohort.spacing import Spacing
+from scanlearn.cohort.preparation.lung_masks import given_lungs
+from scanlearn.cohort.preparation.spacing import Spacing
+from scanlearn.cohort.quality.check_rules import own_problems
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import BadScan
 from scanlearn.scans.geometry import Grid, canonical_grid, to_canonical_axes

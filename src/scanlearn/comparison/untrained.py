@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from scanlearn.cohort.atlas_on_scans import carry_atlas
+from scanlearn.cohort.atlas.atlas_on_scans import carry_atlas
 from scanlearn.cohort.slices import slice_cohorts
 from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.config.drasclr import DrasclrConfig

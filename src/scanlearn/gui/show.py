@@ -179,7 +179,7 @@ def _read_scan(path: Path) -> LayerData:
 def _truth_layer(
     path: Path, found: Prediction, origin: Origin, shown: Grid
 ) -> LayerData:
-    from scanlearn.scans.labels import read_label_map
+    from scanlearn.scans.labels.read_labels import read_label_map
 
     labels, grid = read_label_map(path)
     classes = {one.value: one.name for one in found.classes}

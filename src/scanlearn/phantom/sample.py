@@ -15,7 +15,7 @@ from scanlearn.phantom.chest import SPACING_MM, Phantom, make_chest
 from scanlearn.phantom.dicom_out import write_dicom_radiograph, write_dicom_series
 from scanlearn.phantom.radiograph import make_radiograph, write_png
 from scanlearn.phantom.tables import Row
-from scanlearn.scans.write_nifti import write_nifti
+from scanlearn.scans.files.write_nifti import write_nifti
 
 Progress = Callable[[int, int], None]
 Kind = Literal["chest-ct", "radiograph"]

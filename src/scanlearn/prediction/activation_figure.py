@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scanlearn.config.palette import AGAINST, FOR
 from scanlearn.files import written_beside
 from scanlearn.prediction.summary import Prediction
-from scanlearn.scans.results import DISCLAIMER
 from scanlearn.scans.scan import Scan
+from scanlearn.scans.tables.results import DISCLAIMER
 
 _DPI = 150
 _INCHES = 4.2

@@ -14,9 +14,9 @@ from scanlearn.anatomy.label_mask import LabelMask, share_in_boxes
 from scanlearn.anatomy.landmarks import Atlas
 from scanlearn.anatomy.lungs import lung_mask
 from scanlearn.anatomy.placement import Placement
-from scanlearn.cohort.atlas_on_scans import place_scan, scan_labels
+from scanlearn.cohort.atlas.atlas_on_scans import place_scan, scan_labels
 from scanlearn.cohort.layout import Source
-from scanlearn.cohort.plan import source_of
+from scanlearn.cohort.preparation.plan import source_of
 from scanlearn.cohort.ready_scan import ReadyScan
 from scanlearn.cohort.working import WorkingCohorts, WorkingScan
 from scanlearn.encoders.encoder_file import read_patch_card
@@ -25,11 +25,11 @@ from scanlearn.prediction.each_scan import Tell, tell_problems
 from scanlearn.prediction.ready_volume import place_ready
 from scanlearn.prediction.sources import named_scans
 from scanlearn.runs.events import Message, Step
+from scanlearn.scans.files.write_nifti import write_nifti
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.read import OnUneven, read_scan
 from scanlearn.scans.scan import Scan
-from scanlearn.scans.tables import write_table
-from scanlearn.scans.write_nifti import write_nifti
+from scanlearn.scans.tables.label_tables import write_table
 
 #: Side of the voxels on which the atlas is drawn.
 _DRAWN_MM = 2.0

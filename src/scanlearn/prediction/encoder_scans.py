@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scanlearn.anatomy.frames import Locator
-from scanlearn.cohort.atlas_on_scans import place_scan
+from scanlearn.cohort.atlas.atlas_on_scans import place_scan
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.store import filled_box
 from scanlearn.cohort.working import WorkingCohorts

@@ -24,9 +24,9 @@ from scanlearn.prediction.summary import (
     Prediction,
     why_no_dicom_seg,
 )
-from scanlearn.scans.dicom_seg import write_dicom_seg
 from scanlearn.scans.geometry import Grid
-from scanlearn.scans.labels import read_label_map
+from scanlearn.scans.labels.read_labels import read_label_map
+from scanlearn.scans.labels.write_dicom_seg import write_dicom_seg
 from scanlearn.scans.read import read_scan
 from scanlearn.scans.scan import Scan, ScanEntry
 

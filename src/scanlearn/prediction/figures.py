@@ -15,8 +15,8 @@ from scanlearn.files import written_beside
 from scanlearn.prediction.summary import FoundClass
 from scanlearn.scans.geometry import Grid, to_canonical_axes
 from scanlearn.scans.resample import resample
-from scanlearn.scans.results import DISCLAIMER
 from scanlearn.scans.scan import Scan
+from scanlearn.scans.tables.results import DISCLAIMER
 from scanlearn.scans.windows import display_range
 
 #: Slices a picture shows.

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanlearn.cohort.intensity import normalised as as_stored
-from scanlearn.cohort.prepare_one import stored_units
+from scanlearn.cohort.preparation.prepare_one import stored_units
 from scanlearn.cohort.ready_scan import ready_scan
 from scanlearn.cohort.record import Intensity
 from scanlearn.config.prepare import PrepareConfig

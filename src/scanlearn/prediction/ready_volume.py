@@ -15,7 +15,7 @@ from scanlearn.anatomy.landmarks import Atlas
 from scanlearn.anatomy.lungs import LungMask
 from scanlearn.anatomy.placement import Placement, place
 from scanlearn.cohort.intensity import normalised as as_stored
-from scanlearn.cohort.prepare_one import stored_units
+from scanlearn.cohort.preparation.prepare_one import stored_units
 from scanlearn.cohort.ready_scan import ReadyScan, ready_scan
 from scanlearn.cohort.working import pooled_mean
 from scanlearn.config.prepare import PrepareConfig

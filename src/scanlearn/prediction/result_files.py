@@ -17,8 +17,8 @@ from scanlearn.anatomy.lungs import LungMask
 from scanlearn.files import write_text
 from scanlearn.prediction.summary import SUMMARY
 from scanlearn.scans.geometry import Grid
-from scanlearn.scans.results import DISCLAIMER, write_results
 from scanlearn.scans.scan import Scan, ScanEntry
+from scanlearn.scans.tables.results import DISCLAIMER, write_results
 
 Extra = Literal["dicom-seg", "figures"]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.intensity import normalised as as_stored
-from scanlearn.cohort.prepare_one import stored_units
+from scanlearn.cohort.preparation.prepare_one import stored_units
 from scanlearn.cohort.record import Intensity
 from scanlearn.cohort.slices import squared
 from scanlearn.encoders.slice_encoder_card import SliceEncoderCard

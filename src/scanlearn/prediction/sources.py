@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from scanlearn.cohort.plan import stem_of
+from scanlearn.cohort.preparation.plan import stem_of
 from scanlearn.errors import BadScan
 from scanlearn.scans.find import find_scans
 from scanlearn.scans.scan import ScanEntry

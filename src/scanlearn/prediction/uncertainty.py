@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanlearn.prediction.result_files import Saving
+from scanlearn.scans.files.write_nifti import write_nifti
 from scanlearn.scans.geometry import Grid
-from scanlearn.scans.write_nifti import write_nifti
 
 #: Probabilities are kept in steps of 1/255: finer than any two trainings agree.
 PROBABILITY_STEPS = 255

@@ -7,18 +7,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from scanlearn.errors import BadScan, of_the_world
-from scanlearn.scans.array import array_entry
-from scanlearn.scans.dicom import dicom_entries
-from scanlearn.scans.dicom_headers import HeaderReader, looks_like_dicom
-from scanlearn.scans.dicom_slice import SliceHeader
+from scanlearn.scans.dicom.headers import HeaderReader, looks_like_dicom
+from scanlearn.scans.dicom.reader import dicom_entries
+from scanlearn.scans.dicom.slice_header import SliceHeader
+from scanlearn.scans.files.array import array_entry
+from scanlearn.scans.files.itk import itk_entry
+from scanlearn.scans.files.ngff import is_ome_image
+from scanlearn.scans.files.nifti import nifti_entry
+from scanlearn.scans.files.ome_zarr import ome_zarr_entry
+from scanlearn.scans.files.picture import picture_entries
+from scanlearn.scans.files.signatures import cause_of
 from scanlearn.scans.formats import FORMATS, Kind, format_of
-from scanlearn.scans.itk import itk_entry
-from scanlearn.scans.ngff import is_ome_image
-from scanlearn.scans.nifti import nifti_entry
-from scanlearn.scans.ome_zarr import ome_zarr_entry
-from scanlearn.scans.picture import picture_entries
 from scanlearn.scans.scan import Acquisition, ScanEntry
-from scanlearn.scans.signatures import cause_of
 
 Progress = Callable[[int, int], None]
 

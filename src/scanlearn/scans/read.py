@@ -8,20 +8,20 @@ from pathlib import Path
 from typing import Literal
 
 from scanlearn.errors import BadScan
-from scanlearn.scans.array import read_array
-from scanlearn.scans.dicom import (
+from scanlearn.scans.dicom.reader import (
     choose,
     read_dicom_entry,
     read_dicom_files,
     read_dicom_scan,
 )
-from scanlearn.scans.dicom_series import group_slices
+from scanlearn.scans.dicom.series import group_slices
+from scanlearn.scans.files.array import read_array
+from scanlearn.scans.files.itk import read_itk
+from scanlearn.scans.files.nifti import read_nifti
+from scanlearn.scans.files.ome_zarr import read_ome_zarr
+from scanlearn.scans.files.picture import read_picture
 from scanlearn.scans.find import kind_of, survey
 from scanlearn.scans.formats import Kind
-from scanlearn.scans.itk import read_itk
-from scanlearn.scans.nifti import read_nifti
-from scanlearn.scans.ome_zarr import read_ome_zarr
-from scanlearn.scans.picture import read_picture
 from scanlearn.scans.scan import Problem, Scan, ScanEntry
 
 OnUneven = Literal["refuse", "resample"]

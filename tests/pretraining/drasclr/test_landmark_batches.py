@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 
 from scanlearn.anatomy.landmarks import Atlas
 from scanlearn.anatomy.neighbours import nearest_landmarks
-from scanlearn.cohort.atlas_on_scans import carry_atlas, choose_atlas
+from scanlearn.cohort.atlas.atlas_on_scans import carry_atlas, choose_atlas
 from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.config.drasclr import LandmarkConfig
 from scanlearn.pretraining.drasclr.landmark_batches import (

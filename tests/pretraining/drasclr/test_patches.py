@@ -10,10 +10,14 @@ import torch
 
 from scanlearn.anatomy.frames import Frame
 from scanlearn.anatomy.landmarks import Atlas
-from scanlearn.cohort.atlas_on_scans import carry_atlas, choose_atlas, place_cohorts
+from scanlearn.cohort.atlas.atlas_on_scans import (
+    carry_atlas,
+    choose_atlas,
+    place_cohorts,
+)
 from scanlearn.cohort.catalogue import write_record
 from scanlearn.cohort.layout import Layout, Settings, write_settings
-from scanlearn.cohort.prepare import prepare
+from scanlearn.cohort.preparation.prepare import prepare
 from scanlearn.cohort.record import Intensity, ScanRecord, matrix_of
 from scanlearn.cohort.store import NpyStore
 from scanlearn.cohort.working import WorkingCohorts
@@ -22,10 +26,10 @@ from scanlearn.config.prepare import PrepareConfig
 from scanlearn.encoders.patch_places import patch_start
 from scanlearn.pretraining.drasclr.landmark_batches import PatchRequest
 from scanlearn.pretraining.drasclr.patches import Patch, PatchData, collate
+from scanlearn.scans.files.write_nifti import write_nifti
 from scanlearn.scans.find import find_scans
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.read import read_scan
-from scanlearn.scans.write_nifti import write_nifti
 
 SHAPE = (24, 26, 28)
 #: The frame reaches from the middle of voxel 2 to that of voxel 2 + REACH.

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scanlearn.cohort.record import Intensity
 from scanlearn.encoders.pixels import image_pixels
 from scanlearn.scans.boxes import as_boxes, to_plane
-from scanlearn.scans.picture import picture_grid
+from scanlearn.scans.files.picture import picture_grid
 from scanlearn.tasks.detection.box_images import (
     BoxSampler,
     boxes_of,

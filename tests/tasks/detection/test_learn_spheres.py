@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.prepare import prepare
+from scanlearn.cohort.preparation.prepare import prepare
 from scanlearn.config.detection import DetectionConfig
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import BadLabels, BadRun

@@ -13,7 +13,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState, GradientState
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.prepare import prepare
+from scanlearn.cohort.preparation.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.encoders.encoder_file import read_card
 from scanlearn.engine.optimisers import make_optimiser

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.prepare import prepare
+from scanlearn.cohort.preparation.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.config.texture import TextureConfig
 from scanlearn.errors import BadLabels

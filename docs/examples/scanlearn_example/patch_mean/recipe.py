@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from scanlearn.cohort.atlas_on_scans import place_cohorts
+from scanlearn.cohort.atlas.atlas_on_scans import place_cohorts
 from scanlearn.cohort.working import WorkingCohorts, common_units
 from scanlearn.config.drasclr import LandmarkConfig
 from scanlearn.encoders.encoder_file import EncoderCard, save_encoder

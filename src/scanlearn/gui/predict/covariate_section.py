@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QLineEdit, QVBoxLayout, QWidget
 from scanlearn.errors import ScanlearnError
 from scanlearn.gui.kit.widgets import LABEL_WIDTH, hint, labelled
 from scanlearn.runs import RunFolder
-from scanlearn.scans.cells import number_of
+from scanlearn.scans.tables.cells import number_of
 
 #: Widest name, in pixels; the names are columns of the user's tables.
 _WIDEST = 180

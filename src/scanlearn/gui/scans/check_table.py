@@ -186,7 +186,7 @@ class CheckTable(QWidget):
         self._refresh()
 
     def _done(self) -> None:
-        from scanlearn.cohort.checks import from_json
+        from scanlearn.cohort.quality.checks import from_json
 
         self.about.setText("All voxels were read.")
         self.checked.emit(from_json(json.loads(self._out.read_text())))

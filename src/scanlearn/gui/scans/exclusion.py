@@ -92,7 +92,7 @@ class Excluder(QObject):
 
 def source_of_entry(entry: ScanEntry) -> Source:
     """Return where a listed scan comes from, as cohorts keep it."""
-    from scanlearn.cohort.plan import source_of
+    from scanlearn.cohort.preparation.plan import source_of
 
     return source_of(entry)
 
@@ -144,7 +144,7 @@ def known_in(cohort: Path) -> dict[Source, Known]:
     Empty where there is no cohort yet. Reads every sidecar: not on the main thread.
     """
     from scanlearn.cohort.catalogue import Cohort
-    from scanlearn.cohort.checks import check_cohort
+    from scanlearn.cohort.quality.checks import check_cohort
 
     if not (cohort / "cohort.yaml").is_file():
         return {}

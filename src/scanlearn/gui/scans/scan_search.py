@@ -39,7 +39,7 @@ class ScanSearch(QObject):
         """List the scans of a folder or file."""
 
         def work(report: Report) -> list[ListedScan]:
-            from scanlearn.cohort.checks import check_headers
+            from scanlearn.cohort.quality.checks import check_headers
             from scanlearn.scans.find import find_scans
 
             entries = find_scans(path, progress=report)

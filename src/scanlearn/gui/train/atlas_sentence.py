@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scanlearn.cohort.atlas_quality import AtlasQuality
+from scanlearn.cohort.atlas.atlas_quality import AtlasQuality
 from scanlearn.gui.viewer.layers import short_key
 
 #: Scans named in the sentence.
@@ -44,7 +44,7 @@ def _keys(keys: Sequence[str]) -> str:
 
 def atlas_sentence_of(cohort: Path) -> str:
     """Return the sentence on a cohort; reads every sidecar, not on the main thread."""
-    from scanlearn.cohort.atlas_cache import kept_qualities
+    from scanlearn.cohort.atlas.atlas_cache import kept_qualities
     from scanlearn.cohort.catalogue import Cohort
 
     opened = Cohort(cohort)

@@ -83,7 +83,7 @@ def _sentence(about: dict[str, object]) -> str:
 
 
 def _outline(path: Path, origin: Origin) -> LayerData:
-    from scanlearn.scans.labels import read_label_map
+    from scanlearn.scans.labels.read_labels import read_label_map
 
     labels, grid = read_label_map(path)
     return (

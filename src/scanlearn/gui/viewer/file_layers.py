@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from scanlearn.cohort.label_files import may_be_labels
-from scanlearn.cohort.names import is_label_name, stem_of
+from scanlearn.cohort.labels.label_files import may_be_labels
+from scanlearn.cohort.labels.names import is_label_name, stem_of
 from scanlearn.errors import ScanlearnError
 from scanlearn.gui.viewer.layers import (
     LayerData,
@@ -25,7 +25,7 @@ _MANY_SLICES = 24
 def patient_of(entry: ScanEntry) -> str:
     """Return the pseudonymous key of an entry's patient, the same as in cohorts."""
     from scanlearn.cohort.keys import installation_salt, patient_key
-    from scanlearn.cohort.plan import patient_identity
+    from scanlearn.cohort.preparation.plan import patient_identity
 
     return patient_key(patient_identity(entry), installation_salt())
 
@@ -101,7 +101,7 @@ def read_mask(path: Path) -> LayerData:
     import numpy as np
 
     from scanlearn.scans.geometry import to_canonical_axes
-    from scanlearn.scans.labels import read_label_map, read_label_names
+    from scanlearn.scans.labels.read_labels import read_label_map, read_label_names
 
     labels, grid = read_label_map(path)
     turned, shown = to_canonical_axes(labels, grid)

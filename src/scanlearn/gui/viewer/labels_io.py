@@ -43,7 +43,7 @@ def amount(painted: Painted) -> Amount:
     BadLabels
         If nothing is.
     """
-    from scanlearn.cohort.paint import how_painted
+    from scanlearn.cohort.labels.paint import how_painted
 
     labels = as_small_integers(painted.labels, painted.name)
     values = tuple(int(value) for value in np.unique(labels) if value)
@@ -102,7 +102,7 @@ def to_grid(labels: NDArray[Any], grid: Grid, target: Grid) -> NDArray[Any]:
 
 def write_labels(path: Path, painted: Painted) -> None:
     """Write labels as NIfTI in the grid of their scan's source, and read them again."""
-    from scanlearn.scans.write_nifti import write_nifti
+    from scanlearn.scans.files.write_nifti import write_nifti
 
     target = painted.origin.grid
     labels = to_grid(painted.labels, painted.grid, target)

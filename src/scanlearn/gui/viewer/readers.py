@@ -9,9 +9,9 @@ from napari.utils.notifications import show_warning
 
 from scanlearn.gui.viewer.file_layers import is_mask, read_entry, read_mask
 from scanlearn.gui.viewer.layers import LayerData
+from scanlearn.scans.files.ngff import is_ome_image
 from scanlearn.scans.find import kind_of
 from scanlearn.scans.formats import format_of
-from scanlearn.scans.ngff import is_ome_image
 
 #: More scans than this are listed in the Scans dock instead of being read at once.
 MOST_AT_ONCE = 4

@@ -81,7 +81,7 @@ def radiograph_sample() -> list[LayerData]:
 
 
 def _written(phantom: Phantom) -> Path:
-    from scanlearn.scans.write_nifti import write_nifti
+    from scanlearn.scans.files.write_nifti import write_nifti
 
     path = sample_scans_folder() / f"{phantom.name}.nii.gz"
     if not path.exists():

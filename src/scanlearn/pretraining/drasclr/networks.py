@@ -15,7 +15,7 @@ from accelerate import Accelerator
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from scanlearn.cohort.atlas_on_scans import place_cohorts
+from scanlearn.cohort.atlas.atlas_on_scans import place_cohorts
 from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.config.drasclr import DrasclrConfig
 from scanlearn.config.engine import EngineConfig, OptimiserConfig

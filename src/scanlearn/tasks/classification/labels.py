@@ -11,7 +11,7 @@ from typing import Any
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.config.classification import ClassificationConfig
 from scanlearn.errors import BadLabels
-from scanlearn.scans.tables import read_table
+from scanlearn.scans.tables.label_tables import read_table
 from scanlearn.tasks.shared.saved_labels import save_labels, saved_labels
 from scanlearn.tasks.shared.table_rows import row_source, scan_keys
 

@@ -16,9 +16,9 @@ from scanlearn.prediction.result_files import Saving, kind_of_source, write_summ
 from scanlearn.prediction.summary import read_prediction
 from scanlearn.runs.events import Step
 from scanlearn.runs.folder import RunFolder
-from scanlearn.scans.results import Cell, write_results
+from scanlearn.scans.files.write_nifti import write_nifti_channels
 from scanlearn.scans.scan import Scan, ScanEntry
-from scanlearn.scans.write_nifti import write_nifti_channels
+from scanlearn.scans.tables.results import Cell, write_results
 from scanlearn.tasks.classification.card import ClassifierCard
 from scanlearn.tasks.classification.classifier import ClassifiedImage, Classifier
 

@@ -12,9 +12,9 @@ from scanlearn.engine.devices import choose_device, mixed_precision
 from scanlearn.nets.sliding_windows import Progress
 from scanlearn.prediction.ready_image import ready_image
 from scanlearn.scans.boxes import to_pixels
-from scanlearn.scans.finding_table import BoxFinding
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.scan import Scan
+from scanlearn.scans.tables.finding_table import BoxFinding
 from scanlearn.tasks.detection.box_search import FoundBoxes, find_boxes
 from scanlearn.tasks.detection.card import (
     load_slice_detector,

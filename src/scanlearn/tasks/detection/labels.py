@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.label_files import keys_of_paths
+from scanlearn.cohort.labels.label_files import keys_of_paths
 from scanlearn.config.detection import DetectionConfig
 from scanlearn.errors import BadCohort, BadLabels
 from scanlearn.scans.boxes import box_centres, to_pixels, to_plane
 from scanlearn.scans.formats import is_table
 from scanlearn.scans.geometry import Grid
-from scanlearn.scans.tables import read_table
+from scanlearn.scans.tables.label_tables import read_table
 from scanlearn.tasks.detection.finding_set import (
     FindingSet,
     Kind,

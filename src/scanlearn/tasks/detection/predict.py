@@ -9,8 +9,8 @@ from scanlearn.errors import BadScan
 from scanlearn.prediction.each_scan import Request, Tell, each_scan
 from scanlearn.prediction.result_files import Saving, kind_of_source, write_summary
 from scanlearn.runs.folder import RunFolder
-from scanlearn.scans.finding_table import BoxFinding, write_findings
 from scanlearn.scans.scan import Scan, ScanEntry
+from scanlearn.scans.tables.finding_table import BoxFinding, write_findings
 from scanlearn.tasks.detection.box_detector import BoxDetector, DetectedRadiograph
 from scanlearn.tasks.detection.card import (
     SliceDetectorCard,

@@ -12,9 +12,9 @@ from scanlearn.anatomy.lungs import LungMask
 from scanlearn.engine.devices import choose_device, mixed_precision
 from scanlearn.nets.sliding_windows import Progress
 from scanlearn.prediction.ready_volume import ready_volume
-from scanlearn.scans.finding_table import Finding
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.scan import Scan
+from scanlearn.scans.tables.finding_table import Finding
 from scanlearn.tasks.detection.card import load_detector
 from scanlearn.tasks.detection.sphere_search import find_spheres
 from scanlearn.views.normalise import normalised, shifted

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.label_files import match_labels
-from scanlearn.cohort.label_reading import read_labels_of
+from scanlearn.cohort.labels.label_files import match_labels
+from scanlearn.cohort.labels.label_reading import read_labels_of
 from scanlearn.errors import BadLabels
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.spheres import Spheres, as_spheres

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from scanlearn.errors import BadLabels
-from scanlearn.scans.cells import number_of
-from scanlearn.scans.tables import read_table
+from scanlearn.scans.tables.cells import number_of
+from scanlearn.scans.tables.label_tables import read_table
 from scanlearn.tasks.shared.table_rows import row_source
 
 Source = tuple[Path, str]

@@ -13,7 +13,7 @@ import pandas as pd
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.config.outcome import OutcomeConfig, OutcomeKind
 from scanlearn.errors import BadLabels
-from scanlearn.scans.tables import SPACINGS, read_table
+from scanlearn.scans.tables.label_tables import SPACINGS, read_table
 from scanlearn.tasks.shared.saved_labels import save_labels, saved_labels
 from scanlearn.tasks.shared.table_rows import row_source, scan_keys
 

@@ -9,14 +9,14 @@ import numpy as np
 
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.layout import Layout
-from scanlearn.cohort.plan import source_of
+from scanlearn.cohort.preparation.plan import source_of
 from scanlearn.errors import BadRun
 from scanlearn.features.linear import LinearModel
 from scanlearn.prediction.each_scan import Progress, Request, Tell, each_scan
 from scanlearn.prediction.result_files import Saving, kind_of_source, write_summary
 from scanlearn.runs.folder import RunFolder
-from scanlearn.scans.results import Cell, write_results
 from scanlearn.scans.scan import Scan, ScanEntry
+from scanlearn.scans.tables.results import Cell, write_results
 from scanlearn.tasks.outcome.card import OutcomeCard, load_outcome
 from scanlearn.tasks.outcome.covariates import Covariates, read_covariates
 from scanlearn.tasks.outcome.learn import VECTORS, WITH_COVARIATES

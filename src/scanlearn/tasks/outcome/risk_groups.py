@@ -8,7 +8,7 @@ import numpy as np
 
 from scanlearn.config.palette import class_colour
 from scanlearn.files import written_beside
-from scanlearn.scans.results import DISCLAIMER
+from scanlearn.scans.tables.results import DISCLAIMER
 from scanlearn.tasks.outcome.models import Floats, Outcomes, concordance
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.paint import IGNORED
+from scanlearn.cohort.labels.paint import IGNORED
 from scanlearn.config.segmentation import SegmentationConfig
 from scanlearn.errors import BadLabels
 from scanlearn.metrics.overlap import dice, iou

@@ -22,9 +22,9 @@ from scanlearn.prediction.uncertainty import (
     entropy,
     write_uncertainty,
 )
-from scanlearn.scans.results import Cell, write_results
+from scanlearn.scans.files.write_nifti import write_nifti, write_nifti_channels
 from scanlearn.scans.scan import Scan, ScanEntry
-from scanlearn.scans.write_nifti import write_nifti, write_nifti_channels
+from scanlearn.scans.tables.results import Cell, write_results
 from scanlearn.tasks.segmentation.segmenter import SegmentedScan
 
 _VOLUMES = ("class", "value", "volume_ml", "sd_ml")

@@ -15,7 +15,7 @@ from scanlearn.anatomy.frames import Locator
 from scanlearn.anatomy.landmarks import Atlas
 from scanlearn.anatomy.lungs import LungMask
 from scanlearn.cohort.intensity import normalised as as_stored
-from scanlearn.cohort.prepare_one import stored_units
+from scanlearn.cohort.preparation.prepare_one import stored_units
 from scanlearn.cohort.ready_scan import ready_scan
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.config.segmentation import ClassConfig

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from scanlearn.cohort.paint import IGNORED
+from scanlearn.cohort.labels.paint import IGNORED
 from scanlearn.errors import BadLabels
 
 #: Names listed in a remark.

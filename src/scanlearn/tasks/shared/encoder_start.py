@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from scanlearn.anatomy.landmarks import Atlas
-from scanlearn.cohort.atlas_on_scans import PlacedCohorts, carry_atlas
+from scanlearn.cohort.atlas.atlas_on_scans import PlacedCohorts, carry_atlas
 from scanlearn.cohort.working import (
     IntensityUnits,
     WorkingCohorts,

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.label_files import match_labels
-from scanlearn.cohort.label_matching import near_name
-from scanlearn.cohort.paint import (
+from scanlearn.cohort.labels.label_files import match_labels
+from scanlearn.cohort.labels.label_matching import near_name
+from scanlearn.cohort.labels.paint import (
     Labelling,
 )
 from scanlearn.errors import BadLabels

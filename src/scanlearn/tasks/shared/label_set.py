@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scanlearn.cohort.paint import Painted
+from scanlearn.cohort.labels.paint import Painted
 from scanlearn.errors import BadLabels
+from scanlearn.scans.files.write_nifti import write_nifti
 from scanlearn.scans.geometry import Grid
-from scanlearn.scans.labels import read_label_map
-from scanlearn.scans.write_nifti import write_nifti
+from scanlearn.scans.labels.read_labels import read_label_map
 from scanlearn.tasks.shared.saved_labels import save_labels, saved_labels
 
 #: Written last: with it the labels are complete. Also a user's own names of classes.
@@ -50,7 +50,7 @@ class LabelItem:
     def read(self) -> NDArray[np.uint8]:
         """Return uint8 labels on the cohort grid.
 
-        :data:`scanlearn.cohort.paint.IGNORED` where unlabelled.
+        :data:`scanlearn.cohort.labels.paint.IGNORED` where unlabelled.
         """
         return self._read()
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scanlearn.cohort.label_matching import LabelFile
-from scanlearn.cohort.label_reading import read_labels_of
-from scanlearn.cohort.paint import (
+from scanlearn.cohort.labels.label_matching import LabelFile
+from scanlearn.cohort.labels.label_reading import read_labels_of
+from scanlearn.cohort.labels.paint import (
     IGNORED,
     Labelling,
     Painted,
@@ -22,7 +22,7 @@ from scanlearn.cohort.paint import (
 )
 from scanlearn.cohort.record import ScanRecord
 from scanlearn.errors import BadLabels
-from scanlearn.scans.label_arrays import LabelMap, Note, values_in
+from scanlearn.scans.labels.label_arrays import LabelMap, Note, values_in
 from scanlearn.tasks.shared.class_names import FileClasses
 from scanlearn.tasks.shared.label_set import LabelItem
 

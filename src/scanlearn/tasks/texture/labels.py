@@ -17,7 +17,7 @@ from scanlearn.config.texture import TextureConfig
 from scanlearn.errors import BadLabels
 from scanlearn.scans.formats import is_table
 from scanlearn.scans.geometry import Grid
-from scanlearn.scans.tables import read_table
+from scanlearn.scans.tables.label_tables import read_table
 from scanlearn.tasks.shared.label_maps import collect_labels
 from scanlearn.tasks.shared.saved_labels import save_labels, saved_labels
 from scanlearn.tasks.shared.table_rows import row_source, scan_keys

@@ -35,11 +35,11 @@ from scanlearn.prediction.uncertainty import (
     write_uncertainty,
 )
 from scanlearn.runs.folder import RunFolder
+from scanlearn.scans.files.write_nifti import write_nifti, write_nifti_channels
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.resample import resample
-from scanlearn.scans.results import Cell, write_results
 from scanlearn.scans.scan import Scan, ScanEntry
-from scanlearn.scans.write_nifti import write_nifti, write_nifti_channels
+from scanlearn.scans.tables.results import Cell, write_results
 from scanlearn.tasks.texture.card import load_texture
 
 _DENSITIES = (

@@ -17,7 +17,7 @@ from scanlearn.gui.viewer.layers import LayerData, Origin, placed
 from scanlearn.scans.boxes import as_boxes
 
 if TYPE_CHECKING:
-    from scanlearn.scans.finding_table import BoxFinding
+    from scanlearn.scans.tables.finding_table import BoxFinding
 
 #: Thickness of a box's edge, as a share of the image's long side.
 _EDGE = 1 / 250

@@ -19,7 +19,7 @@ from scanlearn.prediction.summary import Prediction
 from scanlearn.scans.geometry import Grid, world_to_patient
 
 if TYPE_CHECKING:
-    from scanlearn.scans.finding_table import BoxFinding, Finding
+    from scanlearn.scans.tables.finding_table import BoxFinding, Finding
 
 #: A ring this thick, as a share of the diameter, leaves the finding to be seen.
 _RING = 0.08
@@ -42,7 +42,7 @@ def has_boxes(prediction: Prediction) -> bool:
 
 def findings_of(prediction: Prediction) -> list[Finding]:
     """Read the findings in a volume, best first."""
-    from scanlearn.scans.finding_table import read_findings
+    from scanlearn.scans.tables.finding_table import read_findings
 
     table = prediction.table("findings.csv")
     return [] if table is None else read_findings(table)
@@ -50,7 +50,7 @@ def findings_of(prediction: Prediction) -> list[Finding]:
 
 def boxes_of(prediction: Prediction) -> list[BoxFinding]:
     """Read the findings on a radiograph, best first."""
-    from scanlearn.scans.finding_table import read_box_findings
+    from scanlearn.scans.tables.finding_table import read_box_findings
 
     table = prediction.table("findings.csv")
     return [] if table is None else read_box_findings(table)
@@ -71,7 +71,7 @@ def show_only(
         if len(layer.data) == len(shown):
             layer.shown = np.array(shown, dtype=bool)
         return
-    from scanlearn.scans.finding_table import BoxFinding
+    from scanlearn.scans.tables.finding_table import BoxFinding
 
     # Shapes cannot be hidden one by one: only those that are shown are in the layer.
     pairs = zip(findings, shown, strict=True)
@@ -89,7 +89,7 @@ def middle_of(finding: Finding | BoxFinding, grid: Grid) -> tuple[float, ...]:
     grid
         Of the file.
     """
-    from scanlearn.scans.finding_table import Finding
+    from scanlearn.scans.tables.finding_table import Finding
 
     if isinstance(finding, Finding):
         return finding.centre

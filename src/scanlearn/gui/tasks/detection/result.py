@@ -29,7 +29,7 @@ from scanlearn.gui.tasks.detection.overlay import (
 from scanlearn.gui.tasks.detection.score_colours import COLORMAP
 from scanlearn.gui.tasks.shared.result_panel import ResultPanel
 from scanlearn.prediction.summary import Prediction
-from scanlearn.scans.finding_table import BoxFinding, Finding
+from scanlearn.scans.tables.finding_table import BoxFinding, Finding
 
 #: Findings from this score on are shown first; all others are a click away.
 _SHOWN_FROM = 0.3

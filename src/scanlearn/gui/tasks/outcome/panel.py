@@ -87,7 +87,7 @@ class OutcomePanel(LabelPanel):
 
     def open(self, path: Path) -> None:
         """Take a table and offer its columns."""
-        from scanlearn.scans.tables import read_table
+        from scanlearn.scans.tables.label_tables import read_table
         from scanlearn.tasks.outcome.labels import target_columns
 
         try:

@@ -36,7 +36,7 @@ def label_layers(
 
     That is the probability of each and the uncertainty, both hidden at first.
     """
-    from scanlearn.scans.labels import read_label_map
+    from scanlearn.scans.labels.read_labels import read_label_map
 
     assert prediction.labels is not None
     labels, _ = read_label_map(prediction.labels, like=origin.grid)

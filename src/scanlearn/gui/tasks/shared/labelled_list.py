@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QListWidget, QListWidgetItem, QWidget
 
-from scanlearn.cohort.label_files import may_be_labels
+from scanlearn.cohort.labels.label_files import may_be_labels
 from scanlearn.gui.kit.widgets import shortened
 from scanlearn.gui.viewer.labels_io import Amount
 from scanlearn.gui.viewer.layers import Origin

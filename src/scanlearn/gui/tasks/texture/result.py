@@ -31,7 +31,7 @@ def texture_layers(
     prediction: Prediction, origin: Origin, shown: Grid
 ) -> list[LayerData]:
     """Return the map with its probabilities, and LAA-950 as a hidden layer."""
-    from scanlearn.scans.labels import read_label_map
+    from scanlearn.scans.labels.read_labels import read_label_map
 
     layers = label_layers(prediction, origin, shown)
     name = prediction.facts.get("laa950")

@@ -1,0 +1,1 @@
+"""Where an atlas lies in the scans of a cohort, and how well."""

@@ -1,0 +1,1 @@
+"""Which label maps belong to which scans, and what they say."""

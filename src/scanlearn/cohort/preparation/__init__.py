@@ -1,0 +1,1 @@
+"""From scans as they are found to a cohort."""

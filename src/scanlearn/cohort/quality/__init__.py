@@ -1,0 +1,1 @@
+"""Quality checks of scans, before a cohort is made and in one."""

@@ -1,0 +1,1 @@
+"""DICOM: slices told apart and put in order, voxels exact."""

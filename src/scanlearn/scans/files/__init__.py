@@ -1,0 +1,1 @@
+"""Files of images other than DICOM, in and out."""

@@ -1,0 +1,1 @@
+"""Label maps, segmentations and contours, in and out."""

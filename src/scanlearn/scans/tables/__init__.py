@@ -1,0 +1,1 @@
+"""Tables of labels in, tables of results out."""
