@@ -13,6 +13,9 @@ weights, tiles and views; the pre-training and the test patients are the same fo
 pieces of one machine (patients are drawn by their keys, which depend on its salt).
 At the end the table in ``docs/segmentation_evidence.md`` is made of all pieces.
 
+``heart, planned`` and the like are trained as ``mr_planned.py`` says: with the plan of
+the cohort, from scratch, and with its scans without labels.
+
 Example: python benchmarks/mr_segmentation.py ~/data --setups hippocampus --seeds 3
 """
 
@@ -32,6 +35,7 @@ from typing import Any
 import torch
 
 from mr_cohorts import heart, hippocampus
+from mr_planned import ARMS, PLANNED_SETUPS, PlannedStudy
 from mr_table import write_page
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.comparison.untrained import write_untrained
@@ -140,16 +144,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("--work", type=Path, default=RESULTS.parent / "work" / "mr")
-    parser.add_argument("--setups", nargs="*", default=list(SETUPS))
+    every = [*SETUPS, *PLANNED_SETUPS]
+    parser.add_argument("--setups", nargs="*", default=every, choices=every)
+    parser.add_argument("--arms", nargs="*", help="only these, of a planned set-up")
     parser.add_argument("--labels", nargs="*", type=int, help="only these budgets")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     for name in options.setups:
-        study = Study(name, options)
+        study: Study | PlannedStudy
+        if name in PLANNED_SETUPS:
+            study, arms = PlannedStudy(name, options, RESULTS), options.arms or ARMS
+        else:
+            study, arms = Study(name, options), SETUPS[name].arms
         for labels in options.labels or study.setup.labels:
             for seed in range(options.seeds):
-                for arm in study.setup.arms:
+                for arm in arms:
                     study.piece(arm, labels, seed)
     write_page(RESULTS)
 

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from scanlearn.cohort.catalogue import Cohort
+from scanlearn.cohort.working import fitting_spacing
+from scanlearn.config.offer import PLANNED
 from scanlearn.config.run import RunConfig, merge, parse_run_config
 from scanlearn.errors import BadConfig, BadRun
 from scanlearn.pretraining.doses import dosed
 from scanlearn.pretraining.method import Method
 from scanlearn.runs.folder import RunFolder, new_run_path
-from scanlearn.tasks.task import Labels, Task
+from scanlearn.tasks.task import Labels, PlanRequest, Task, TrainingPlan
 
 
 def runs_folder() -> Path:
@@ -82,13 +84,44 @@ def finetuning_config(
     preset_name: str,
     start_from: Path | None,
     changes: dict[str, Any] | None = None,
+    plan: TrainingPlan | None = None,
 ) -> RunConfig:
-    """Return the checked configuration of a fine-tuning."""
-    settings = task.offer.preset(preset_name, changes or {})
+    """Return the checked configuration of a fine-tuning.
+
+    Parameters
+    ----------
+    cohorts
+        The first is that of the labelled scans.
+    task, preset_name, start_from, changes
+        What was asked for. Voxels of a preset are those of the cohort nearest in size,
+        unless a size is among the changes.
+    plan
+        Of the preset ``planned``; made without labels where it is left out.
+    """
+    asked = changes or {}
+    settings = task.offer.preset(preset_name, {})
+    if preset_name == PLANNED:
+        request = PlanRequest(cohorts[0], start_from, asked)
+        settings = merge(settings, (plan or task.plan(request)).settings())
+    settings = merge(_fitted(settings, cohorts[0]), asked)
     facts: dict[str, Any] = {"kind": "finetune", "cohorts": _absolute(cohorts)}
     if start_from is not None:
         facts["start_from"] = str(start_from.expanduser().absolute())
     return parse_run_config(merge(settings, facts))
+
+
+def _fitted(settings: dict[str, Any], cohort: Path) -> dict[str, Any]:
+    """Return a preset's settings with the voxel size nearest to it that there is."""
+    wanted = settings.get("recipe", {}).get("spacing_mm")
+    if wanted is None or not Path(cohort).is_dir():
+        return settings
+    finest = {
+        min(r.spacing_mm) for r in Cohort(cohort).records() if not r.is_radiograph
+    }
+    if len(finest) != 1:
+        return settings  # what does not fit together is told where scans are read
+    spacing = fitting_spacing(finest.pop(), wanted)
+    return merge(settings, {"recipe": {"spacing_mm": spacing}})
 
 
 def labels_for(task: Task, config: RunConfig, source: Path) -> Labels:

@@ -7,12 +7,14 @@ at. Trainings are processes of their own, so that a kernel that dies takes none 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.config.comparison import parse_comparison
+from scanlearn.config.offer import PLANNED
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.config.run import merge, nested
 from scanlearn.errors import BadRun
@@ -30,6 +32,7 @@ from scanlearn.runs.folder import RunFolder, new_run_path
 from scanlearn.runs.follow import follow
 from scanlearn.runs.launch import launch
 from scanlearn.tasks.registry import task_named, task_of
+from scanlearn.tasks.task import PlanRequest
 
 if TYPE_CHECKING:
     from scanlearn.comparison.verdict import Verdict
@@ -145,7 +148,7 @@ def finetune(
     task: str,
     labels: Place,
     start_from: Place | RunFolder | None = None,
-    preset: str = "standard",
+    preset: str = "",
     settings: Settings | None = None,
     out: Place | None = None,
     tell: Tell = lambda event: None,
@@ -162,7 +165,9 @@ def finetune(
         A folder of masks, a table, or a run's ``inputs/``.
     start_from
         A pre-training; from scratch if not given.
-    preset, settings, out, tell
+    preset
+        The usual one if not given: decided from scans and labels where a task plans.
+    settings, out, tell
         As in :func:`pretrain`.
 
     Raises
@@ -171,14 +176,20 @@ def finetune(
         If the labels fit no scan, or it cannot be trained so.
     """
     chosen = task_named(task)
-    config = finetuning_config(
-        [_path(cohort)],
+    place, start, changes = _path(cohort), _run_path(start_from), _nested(settings)
+    configured = partial(
+        finetuning_config,
+        [place],
         task=chosen,
-        preset_name=preset,
-        start_from=_run_path(start_from),
-        changes=_nested(settings),
+        preset_name=preset or chosen.offer.usual,
+        start_from=start,
+        changes=changes,
     )
+    config = configured()
     found = labels_for(chosen, config, _path(labels))
+    if (preset or chosen.offer.usual) == PLANNED:
+        plan = chosen.plan(PlanRequest(place, start, changes or {}, labels=found))
+        config = configured(plan=plan)
     return _trained(new_finetuning(config, found, _optional(out)), tell)
 
 

@@ -372,6 +372,24 @@ def test_where_to_start_from_must_be_said_once(
     assert not (tmp_path / "runs" / "run").exists()
 
 
+def test_a_segmentation_without_a_preset_says_what_it_plans(
+    finetune, tiny_sample, tmp_path
+):
+    small = ("-s", "width=2", "-s", "batch=2", "-s", "engine.threads=1")
+    answer = finetune(
+        tiny_sample / "labels" / "lungs",
+        *("--from-scratch", *small, "-s", "steps=1", "-s", "engine.precision=no"),
+    )
+    assert answer.status == 0, answer.err
+    told = (answer.out + answer.err).splitlines()
+    assert any(line.startswith("In three dimensions: ") for line in told)
+    assert any("updates: about 5 minutes" in line for line in told)
+    config = RunFolder(tmp_path / "runs" / "run").config()
+    assert config.preset == "planned"
+    assert (config.recipe.stride, config.recipe.keep_largest) == (2, True)
+    assert (config.recipe.width, config.engine.steps) == (2, 1)
+
+
 def test_an_existing_run_is_not_overwritten(scanlearn, untrained, tiny_cohort):
     before = sorted(untrained.path.rglob("*"))
     line = scanlearn(

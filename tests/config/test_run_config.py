@@ -57,6 +57,14 @@ def test_the_paper_preset_holds_the_release_numbers():
     )
 
 
+def test_a_segmentation_from_before_plans_means_what_it_meant():
+    """Its file names none of what a plan sets: nothing is averaged, cleaned or cut."""
+    old = SegmentationConfig()
+    assert (old.dimensions, old.strength, old.rotate_degrees) == (None, "weak", None)
+    assert (old.average, old.keep_largest, old.unlabelled) == (0.0, False, False)
+    assert (old.mirror, old.width, old.batch, old.validation) == (False, 8, 16, 0.2)
+
+
 def test_yaml_round_trip():
     config = _config()
     assert parse_run_config(yaml.safe_load(to_yaml(config))) == config

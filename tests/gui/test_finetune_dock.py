@@ -58,6 +58,31 @@ def test_a_new_label_layer_lies_on_the_scan(
     assert dock.panel.new_button.toolTip() == "Add a scan to the viewer first"
 
 
+def test_the_plan_is_said_before_start_and_follows_what_is_set(
+    dock: FinetuneDock, qtbot: Any
+) -> None:
+    shown = dock.plan.decisions
+    assert dock.form.preset == "planned"
+    qtbot.waitUntil(lambda: "In three dimensions" in shown.text(), timeout=20_000)
+    assert not shown.isHidden()
+    assert "1,120 updates: about 5 minutes on a CPU" in shown.text()
+    assert dock.form.value("engine.steps") == 1120
+    assert dock.form.changes() == {}
+    # More time, more updates; what the user set stays.
+    dock.form.set_value("recipe.batch", 4)
+    dock.form.set_value("engine.minutes", 10)
+    qtbot.waitUntil(lambda: "2,250 updates" in shown.text(), timeout=20_000)
+    assert dock.form.value("engine.steps") == 2250
+    assert dock.form.value("recipe.batch") == 4
+    assert dock.form.changes() == {"recipe": {"batch": 4}, "engine": {"minutes": 10}}
+    # Scans without labels, asked for.
+    dock.form.set_value("recipe.unlabelled", True)
+    qtbot.waitUntil(lambda: "Twice 2,250" in shown.text(), timeout=20_000)
+    dock.form.presets.setCurrentIndex(dock.form.presets.findData("quick"))
+    qtbot.waitUntil(shown.isHidden, timeout=20_000)
+    assert dock.form.value("engine.steps") == 300
+
+
 def test_painted_slices_start_a_training(
     dock: FinetuneDock, image: Any, places: SimpleNamespace, click: Any, qtbot: Any
 ) -> None:
@@ -79,6 +104,9 @@ def test_painted_slices_start_a_training(
     (run,) = find_runs(places.runs)
     assert [(c.value, c.name) for c in run.config().recipe.classes] == [(1, "lung")]
     assert run.config().start_from is None
+    assert run.config().preset == "planned"
+    # One labelled patient: with the labels read, it is known that none is held out.
+    assert run.config().recipe.validation == 0
     (mask,) = run.inputs.glob("*_labels.nii.gz")
     assert 1 in np.asarray(nib.load(mask).dataobj)
     assert json.loads((run.inputs / "classes.json").read_text())["scans"]

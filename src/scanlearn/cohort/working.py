@@ -185,6 +185,11 @@ def pooled_mean(voxels: NDArray[np.generic], factor: int) -> NDArray[np.float32]
     return pooled
 
 
+def fitting_spacing(finest: float, wanted: float) -> float:
+    """Return the whole multiple of a voxel size that is nearest to a wanted one."""
+    return max(1, round(wanted / finest)) * finest
+
+
 def pooling_factor(record: ScanRecord, spacing_mm: float | None) -> int:
     """Return how many stored voxels make one working voxel along each axis."""
     if spacing_mm is None:

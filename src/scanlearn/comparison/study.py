@@ -7,7 +7,7 @@ import io
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,6 +32,7 @@ from scanlearn.new_run import finetuning_config, labels_for, new_finetuning
 from scanlearn.runs.events import Crashed, Event, Finished, Step
 from scanlearn.runs.folder import RunFolder
 from scanlearn.tasks.shared.evaluation import Summary
+from scanlearn.tasks.shared.label_set import LabelSet
 from scanlearn.tasks.task import Labels, Task
 
 Tell = Callable[[Event], None]
@@ -187,7 +188,11 @@ class Comparison:
                     others=[self.config.cohort],
                 )
         config = _training_config(self.task, self.config, start_from=start, seed=repeat)
-        return new_finetuning(config, labels.of(training.patients), path)
+        mine = labels.of(training.patients)
+        if isinstance(mine, LabelSet):
+            # Who is tested on gives no images either.
+            mine = replace(mine, apart=training.draw.test)
+        return new_finetuning(config, mine, path)
 
     def _is_whole(self, training: Training) -> bool:
         last = training.budget == self.config.budgets[-1]

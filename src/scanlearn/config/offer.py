@@ -12,6 +12,9 @@ from scanlearn.config.recipe import RecipeConfig
 from scanlearn.config.run import merge
 from scanlearn.errors import BadConfig
 
+#: The preset of a task that looks at the scans and their labels first.
+PLANNED = "planned"
+
 
 @dataclass(frozen=True)
 class Offer:
@@ -73,20 +76,23 @@ class Offer:
             )
         return _fields(model)[name]
 
+    @property
+    def usual(self) -> str:
+        """The preset of who names none: planned, standard, or else the first."""
+        named = (name for name in (PLANNED, "standard") if name in self.presets)
+        return next(named, next(iter(self.presets)))
+
     def preset(self, name: str, changes: dict[str, Any]) -> dict[str, Any]:
         """Return the settings of a preset with a user's changes laid over it.
 
-        Without a name it is ``standard``, or the first where none is called so.
+        Without a name it is the :attr:`usual` one.
 
         Raises
         ------
         BadConfig
             If there is no such preset.
         """
-        if not name:
-            name = (
-                "standard" if "standard" in self.presets else next(iter(self.presets))
-            )
+        name = name or self.usual
         if name not in self.presets:
             raise BadConfig(
                 f"There is no preset '{name}' for {self.name}",

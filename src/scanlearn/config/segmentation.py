@@ -80,6 +80,47 @@ class SegmentationConfig(RecipeConfig):
         "in the first tenth of the steps; from the second on it has all of it",
     )
     augment: bool = True
+    # What follows is set by the plan of a new training (``config/segmentation_plan``);
+    # as it stands here, a training is what it was before there were plans.
+    dimensions: Literal[2, 3] | None = Field(
+        default=None,
+        description="2: slices, in crops of the cohort's own pixels; if not given, "
+        "what the encoder sees, from scratch 3",
+    )
+    slice_axis: Literal[0, 1, 2] = Field(
+        default=0, description="Across the slices: 0 axial, 1 coronal, 2 sagittal"
+    )
+    crop: int = Field(
+        default=96, ge=32, multiple_of=32, description="Pixels of a slice's crop"
+    )
+    strength: Literal["weak", "medium"] = Field(
+        default="weak", description="Of the random changes of what is learned from"
+    )
+    rotate_degrees: float | None = Field(
+        default=None,
+        ge=0,
+        le=180,
+        description="How far tiles are turned; if not given, as the strength says",
+    )
+    mirror: bool = Field(
+        default=False, description="Mirror, too: only where no class has a side"
+    )
+    average: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Share of the steps that the exported weights are averaged over",
+    )
+    keep_largest: bool = Field(
+        default=False,
+        description="Keep the largest piece of each class that is one piece in the "
+        "labels",
+    )
+    unlabelled: bool = Field(
+        default=False,
+        description="Learn from the cohort's other scans, too: half of the steps to "
+        "label them, half to learn from all",
+    )
     validation: float = Field(
         default=0.2, ge=0, lt=1, description="Share of patients held out, from five up"
     )

@@ -32,9 +32,9 @@ def patch_start(scan: Placed, location: ArrayLike, side: int) -> NDArray[np.int_
 
 
 def tile_box(
-    grid: Grid, frame: Locator, start: ArrayLike, side: int
+    grid: Grid, frame: Locator, start: ArrayLike, side: float
 ) -> NDArray[np.float32]:
     """Return the locations (2, 3) of a tile's first and last voxel."""
-    first = np.asarray(start)
+    first = np.asarray(start, dtype=float)
     points = grid.to_patient(np.stack([first, first + side - 1]))
     return frame.to_location(points).astype(np.float32)

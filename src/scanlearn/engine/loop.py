@@ -109,8 +109,9 @@ class _Training:
         self.optimiser: Optimizer = make_optimiser(
             recipe.parameter_groups(), recipe.optimiser
         )
+        self.starts = recipe.starts(config.steps)
         self.schedule: LambdaLR = make_schedule(
-            self.optimiser, recipe.rate, steps=config.steps
+            self.optimiser, recipe.rate, steps=config.steps, starts=self.starts
         )
         self.wrapped, self.optimiser = accelerator.prepare(recipe, self.optimiser)
         self.best: float | None = None
@@ -165,6 +166,8 @@ class _Training:
         seed_everything(self.config.seed, "step", step, self.accelerator.process_index)
         self.recipe.train()
         self.recipe.before_step(step, self.config.steps)
+        if step in self.starts:
+            self.optimiser.state.clear()
         for _ in range(self.config.accumulate):
             batch = _to_device(next(batches), self.accelerator.device)
             with self.accelerator.accumulate(self.wrapped):

@@ -76,18 +76,34 @@ class Larc(torch.optim.SGD):
 
 
 def make_schedule(
-    optimiser: Optimizer, rate: Callable[[int, int], float], *, steps: int
+    optimiser: Optimizer,
+    rate: Callable[[int, int], float],
+    *,
+    steps: int,
+    starts: tuple[int, ...] = (0,),
 ) -> LambdaLR:
     """Make the schedule from the rate of a step of so many, relative to the peak.
 
-    Groups that rise are held back at first.
+    Groups that rise are held back at first. All of it is done anew from each of the
+    ``starts`` to the next.
     """
 
     def of_group(start: float) -> Callable[[int], float]:
-        return lambda step: rise_at(step, start, steps=steps) * rate(step, steps)
+        def relative(step: int) -> float:
+            step, length = within(step, starts, steps=steps)
+            return rise_at(step, start, steps=length) * rate(step, length)
 
-    starts = [group.get("rises_from", 1.0) for group in optimiser.param_groups]
-    return LambdaLR(optimiser, [of_group(start) for start in starts])
+        return relative
+
+    rises = [group.get("rises_from", 1.0) for group in optimiser.param_groups]
+    return LambdaLR(optimiser, [of_group(start) for start in rises])
+
+
+def within(step: int, starts: tuple[int, ...], *, steps: int) -> tuple[int, int]:
+    """Return a step's number in its part of a training, and that part's length."""
+    first = max(start for start in starts if start <= step)
+    last = min((start for start in starts if start > step), default=steps)
+    return step - first, last - first
 
 
 def rate_at(step: int, config: OptimiserConfig, *, steps: int) -> float:

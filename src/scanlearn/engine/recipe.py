@@ -102,6 +102,10 @@ class Recipe(nn.Module, ABC):
         """Draw what was learned into a run's ``previews/``, after a save."""
         return []
 
+    def starts(self, steps: int) -> tuple[int, ...]:
+        """Return the steps at which it begins anew: with its rate, without momentum."""
+        return (0,)
+
     def before_step(self, step: int, steps: int) -> None:
         """Note which step comes, for schedules and random streams."""
 

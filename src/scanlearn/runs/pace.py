@@ -14,7 +14,10 @@ from scanlearn.runs.events import Event, Started, Step
 from scanlearn.runs.folder import RunFolder, find_runs
 
 #: Settings of a recipe that change neither the time nor the memory of a step.
-_FREE = {"classes", "labelling", "validation", "optimiser", "temperature", "momentum"}
+_FREE = {
+    *("classes", "labelling", "validation", "optimiser", "temperature", "momentum"),
+    *("average", "keep_largest", "unlabelled"),
+}
 
 _OF_THE_DEVICE = ("device", "precision", "threads", "workers", "accumulate")
 

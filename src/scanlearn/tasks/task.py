@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from scanlearn.config.offer import Offer
-from scanlearn.errors import BadRun
+from scanlearn.errors import BadConfig, BadRun
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -47,6 +48,44 @@ class Labels(Protocol):
     def save(self, folder: Path) -> None:
         """Write them whole into a folder, which becomes a run's ``inputs/``."""
         ...
+
+
+class TrainingPlan(Protocol):
+    """What a task decided after a look at a cohort and its labels."""
+
+    def settings(self) -> dict[str, Any]:
+        """Return it as settings of a run, in the sections of one."""
+        ...
+
+    def sentences(self) -> tuple[str, ...]:
+        """Return what was decided, a sentence each, for the one who presses Start."""
+        ...
+
+
+@dataclass(frozen=True)
+class PlanRequest:
+    """What a plan depends on.
+
+    Parameters
+    ----------
+    cohort, start_from
+        Of the labelled scans, and the pre-training it starts from.
+    changes
+        What the user decided; the plan takes account of it.
+    labels
+        For the training, once they are known.
+    labelled
+        How many patients have some, as long as they are not.
+    card
+        Whether there is a graphics card.
+    """
+
+    cohort: Path
+    start_from: Path | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    labels: Labels | None = None
+    labelled: int | None = None
+    card: bool = False
 
 
 class Task(Protocol):
@@ -89,6 +128,22 @@ class Task(Protocol):
         BadLabels
             If they are not what the task takes, or fit no scan.
         """
+
+    def plan(self, request: PlanRequest) -> TrainingPlan:
+        """Decide how to train on a cohort; asked of tasks with the preset ``planned``.
+
+        Raises
+        ------
+        BadConfig
+            If the task plans nothing.
+        BadCohort
+            If the cohort cannot be planned for.
+        """
+        raise BadConfig(
+            f"{self.offer.name} has no plan of its own",
+            expected="a preset",
+            next_step="Choose one of " + ", ".join(self.offer.presets),
+        )
 
     @abstractmethod
     def learn(self, config: RunConfig, run: RunFolder) -> Recipe | Fit:

@@ -35,7 +35,7 @@ class AffineViews:
         angles, shifts, stretch = (
             torch.rand(3, n, 3, generator=generator, device=generator.device) * 2 - 1
         )
-        rotation = _rotations(torch.deg2rad(angles * self.rotate_degrees))
+        rotation = rotations(torch.deg2rad(angles * self.rotate_degrees))
         linear = rotation * (1 + stretch * self.scale)[:, None, :]
         shift = rotation @ (shifts * self.shift_voxels)[:, :, None]
         return torch.cat([linear, shift], dim=2)
@@ -86,7 +86,7 @@ def _grid(maps: Tensor, *, size: int, side: int) -> Tensor:
     return planes[:, :, :, None] + k[:, None, None]
 
 
-def _rotations(angles: Tensor) -> Tensor:
+def rotations(angles: Tensor) -> Tensor:
     """Compose rotations about the three axes, (n, 3) radians to (n, 3, 3)."""
     n = len(angles)
     result = torch.eye(3, device=angles.device).expand(n, 3, 3)

@@ -9,6 +9,7 @@ from scanlearn.config.segmentation import ClassConfig
 from scanlearn.errors import BadRun
 from scanlearn.tasks.segmentation.card import (
     SegmenterCard,
+    SliceSegmenterCard,
     load_segmenter,
     save_segmenter,
 )
@@ -64,6 +65,18 @@ def test_a_stride_travels_with_the_segmenter_and_old_ones_have_none(tmp_path, ca
     path.write_text(json.dumps(old))
     with pytest.raises(BadRun, match="another network"):
         load_segmenter(tmp_path)
+
+
+def test_a_segmenter_from_before_plans_is_used_as_it_was(saved, card, tmp_path):
+    path = tmp_path / "checkpoints" / "model.json"
+    old = json.loads(path.read_text())
+    del old["whole"], old["together"]
+    path.write_text(json.dumps(old))
+    _, found = load_segmenter(tmp_path)
+    assert found == card
+    assert (found.whole, found.together) == ((), False)
+    assert SliceSegmenterCard.model_fields["crops"].default is False
+    assert SliceSegmenterCard.model_fields["axis"].default == 0
 
 
 def test_a_knee_travels_with_the_segmenter_and_old_ones_have_none(tmp_path, card):

@@ -15,7 +15,7 @@ from accelerate.state import AcceleratorState, GradientState
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.preparation.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
-from scanlearn.encoders.encoder_file import read_card
+from scanlearn.encoders.encoder_file import load_slice_encoder, read_card
 from scanlearn.engine.optimisers import make_optimiser
 from scanlearn.errors import BadCohort
 from scanlearn.nets.segmentation_loss import IGNORE
@@ -30,6 +30,8 @@ from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.find import find_scans
 from scanlearn.scans.read import read_scan
 from scanlearn.tasks.registry import task_named
+from scanlearn.tasks.segmentation.crop_segmentation import CropSegmentation
+from scanlearn.tasks.segmentation.learn import segmentation_recipe
 from scanlearn.tasks.segmentation.learn_slices import SliceSegmentation
 from scanlearn.tasks.segmentation.segmenter import SliceSegmenter, segmenter_of
 from scanlearn.tasks.shared.label_maps import collect_labels
@@ -184,6 +186,29 @@ def test_organs_are_learned_and_predicted_in_the_source_grid(
     for value in (3, 7):
         overlap = 2 * ((mine == value) & (truth == value)).sum()
         assert overlap / ((mine == value).sum() + (truth == value).sum()) > 0.5
+
+
+def test_a_plan_cuts_crops_for_the_same_encoder(base, tmp_path) -> None:
+    config = finetuning_config(
+        [base / "cohort"],
+        task=task_named("segmentation"),
+        preset_name="planned",
+        start_from=base / "encoder",
+        changes={"recipe": {"batch": 4}, "engine": {"threads": 1}},
+    )
+    labels = collect_labels(base / "labels", Cohort(base / "cohort"), labelling="auto")
+    run = new_finetuning(config, labels, tmp_path / "run")
+    recipe = segmentation_recipe(config, run)
+    assert isinstance(recipe, CropSegmentation)
+    assert recipe.pretrained == "encoder"
+    encoder, _ = load_slice_encoder(base / "encoder")
+    theirs = encoder.trunk.state_dict()
+    mine = recipe.unet.encoder.trunk.state_dict()
+    assert all(torch.equal(x, theirs[name]) for name, x in mine.items())
+    (_, slow) = recipe.parameter_groups()
+    assert slow["rises_from"] == config.recipe.encoder_rate
+    batch = next(recipe.batches(0, config.engine, Accelerator(cpu=True)))
+    assert torch.isfinite(recipe(batch).loss)
 
 
 def test_another_modality_is_refused(base, tmp_path) -> None:

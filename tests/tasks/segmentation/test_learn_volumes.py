@@ -257,7 +257,7 @@ def test_splits_of_a_table_are_honoured(make, blocks, tmp_path):
 def test_a_perfect_guess_has_a_dice_of_one(make, monkeypatch):
     recipe = make(validation=0.34)
     truth = {scan.number: scan.labels for scan in recipe.held_out}
-    monkeypatch.setattr(recipe, "_segment", lambda number: truth[number])
+    monkeypatch.setattr(recipe, "_segment", lambda scan: truth[scan.number])
     assert recipe.validate() == {"dice": 1.0, "dice bone": 1.0, "dice fat": 1.0}
 
 
@@ -349,6 +349,98 @@ def test_a_scan_smaller_than_a_tile_repeats_its_border_as_a_prediction_does(
         inner = image[: size[0], : size[1], : size[2]]
         ends = [(0, 64 - n) for n in size]
         assert np.array_equal(image, np.pad(inner.numpy(), ends, mode="edge"))
+
+
+def test_medium_changes_turn_an_image_and_its_labels_alike(make, accelerator):
+    recipe = make(augment=True, strength="medium")
+    (batch,) = batches(recipe, accelerator, 1)
+    # What is read reaches beyond a tile, so that turned tiles show tissue.
+    assert batch["image"].shape[2:] == batch["labels"].shape[1:] == (48, 48, 48)
+    recipe.before_step(3, 10)
+    image, labels = recipe._view(batch["image"], batch["labels"])
+    assert image.shape == (4, 1, 32, 32, 32)
+    assert labels.shape == (4, 32, 32, 32)
+    dense, soft = (image[:, 0][labels == value] for value in (1, 2))
+    assert float(dense.median()) > float(soft.median()) + 200
+    again, same = recipe._view(batch["image"], batch["labels"])
+    assert torch.equal(image, again)
+    assert torch.equal(labels, same)
+
+
+def test_an_average_of_weights_is_what_is_used_and_exported(make, tmp_path):
+    recipe = make(average=0.5, keep_largest=True)
+    assert recipe.whole == (1, 2)
+    with torch.no_grad():
+        for number, weight in enumerate(recipe.unet.parameters()):
+            weight.add_(0.01 * number)
+    recipe.before_step(0, 10)  # the first is taken as it is
+    kept = {name: x.clone() for name, x in recipe.unet.state_dict().items()}
+    with torch.no_grad():
+        for weight in recipe.unet.parameters():
+            weight.zero_()
+    run = next(tmp_path.glob("run*"))
+    recipe.export(run / "checkpoints", step=1)
+    network, card = load_segmenter(run)
+    assert all(torch.equal(x, kept[n]) for n, x in network.state_dict().items())
+    assert card.whole == (3, 7)
+
+
+def test_a_scan_looked_at_in_several_sizes_is_the_mean_of_them(make):
+    recipe = make()
+    number = recipe.training_scans[0].number
+    recipe.eval()
+    sizes = (0.8, 1.0, 1.25)
+    with torch.no_grad():
+        each = [recipe.segment(number, (size,)) for size in sizes]
+        together = recipe.segment(number, sizes)
+    torch.testing.assert_close(together, sum(each) / 3)
+    torch.testing.assert_close(together.sum(dim=0), torch.ones(together.shape[1:]))
+    assert not torch.allclose(each[0], each[1])
+
+
+def test_volumes_without_labels_are_learned_from_in_the_second_half(
+    make, accelerator, blocks, tmp_path
+):
+    (tmp_path / "two").mkdir()
+    for number in range(2):
+        source = blocks / "labels" / f"patient{number}.nii.gz"
+        (tmp_path / "two" / source.name).write_bytes(source.read_bytes())
+    recipe = make(tmp_path / "two", unlabelled=True, average=0.1)
+    mine = {scan.number for scan in recipe.training_scans}
+    others = set(range(PATIENTS)) - mine
+    assert set(recipe.others.numbers) == others
+    begun = {name: x.clone() for name, x in recipe.unet.state_dict().items()}
+    with torch.no_grad():
+        for weight in recipe.unet.parameters():
+            weight.add_(0.1)
+    recipe.segment = _truth_of(recipe)
+    recipe.before_step(10, 20)
+    assert all(torch.equal(x, begun[n]) for n, x in recipe.unet.state_dict().items())
+    learned = recipe.others.scans()
+    assert {scan.number for scan in learned} == others
+    assert {int(value) for scan in learned for value in np.unique(scan.labels)} == {
+        *(0, 1, 2)
+    }
+    engine = finetuning_config(
+        ["cohort"],
+        task=task_named("segmentation"),
+        preset_name="quick",
+        start_from=None,
+    ).engine.model_copy(update={"steps": 20})
+    batch = next(recipe.batches(10, engine, accelerator))
+    assert batch["image"].shape == (4, 1, 32, 32, 32)
+
+
+def _truth_of(recipe):
+    """Return a network that outlines scans by their densities, as they were made."""
+
+    def segment(number, _scales):
+        shape = recipe.cohorts.scans[number].grid.shape
+        hu = torch.from_numpy(recipe.cohorts.read(number, (0, 0, 0), shape))
+        dense, soft = hu > 120, (hu > -400) & (hu < -200)
+        return torch.stack([~(dense | soft), dense, soft]).float()
+
+    return segment
 
 
 def test_every_second_voxel_decoded_is_exported_as_it_was_trained(make, tmp_path):

@@ -8,6 +8,7 @@ from typing import Any
 
 from qtpy.QtWidgets import QWidget
 
+from scanlearn.config.offer import PLANNED
 from scanlearn.errors import ScanlearnError
 from scanlearn.gui.kit.background import Failure, connect_while_alive
 from scanlearn.gui.kit.settings import runs_folder
@@ -19,9 +20,11 @@ from scanlearn.gui.tasks.registry import dock_task
 from scanlearn.gui.tasks.shared.label_panel import LabelPanel
 from scanlearn.gui.train.finetune_launch import Finetuning, config_of, start_finetuning
 from scanlearn.gui.train.launch_section import LaunchSection
+from scanlearn.gui.train.plan_look import PlanLook, Question
 from scanlearn.gui.train.settings_form import SettingsForm
 from scanlearn.runs.folder import new_run_path
 from scanlearn.tasks.registry import all_tasks, task_named
+from scanlearn.tasks.task import PlanRequest, TrainingPlan
 
 _ASK = "Compare, in Runs, tells for your scans."
 
@@ -56,6 +59,7 @@ class FinetuneDock(QWidget):
         )
         self.plan, self.notice = self.launcher.plan, self.launcher.notice
         self.slot, self.start_button = self.launcher.slot, self.launcher.button
+        self.look = PlanLook(self)
         self._lay_out()
         self._show_task()
         self._connect()
@@ -79,6 +83,7 @@ class FinetuneDock(QWidget):
         self.cohorts.failed.connect(self.notice.show_error)
         self.launcher.changed.connect(self._refresh)
         self.form.changed.connect(self._refresh)
+        self.look.found.connect(self._show_decisions)
         self.starts.currentIndexChanged.connect(self._refresh)
         layers = self.viewer.layers
         for emitter in (
@@ -118,6 +123,8 @@ class FinetuneDock(QWidget):
             start_from=self.starts.currentData(),
             changes=self.form.changes(),
             labels=self.panel.gathered(),
+            labelled=self.panel.labelled(),
+            card=self.plan.has_card,
         )
 
     def _show_task(self) -> None:
@@ -164,8 +171,10 @@ class FinetuneDock(QWidget):
         planned = cohort is not None and "engine.steps" in self.form.fields
         self.plan.setVisible(planned)
         if cohort is None or not planned:
+            self.look.ask(None)
             return
         asked = self._asked(cohort)
+        self.look.ask(_question(asked))
         self.plan.show_plan(
             asked,
             key=replace(asked, labels=None),
@@ -176,9 +185,29 @@ class FinetuneDock(QWidget):
             missing=missing,
         )
 
+    def _show_decisions(self, decided: TrainingPlan | None) -> None:
+        self.plan.show_decisions(decided.sentences() if decided else ())
+        if decided is not None:
+            self.form.suggest(decided.settings())
+            self._refresh()
+
     def _missing(self) -> str:
         if self.cohorts.cohort is None:
             return "Prepare a cohort under Scans first, or open one"
         if self.panel.missing():
             return self.panel.missing()
         return self.launcher.busy
+
+
+def _question(asked: Finetuning) -> Question | None:
+    """Return what to plan, where the preset leaves it to the plan."""
+    if asked.preset != PLANNED:
+        return None
+    request = PlanRequest(
+        asked.cohort,
+        asked.start_from,
+        asked.changes,
+        labelled=asked.labelled,
+        card=asked.card,
+    )
+    return Question(asked.task, request)

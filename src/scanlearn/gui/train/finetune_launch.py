@@ -8,16 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scanlearn.config.offer import PLANNED
 from scanlearn.config.run import RunConfig, merge
 from scanlearn.gui.kit.background import Report
 from scanlearn.gui.tasks.shared.label_panel import GatheredLabels
 from scanlearn.runs import RunFolder, launch
 from scanlearn.tasks.registry import task_named
+from scanlearn.tasks.task import Labels, PlanRequest
 
 
 @dataclass(frozen=True)
 class Finetuning:
-    """What the dock asks for; ``changes`` are laid over the preset."""
+    """What the dock asks for; ``changes`` are laid over the preset.
+
+    ``labelled`` scans there are about, and whether there is a graphics ``card``: what
+    is planned depends on both.
+    """
 
     path: Path
     cohort: Path
@@ -26,6 +32,8 @@ class Finetuning:
     start_from: Path | None
     changes: Mapping[str, Any]
     labels: GatheredLabels | None
+    labelled: int | None = None
+    card: bool = False
 
 
 def start_finetuning(plan: Finetuning, _report: Report) -> RunFolder:
@@ -44,20 +52,41 @@ def start_finetuning(plan: Finetuning, _report: Report) -> RunFolder:
     config, task = config_of(plan), task_named(plan.task)
     with tempfile.TemporaryDirectory(prefix="scanlearn-labels-") as draft:
         source = plan.labels.source(Cohort(plan.cohort), Path(draft))
-        run = new_finetuning(config, labels_for(task, config, source), plan.path)
+        labels = labels_for(task, config, source)
+        if plan.preset == PLANNED:
+            config = config_of(plan, labels)
+        run = new_finetuning(config, labels, plan.path)
     launch(run)
     return run
 
 
-def config_of(plan: Finetuning) -> RunConfig:
-    """Return the checked configuration of a plan; slow the first time."""
+def config_of(plan: Finetuning, labels: Labels | None = None) -> RunConfig:
+    """Return the checked configuration of a plan; slow the first time.
+
+    What a task plans is planned for its labels, once they are read.
+    """
     from scanlearn.new_run import finetuning_config
 
-    changes = plan.labels.changes() if plan.labels else {}
+    task = task_named(plan.task)
+    classes = plan.labels.changes() if plan.labels else {}
+    changes = merge(dict(plan.changes), classes)
+    decided = None
+    if plan.preset == PLANNED:
+        decided = task.plan(
+            PlanRequest(
+                plan.cohort,
+                plan.start_from,
+                changes,
+                labels=labels,
+                labelled=plan.labelled,
+                card=plan.card,
+            )
+        )
     return finetuning_config(
         [plan.cohort],
-        task=task_named(plan.task),
+        task=task,
         preset_name=plan.preset,
         start_from=plan.start_from,
-        changes=merge(dict(plan.changes), changes),
+        changes=changes,
+        plan=decided,
     )

@@ -118,6 +118,9 @@ class PaceLine(QWidget):
         """Train a few steps in a folder of their own."""
         folder = Path(tempfile.mkdtemp(prefix="scanlearn-plan-"))
         changes: Mapping[str, Any] = merge(dict(self._plan.changes), _FEW_STEPS)
+        if hasattr(self._config and self._config.recipe, "unlabelled"):
+            # To label every scan on the way would take longer than the trial.
+            changes = merge(dict(changes), {"recipe": {"unlabelled": False}})
         trial = replace(self._plan, path=folder / "trial", changes=changes)
         self.destroyed.connect(partial(_remove, folder))
         self._busy, self._why_not = True, ""

@@ -26,12 +26,15 @@ class PlanSection(QFrame):
             f"#plan {{ border: 1px solid {BORDER}; border-radius: 4px }}"
         )
         self.device = hint("Looking for a GPU…")
+        self.decisions = hint()
+        self.decisions.hide()
         self.numbers = hint()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 4, 8, 6)
         layout.setSpacing(2)
         layout.addWidget(heading("Plan"))
         layout.addWidget(self.device)
+        layout.addWidget(self.decisions)
         layout.addWidget(self.numbers)
         layout.addWidget(self.pace)
         self._asked = False
@@ -57,6 +60,16 @@ class PlanSection(QFrame):
             received=self._told,
             failed=self._failed,
         )
+
+    @property
+    def has_card(self) -> bool:
+        """Whether there is a graphics card, as far as it is known yet."""
+        return self.device.text().startswith("CUDA")
+
+    def show_decisions(self, sentences: Sequence[str]) -> None:
+        """Show what was decided for these scans, a line each; nothing where nothing."""
+        self.decisions.setText("\n".join(f"• {text}" for text in sentences))
+        self.decisions.setVisible(bool(sentences))
 
     def show_plan(
         self,

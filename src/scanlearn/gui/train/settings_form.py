@@ -8,10 +8,10 @@ from annotated_types import Ge, Gt, Le
 from magicgui.widgets import create_widget
 from magicgui.widgets.bases import ValueWidget
 from pydantic.fields import FieldInfo
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from scanlearn.config.offer import Offer
+from scanlearn.config.offer import PLANNED, Offer
 from scanlearn.gui.kit.widgets import combo, fill, fold, hint, labelled
 
 #: Presets whose name is not a word.
@@ -19,6 +19,7 @@ _PRESETS = {"mr": "MR"}
 
 #: What each preset is for.
 _ABOUT = {
+    PLANNED: "decided from your scans and labels, as said below",
     "quick": "minutes on a laptop: to try things out",
     "bright": "minutes on a laptop: to start from it what seeks or outlines bright "
     "things, such as nodules",
@@ -111,6 +112,21 @@ class SettingsForm(QWidget):
         """Change one setting."""
         _into_widget(self.fields[key], value)
 
+    def suggest(self, settings: dict[str, Any]) -> None:
+        """Show what a plan takes where the preset leaves it open.
+
+        What the user changed stays.
+        """
+        for key, field in self.fields.items():
+            *sections, name = key.split(".")
+            there = settings
+            for section in sections:
+                there = there.get(section, {})
+            if name in there and _from_widget(field) == self._defaults[key]:
+                self._defaults[key] = there[name]
+                with QSignalBlocker(self):  # it is no change of the user's
+                    _into_widget(field, there[name])
+
     def _build(self, recipe: Offer) -> None:
         self.fields = {
             key: _widget(key, recipe.field(key))
@@ -169,6 +185,8 @@ def _widget(key: str, field: FieldInfo) -> ValueWidget[Any]:
         options["step"] = _STEPS[name]
     made = create_widget(annotation=kind, name=name, options=options)
     assert isinstance(made, ValueWidget)
+    if kind is bool:
+        made.native.setText("")  # its name stands before it
     if optional:
         # Nought or no text stands for "not given".
         text = _NOT_GIVEN.get(name, "not given")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from scanlearn.config.offer import Offer
 from scanlearn.config.segmentation import SegmentationConfig
 from scanlearn.tasks.segmentation.presets import PRESETS
-from scanlearn.tasks.task import Task
+from scanlearn.tasks.task import PlanRequest, Task
 
 if TYPE_CHECKING:
     from scanlearn.cohort.catalogue import Cohort
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from scanlearn.prediction.each_scan import Request, Tell
     from scanlearn.runs.folder import RunFolder
     from scanlearn.tasks.segmentation.card import AnyCard
+    from scanlearn.tasks.segmentation.planning import PlannedSegmentation
     from scanlearn.tasks.shared.evaluation import Evaluation
     from scanlearn.tasks.shared.label_set import LabelSet
 
@@ -39,6 +40,7 @@ class SegmentationTask(Task):
             "engine.steps",
             "engine.minutes",
             "recipe.batch",
+            "recipe.unlabelled",
             "engine.seed",
             "recipe.ignore_reference",
         ),
@@ -56,6 +58,12 @@ class SegmentationTask(Task):
 
         settings = config.section(SegmentationConfig)
         return collect_training_maps(source, cohort, settings)
+
+    def plan(self, request: PlanRequest) -> PlannedSegmentation:
+        """Decide dimensions, crops, updates and what follows."""
+        from scanlearn.tasks.segmentation.planning import planned_segmentation
+
+        return planned_segmentation(request)
 
     def learn(self, config: RunConfig, run: RunFolder) -> Recipe | Fit:
         """Build a U-Net on an encoder of patches or of slices."""

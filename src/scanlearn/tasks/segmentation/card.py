@@ -29,6 +29,10 @@ class SegmenterCard(NetworkCard):
     classes: tuple[ClassConfig, ...]
     #: Voxels between two decoded places.
     stride: int = 1
+    #: Values of the classes that are one piece: the largest is kept.
+    whole: tuple[int, ...] = ()
+    #: Whether all classes together are one piece: first the largest of that is kept.
+    together: bool = False
 
     def build(self) -> LocationUNet:
         """Make the network, untrained."""
@@ -53,6 +57,14 @@ class SliceSegmenterCard(SliceNetworkCard):
     context: bool
     #: Slices at a time.
     neighbours: int
+    #: Whether it sees slices at their own pixels, not the whole field as a square.
+    crops: bool = False
+    #: Across the slices.
+    axis: int = 0
+    #: Values of the classes that are one piece: the largest is kept.
+    whole: tuple[int, ...] = ()
+    #: Whether all classes together are one piece: first the largest of that is kept.
+    together: bool = False
     #: Voxel size of the cohort.
     stored_spacing_mm: tuple[float, float, float]
     classes: tuple[ClassConfig, ...]

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from scanlearn.config.run import RunConfig
+from scanlearn.config.segmentation import SegmentationConfig
 from scanlearn.encoders.encoder_file import read_card
 from scanlearn.encoders.slice_encoder_card import SliceEncoderCard
 from scanlearn.engine.recipe import Recipe
 from scanlearn.runs.folder import RunFolder
+from scanlearn.tasks.segmentation.crop_segmentation import CropSegmentation
 from scanlearn.tasks.segmentation.learn_slices import SliceSegmentation
 from scanlearn.tasks.segmentation.learn_volumes import Segmentation
 
 
 def segmentation_recipe(config: RunConfig, run: RunFolder) -> Recipe:
-    """Make the recipe: tiles on an encoder of patches or from scratch, else slices."""
+    """Make the recipe: slices if asked for or if the encoder sees them, else tiles."""
+    if config.section(SegmentationConfig).dimensions == 2:
+        return CropSegmentation(config, run)
     start = config.start_from
     if start is not None and isinstance(read_card(start), SliceEncoderCard):
         return SliceSegmentation(config, run)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
@@ -17,13 +16,11 @@ from torch.utils.data import Dataset
 
 from scanlearn.cohort.slices import squared
 from scanlearn.cohort.working import WorkingCohorts
-from scanlearn.config.engine import EngineConfig
 from scanlearn.config.run import RunConfig
 from scanlearn.encoders.decoder_file import take_decoder
 from scanlearn.encoders.encoder_file import load_slice_encoder
 from scanlearn.encoders.pixels import pixels_of
 from scanlearn.engine.recipe import Batch, StepResult
-from scanlearn.engine.tile_numbers import tile_batches
 from scanlearn.nets.segmentation_loss import IGNORE, dice_cross_entropy
 from scanlearn.nets.slice_unet import SliceUNet
 from scanlearn.randomness import numpy_generator
@@ -32,8 +29,6 @@ from scanlearn.tasks.segmentation.card import SliceSegmenterCard, save_segmenter
 from scanlearn.tasks.segmentation.labelled_scans import (
     classes_of,
     labelled_scans,
-    mean_dice,
-    split_patients,
 )
 from scanlearn.tasks.segmentation.slice_windows import segment_slices
 from scanlearn.tasks.segmentation.unet_recipe import UNetRecipe
@@ -73,14 +68,14 @@ class SliceSegmentation(UNetRecipe):
         scans = labelled_scans(labels, self.cohorts, self.classes)
         mine = [self.cohorts.scans[scan.number] for scan in scans]
         self.units = units_known(mine, self.card)
-        self.training_scans, self.held_out = split_patients(
-            scans, share=self.config.validation, seed=self.seed
-        )
+        self.take_scans(scans, labels, run)
         self.side = self.config.side or _side_of(scans)
-        self.unet = SliceUNet(
-            encoder, classes=len(self.classes) + 1, context=self.config.context
+        self.take_network(
+            SliceUNet(
+                encoder, classes=len(self.classes) + 1, context=self.config.context
+            )
         )
-        self.whole = take_decoder(self.unet, config.start_from)
+        self.started_whole = take_decoder(self.unet, config.start_from)
         # In the plane only, and no mirroring, for left and right are classes.
         self.views = CropViews(
             size=self.side,
@@ -100,33 +95,30 @@ class SliceSegmentation(UNetRecipe):
         A U-Net that was pre-trained as a whole learns as a whole: nothing is held back.
         """
         groups = super().parameter_groups()
-        free = {"rises_from": 1.0} if self.whole else {}
+        free = {"rises_from": 1.0} if self.started_whole else {}
         return [
             group | free | {"rate": _RATE * group.get("rate", 1.0)} for group in groups
         ]
 
-    def batches(
-        self, first_step: int, engine: EngineConfig, accelerator: Accelerator
-    ) -> Iterator[Batch]:
-        """Yield ``image`` and ``labels`` (B, L, S, S), and ``hu`` (B,)."""
-        self._rank = accelerator.process_index
+    @property
+    def tiles_a_step(self) -> int:
+        """How many stacks make a batch of slices."""
+        return max(1, self.config.batch // self._depth)
+
+    @property
+    def _depth(self) -> int:
         # Slices without a context need no neighbours, and differ more without them.
-        depth = self.config.neighbours if self.config.context else 1
-        stacks = max(1, self.config.batch // depth)
-        data = _Stacks(
+        return self.config.neighbours if self.config.context else 1
+
+    def tiles(self, scans: Sequence[LabelledScan]) -> Dataset[Batch]:
+        """Return ``image`` and ``labels`` (L, S, S), and ``hu``, by number."""
+        return _Stacks(
             self.cohorts,
-            self.training_scans,
-            depth,
+            list(scans),
+            self._depth,
             self.side,
             self.config.foreground,
             self.seed,
-        )
-        return tile_batches(
-            data,
-            stacks,
-            first_step=first_step,
-            engine=engine,
-            accelerator=accelerator,
         )
 
     def forward(self, batch: Batch) -> StepResult:
@@ -149,21 +141,21 @@ class SliceSegmentation(UNetRecipe):
         )
         return self.views.apply(image, draw, hounsfield), turned.to(labels.dtype)
 
-    def validate(self) -> dict[str, float]:
-        """Return the Dice of each class over held-out scans, and their mean."""
-        return mean_dice(self.held_out, self.classes, self._segment)
-
-    def _segment(self, labelled: LabelledScan) -> NDArray[np.int_]:
-        scan = self.cohorts.scans[labelled.number]
-        stored = self.cohorts.read(labelled.number, (0, 0, 0), scan.grid.shape)
-        scores = segment_slices(
-            self.unet,
-            stored,
-            scan.record.intensity,
-            side=self.side,
-            neighbours=self.config.neighbours,
-        )
-        return scores.argmax(dim=0).cpu().numpy()
+    def segment(self, number: int, scales: Sequence[float] = (1.0,)) -> Tensor:
+        """Return probabilities (1 + classes, S, P, L) of a scan of the cohorts."""
+        scan = self.cohorts.scans[number]
+        stored = self.cohorts.read(number, (0, 0, 0), scan.grid.shape)
+        seen = [
+            segment_slices(
+                self.trained,
+                stored,
+                scan.record.intensity,
+                side=max(1, round(scale * self.side / _STRIDE)) * _STRIDE,
+                neighbours=self.config.neighbours,
+            )
+            for scale in scales
+        ]
+        return torch.stack(seen).mean(dim=0)
 
     def export(self, folder: Path, *, step: int) -> None:
         """Write the segmenter with its classes."""
@@ -178,10 +170,12 @@ class SliceSegmentation(UNetRecipe):
             stored_spacing_mm=first.record.spacing_mm,
             units=self.units,
             classes=self.classes,
+            whole=self.whole_values,
+            together=self.together,
             pretrained=self.pretrained,
             step=step,
         )
-        save_segmenter(folder, self.unet, card)
+        save_segmenter(folder, self.trained, card)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-from scanlearn.cohort.working import (
-    WorkingCohorts,
-)
-from scanlearn.config.engine import EngineConfig
+from scanlearn.cohort.working import WorkingCohorts, WorkingScan
 from scanlearn.config.run import RunConfig
 from scanlearn.encoders.decoder_file import take_decoder
 from scanlearn.encoders.patch_places import tile_box
 from scanlearn.engine.recipe import Batch, StepResult
-from scanlearn.engine.tile_numbers import tile_batches
 from scanlearn.nets.segmentation_loss import dice_cross_entropy
 from scanlearn.nets.sliding_windows import sliding_windows
 from scanlearn.randomness import numpy_generator
@@ -36,16 +32,20 @@ from scanlearn.tasks.segmentation.card import (
 from scanlearn.tasks.segmentation.labelled_scans import (
     classes_of,
     labelled_scans,
-    mean_dice,
-    split_patients,
 )
+from scanlearn.tasks.segmentation.training_views import read_side, training_views
 from scanlearn.tasks.segmentation.unet_recipe import UNetRecipe
 from scanlearn.tasks.shared.encoder_start import (
     start_of,
     units_as_of,
 )
 from scanlearn.tasks.shared.label_set import LabelSet
-from scanlearn.tasks.shared.label_tiles import TileSampler, cut_labels
+from scanlearn.tasks.shared.label_tiles import (
+    LabelledScan,
+    TileSampler,
+    cut_labels,
+    read_tile,
+)
 from scanlearn.tasks.shared.network_card import shared_facts
 from scanlearn.views.affine import AffineViews, apply_affine
 from scanlearn.views.intensity import IntensityViews
@@ -85,37 +85,25 @@ class Segmentation(UNetRecipe):
         self.units = units_as_of(
             [self.cohorts.scans[s.number] for s in scans], self.card
         )
-        self.training_scans, self.held_out = split_patients(
-            scans, share=self.config.validation, seed=self.seed
+        self.take_scans(scans, labels, run)
+        self.take_network(
+            segmenting_unet(
+                start.encoder, classes=len(self.classes), stride=self.config.stride
+            )
         )
-        self.unet = segmenting_unet(
-            start.encoder, classes=len(self.classes), stride=self.config.stride
-        )
-        self.whole = take_decoder(self.unet, config.start_from)
+        self.started_whole = take_decoder(self.unet, config.start_from)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return decoder and encoder; pre-trained as a whole, they learn as a whole."""
-        free = {"rises_from": 1.0} if self.whole else {}
+        free = {"rises_from": 1.0} if self.started_whole else {}
         return [group | free for group in super().parameter_groups()]
 
-    def batches(
-        self, first_step: int, engine: EngineConfig, accelerator: Accelerator
-    ) -> Iterator[Batch]:
-        """Yield ``image`` (B, 1, t, t, t), ``labels`` and ``boxes`` (B, 2, 3)."""
-        self._rank = accelerator.process_index
+    def tiles(self, scans: Sequence[LabelledScan]) -> Dataset[Batch]:
+        """Return ``image`` (1, t, t, t), ``labels`` and ``boxes`` (2, 3) by number."""
         sampler = TileSampler(
-            self.training_scans,
-            tile=self.config.tile,
-            foreground=self.config.foreground,
+            list(scans), tile=self.config.tile, foreground=self.config.foreground
         )
-        data = _Tiles(self.cohorts, sampler, seed=self.seed)
-        return tile_batches(
-            data,
-            self.config.batch,
-            first_step=first_step,
-            engine=engine,
-            accelerator=accelerator,
-        )
+        return _Tiles(self.cohorts, sampler, self._margin, seed=self.seed)
 
     def messages(self) -> list[Message]:
         """Say how the labelled scans were placed in the encoder's atlas."""
@@ -129,8 +117,24 @@ class Segmentation(UNetRecipe):
         logits = self.unet(normalised(image), batch["boxes"])
         return StepResult(dice_cross_entropy(logits, labels.long()))
 
+    @property
+    def _margin(self) -> int:
+        """How far what is read reaches beyond a tile, for turned views."""
+        medium = self.config.augment and self.config.strength == "medium"
+        tile = self.config.tile
+        return (read_side(tile) - tile) // 2 if medium else 0
+
     def _view(self, image: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         generator = self.view_draws(image.device)
+        if self._margin:
+            views = training_views(
+                self.config,
+                size=self.config.tile,
+                dims=3,
+                hounsfield=self.units == "HU",
+            )
+            image, labels = views.view(image[:, 0], labels, generator)
+            return image[:, None], labels
         maps = _TURN.sample(len(image), generator)
         size = image.shape[-1]
         image = apply_affine(image, maps, size=size)
@@ -138,26 +142,34 @@ class Segmentation(UNetRecipe):
         draw = _INTENSITY.sample(len(image), generator)
         return _INTENSITY.apply(image, draw), turned[:, 0].to(labels.dtype)
 
-    def validate(self) -> dict[str, float]:
-        """Return the Dice of each class over held-out scans, and their mean."""
-        return mean_dice(
-            self.held_out, self.classes, lambda scan: self._segment(scan.number)
-        )
-
-    def _segment(self, number: int) -> NDArray[np.int_]:
+    def segment(self, number: int, scales: Sequence[float] = (1.0,)) -> Tensor:
+        """Return probabilities (1 + classes, S, P, L) of a scan of the cohorts."""
         scan = self.cohorts.scans[number]
         device = next(self.unet.parameters()).device
         whole = self.cohorts.read(number, (0, 0, 0), scan.grid.shape)
         volume = normalised(shifted(torch.from_numpy(whole), scan.units)).to(device)
+        seen = [self._at_scale(volume, scan, scale) for scale in scales]
+        return torch.stack(seen).mean(dim=0)
+
+    def _at_scale(self, volume: Tensor, scan: WorkingScan, scale: float) -> Tensor:
+        """Return probabilities of a volume that is seen larger."""
         tile = self.config.tile
 
         def network(x: Tensor, starts: NDArray[np.int_]) -> Tensor:
-            boxes = [tile_box(scan.grid, scan.frame, start, tile) for start in starts]
-            logits: Tensor = self.unet(x, torch.from_numpy(np.stack(boxes)).to(device))
+            boxes = [
+                tile_box(scan.grid, scan.frame, start / scale, tile / scale)
+                for start in starts
+            ]
+            logits: Tensor = self.trained(
+                x, torch.from_numpy(np.stack(boxes)).to(device)
+            )
             return logits
 
-        scores = sliding_windows(volume, network, window=tile, overlap=0.25)
-        return scores.argmax(dim=0).cpu().numpy()
+        device = volume.device
+        size = [max(1, round(scale * n)) for n in volume.shape]
+        sized = F.interpolate(volume[None, None], size, mode="trilinear")[0, 0]
+        shares = sliding_windows(sized, network, window=tile, overlap=0.25)
+        return F.interpolate(shares[None], list(volume.shape), mode="trilinear")[0]
 
     def export(self, folder: Path, *, step: int) -> None:
         """Write the segmenter with its classes."""
@@ -167,10 +179,12 @@ class Segmentation(UNetRecipe):
             atlas=self.atlas.to_dict() if self.atlas else None,
             classes=self.classes,
             stride=self.config.stride,
+            whole=self.whole_values,
+            together=self.together,
             pretrained=self.pretrained,
             step=step,
         )
-        save_segmenter(folder, self.unet, card)
+        save_segmenter(folder, self.trained, card)
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,6 +193,8 @@ class _Tiles(Dataset[Batch]):
 
     cohorts: WorkingCohorts
     sampler: TileSampler
+    #: What is read beyond a tile, on each side.
+    margin: int
     seed: int
 
     def __getitem__(self, number: int) -> Batch:
@@ -186,13 +202,11 @@ class _Tiles(Dataset[Batch]):
         scan, side = self.sampler.scans[index], self.sampler.tile
         working = self.cohorts.scans[scan.number]
         # A smaller scan repeats its border at the end, as in a prediction.
-        size = np.minimum(side, working.grid.shape)
-        voxels = self.cohorts.read(scan.number, start, size)
-        voxels = np.pad(voxels, [(0, side - n) for n in size], mode="edge")
-        image = torch.from_numpy(voxels)
+        begin, size = start - self.margin, side + 2 * self.margin
+        image = torch.from_numpy(read_tile(self.cohorts, scan.number, begin, size))
         box = tile_box(working.grid, working.frame, start, side)
         return {
             "image": shifted(image, working.units)[None],
-            "labels": torch.from_numpy(cut_labels(scan.labels, start, side)),
+            "labels": torch.from_numpy(cut_labels(scan.labels, begin, size)),
             "boxes": torch.from_numpy(box),
         }

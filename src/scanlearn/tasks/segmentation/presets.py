@@ -2,8 +2,12 @@
 
 from typing import Any
 
+from scanlearn.config.offer import PLANNED
+
 #: Laid over the defaults of the section and of the engine, by name.
 PRESETS: dict[str, dict[str, Any]] = {
+    # Its settings depend on the cohort: ``config/segmentation_plan.py``.
+    PLANNED: {},
     "quick": {
         "recipe": {
             "spacing_mm": 2.0,

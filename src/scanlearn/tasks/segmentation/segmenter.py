@@ -14,6 +14,7 @@ from torch import Tensor
 from scanlearn.anatomy.frames import Locator
 from scanlearn.anatomy.landmarks import Atlas
 from scanlearn.anatomy.lungs import LungMask
+from scanlearn.anatomy.pieces import with_largest_pieces
 from scanlearn.cohort.intensity import normalised as as_stored
 from scanlearn.cohort.preparation.prepare_one import stored_units
 from scanlearn.cohort.ready_scan import ready_scan
@@ -29,12 +30,14 @@ from scanlearn.scans.geometry import Grid
 from scanlearn.scans.resample import resample
 from scanlearn.scans.scan import Scan
 from scanlearn.tasks.segmentation.card import (
+    AnyCard,
     SegmenterCard,
     SliceSegmenterCard,
     load_segmenter,
     load_slice_segmenter,
     read_segmenter_card,
 )
+from scanlearn.tasks.segmentation.crop_windows import segment_crops
 from scanlearn.tasks.segmentation.slice_windows import segment_slices
 from scanlearn.tasks.segmentation.turned_views import Floats, averaged, view_grids
 from scanlearn.views.normalise import normalised, shifted
@@ -136,9 +139,7 @@ class Segmenter:
 
         grids = view_grids(ready.grid, views)
         shares, counts = averaged(ready.voxels, grids, look, outside=ready.outside)
-        return _segmented(
-            shares, counts, ready.grid, scan.grid, self.card.classes, ready.lungs
-        )
+        return _segmented(shares, counts, ready.grid, scan.grid, self.card, ready.lungs)
 
     def _ready(self, scan: Scan) -> ReadyVolume:
         atlas = self.card.atlas
@@ -204,6 +205,15 @@ class SliceSegmenter:
 
         def look(voxels: Floats, _grid: Grid) -> Floats:
             with mixed_precision(self.device):
+                if self.card.crops:
+                    return segment_crops(
+                        self.network,
+                        voxels,
+                        found,
+                        crop=self.card.side,
+                        axis=self.card.axis,
+                        progress=next(told),
+                    ).numpy()
                 scores = segment_slices(
                     self.network,
                     voxels,
@@ -214,13 +224,11 @@ class SliceSegmenter:
                 )
             return scores.numpy()
 
-        grids = view_grids(ready.grid, views, in_plane=True)
+        grids = view_grids(ready.grid, views, across=self.card.axis)
         shares, counts = averaged(
             stored.astype(np.float32), grids, look, outside=intensity.outside
         )
-        return _segmented(
-            shares, counts, ready.grid, scan.grid, self.card.classes, ready.lungs
-        )
+        return _segmented(shares, counts, ready.grid, scan.grid, self.card, ready.lungs)
 
 
 def segmenter_of(run: Path) -> Segmenter | SliceSegmenter:
@@ -245,13 +253,19 @@ def _segmented(
     counts: Sequence[Floats],
     working: Grid,
     source: Grid,
-    classes: tuple[ClassConfig, ...],
+    card: AnyCard,
     lungs: LungMask | None,
 ) -> SegmentedScan:
-    """Return probabilities of the working grid as a result on the source's."""
+    """Return probabilities of the working grid as a result on the source's.
+
+    Labels keep the largest piece alone of classes that are one; probabilities are as
+    the network gave them.
+    """
+    classes = card.classes
     probabilities = _on_grid(shares, working, source)
     table = np.array([0, *(one.value for one in classes)], np.uint8)
     labels = table[probabilities.argmax(axis=0)]
+    labels = with_largest_pieces(labels, card.whole, together=card.together)
     sd_ml: tuple[float, ...] = ()
     if len(counts) > 1:
         volumes = np.stack(counts)[:, 1:] * working.voxel_ml

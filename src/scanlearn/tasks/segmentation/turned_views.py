@@ -22,7 +22,7 @@ Floats = NDArray[np.float32]
 _DEGREES, _STRETCH = 8.0, 0.08
 
 
-def view_grids(grid: Grid, count: int, *, in_plane: bool = False) -> list[Grid]:
+def view_grids(grid: Grid, count: int, *, across: int | None = None) -> list[Grid]:
     """Return where the voxels of each view lie in the patient.
 
     Parameters
@@ -32,23 +32,24 @@ def view_grids(grid: Grid, count: int, *, in_plane: bool = False) -> list[Grid]:
     count
         How many. The others are the same grid, turned and stretched about its centre:
         the same ones in every call.
-    in_plane
-        Only within slices, for networks that see slices.
+    across
+        The array axis across the slices, for networks that see slices: they stay.
     """
-    return [grid, *(_changed(grid, number, in_plane) for number in range(1, count))]
+    return [grid, *(_changed(grid, number, across) for number in range(1, count))]
 
 
-def _changed(grid: Grid, number: int, in_plane: bool) -> Grid:
+def _changed(grid: Grid, number: int, across: int | None) -> Grid:
     from scipy.spatial.transform import Rotation
 
-    # Patient axes (x, y, z): slices lie across z.
-    free = np.array([not in_plane, not in_plane, True])
+    # Patient axes (x, y, z) are the array's (S, P, L) backwards. Slices turn about the
+    # one that lies across them, and stretch along the others.
+    slices = np.arange(3) == (-1 if across is None else 2 - across)
+    free = slices if slices.any() else ~slices
     angles, stretches = numpy_generator(0, "test-time view", number).uniform(
         -1, 1, (2, 3)
     )
     turn = Rotation.from_rotvec(angles * free * _DEGREES, degrees=True).as_matrix()
-    along = np.array([True, True, not in_plane])
-    linear = turn @ np.diag(1 + stretches * along * _STRETCH)
+    linear = turn @ np.diag(1 + stretches * ~slices * _STRETCH)
     affine = grid.affine.copy()
     affine[:3, :3] = linear @ grid.affine[:3, :3]
     affine[:3, 3] = grid.centre + linear @ (grid.affine[:3, 3] - grid.centre)

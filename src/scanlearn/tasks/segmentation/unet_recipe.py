@@ -1,25 +1,58 @@
-"""What both segmentations share: their settings, and how fast each part learns."""
+"""What segmentations share: how fast each part learns, averages, scans of no labels."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
-from scanlearn.config.engine import OptimiserConfig
+import numpy as np
+import torch
+from accelerate import Accelerator
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from scanlearn.anatomy.pieces import with_largest_pieces
+from scanlearn.cohort.working import IntensityUnits, WorkingCohorts
+from scanlearn.config.engine import EngineConfig, OptimiserConfig
 from scanlearn.config.run import RunConfig
-from scanlearn.config.segmentation import SegmentationConfig
+from scanlearn.config.segmentation import ClassConfig, SegmentationConfig
+from scanlearn.engine.devices import mixed_precision
+from scanlearn.engine.optimisers import within
+from scanlearn.engine.recipe import Batch
+from scanlearn.engine.tile_numbers import tile_batches
+from scanlearn.nets.weight_average import WeightAverage
+from scanlearn.runs.events import Health
+from scanlearn.runs.folder import RunFolder
+from scanlearn.tasks.segmentation.labelled_scans import mean_dice, split_patients
+from scanlearn.tasks.segmentation.self_training import (
+    SCALES,
+    SelfTraining,
+    unlabelled_scans,
+)
+from scanlearn.tasks.segmentation.whole_classes import is_one_body, whole_classes
 from scanlearn.tasks.shared.encoder_start import rated_groups
+from scanlearn.tasks.shared.label_set import LabelSet
+from scanlearn.tasks.shared.label_tiles import LabelledScan
 from scanlearn.tasks.shared.viewed_recipe import ViewedRecipe
 
 
 class UNetRecipe(ViewedRecipe):
     """A segmenter that learns label maps on an encoder.
 
-    A subclass sets these before it is used:
+    A subclass sets these, then calls :meth:`take_scans` and :meth:`take_network`:
 
     Attributes
     ----------
-    unet
-        Has an ``encoder``.
+    cohorts
+        Where the scans are.
+    classes
+        Without the background.
+    units
+        What the intensities of the labelled scans mean.
     pretrained
         Name of the run the encoder was trained in; empty for a fresh one.
     """
@@ -27,10 +60,53 @@ class UNetRecipe(ViewedRecipe):
     score = "dice"
     unet: Any
     pretrained: str
+    cohorts: WorkingCohorts
+    classes: tuple[ClassConfig, ...]
+    units: IntensityUnits
+    whole: tuple[int, ...]
+    together: bool
 
     def __init__(self, config: RunConfig) -> None:
         super().__init__(config.engine.seed)
         self.config = config.section(SegmentationConfig)
+        self.average: WeightAverage | None = None
+        self.others: SelfTraining | None = None
+
+    def take_scans(
+        self, scans: list[LabelledScan], labels: LabelSet, run: RunFolder
+    ) -> None:
+        """Take the labelled scans, hold some out, and find those without labels."""
+        self.training_scans, self.held_out = split_patients(
+            scans, share=self.config.validation, seed=self.seed
+        )
+        self.whole, self.together = (), False
+        if self.config.keep_largest:
+            self.whole = whole_classes(self.training_scans, len(self.classes))
+            self.together = is_one_body(self.training_scans)
+        if self.config.unlabelled:
+            apart = {*labels.apart, *(scan.patient for scan in self.held_out)}
+            numbers = unlabelled_scans(self.cohorts, scans, self.units, apart=apart)
+            folder = run.path / "labelled_by_itself"
+            self.others = SelfTraining(self.cohorts, numbers, folder)
+
+    def take_network(self, unet: Any) -> None:
+        """Take the network as it begins."""
+        self.unet = unet
+        if self.config.average:
+            self.average = WeightAverage(unet, self.config.average)
+        if self.others is not None:
+            state = unet.state_dict()
+            self._begun = {name: x.clone() for name, x in state.items()}
+
+    @property
+    def whole_values(self) -> tuple[int, ...]:
+        """Values of the classes of which a prediction keeps the largest piece."""
+        return tuple(self.classes[number - 1].value for number in self.whole)
+
+    @property
+    def trained(self) -> Any:
+        """The network to predict with: the average of its weights, if there is one."""
+        return self.unet if self.average is None else self.average.network
 
     @property
     def optimiser(self) -> OptimiserConfig:
@@ -42,3 +118,116 @@ class UNetRecipe(ViewedRecipe):
         rest, encoder = rated_groups(self.unet, self.unet.encoder, rate=1.0)
         start = self.config.encoder_rate if self.pretrained else 1.0
         return [rest, encoder | {"rises_from": start}]
+
+    @property
+    def tiles_a_step(self) -> int:
+        """How many of :attr:`tiles` make a batch."""
+        return self.config.batch
+
+    @abstractmethod
+    def tiles(self, scans: Sequence[LabelledScan]) -> Dataset[Batch]:
+        """Return the tiles of some scans by their number in the training."""
+
+    @abstractmethod
+    def segment(self, number: int, scales: Sequence[float] = (1.0,)) -> Tensor:
+        """Return probabilities (1 + classes, S, P, L) of a scan of the cohorts.
+
+        The mean of what is seen at several scales, by :attr:`trained`.
+        """
+
+    def batches(
+        self, first_step: int, engine: EngineConfig, accelerator: Accelerator
+    ) -> Iterator[Batch]:
+        """Yield batches of :meth:`tiles`; half of each of other scans, once labelled.
+
+        Nothing is drawn before it is asked for: by then the scans have their labels.
+        """
+        self._rank = accelerator.process_index
+        return self._through(first_step, engine, accelerator)
+
+    def _through(
+        self, first_step: int, engine: EngineConfig, accelerator: Accelerator
+    ) -> Iterator[Batch]:
+        def some(tiles: Dataset[Batch], first: int) -> Iterator[Batch]:
+            return tile_batches(
+                tiles,
+                self.tiles_a_step,
+                first_step=first,
+                engine=engine,
+                accelerator=accelerator,
+            )
+
+        *_, anew = self.starts(engine.steps)
+        mine = self.tiles(self.training_scans)
+        if first_step < anew:
+            before = (anew - first_step) * engine.accumulate
+            yield from islice(some(mine, first_step), before)
+        others = self.others.scans() if self.others is not None else []
+        both = _Halves(mine, self.tiles(others)) if others else mine
+        yield from some(both, max(first_step, anew))
+
+    def starts(self, steps: int) -> tuple[int, ...]:
+        """Return the first step, and that after which other scans are learned from."""
+        return (0,) if self.others is None else (0, steps // 2)
+
+    def before_step(self, step: int, steps: int) -> None:
+        """Average what the last step made of the weights; begin anew where that is."""
+        super().before_step(step, steps)
+        starts = self.starts(steps)
+        if self.average is not None:
+            last, length = within(max(step - 1, 0), starts, steps=steps)
+            self.average.update(self.unet, last, length)
+        if self.others is not None and step == starts[-1]:
+            self._label_others(self.others)
+            self.unet.load_state_dict(self._begun)
+            if self.average is not None:
+                self.average.network.load_state_dict(self._begun)
+
+    def _label_others(self, others: SelfTraining) -> None:
+        """Label the other scans; one process does it for all."""
+        self.eval()
+        if self._rank == 0:
+            others.label(self._looked_at, self.training_scans)
+        if torch.distributed.is_initialized():
+            torch.distributed.barrier()
+        self.train()
+
+    def _looked_at(self, number: int) -> NDArray[np.uint8]:
+        with torch.no_grad(), mixed_precision(next(self.unet.parameters()).device):
+            shares = self.segment(number, SCALES)
+        found = shares.argmax(dim=0).to(torch.uint8).cpu().numpy()
+        return with_largest_pieces(found, self.whole, together=self.together)
+
+    def validate(self) -> dict[str, float]:
+        """Return the Dice of each class over held-out scans, and their mean."""
+        return mean_dice(self.held_out, self.classes, self._segment)
+
+    def _segment(self, labelled: LabelledScan) -> NDArray[np.int_]:
+        return self.segment(labelled.number).argmax(dim=0).cpu().numpy()
+
+    def health(self, step: int) -> Health | None:
+        """Say how many scans it labelled by itself, once it has."""
+        if self.others is None or not self.others.folder.exists():
+            return None
+        count, of = len(self.others.kept()), len(self.others.numbers)
+        return Health(
+            step=step,
+            light="green" if count else "amber",
+            sentence=f"It labelled {count} of {of} unlabelled scans by itself and "
+            "learns from them, too"
+            if count
+            else "In no unlabelled scan it found all classes: it learns from the "
+            "labelled ones alone",
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Halves(Dataset[Batch]):
+    """Tiles of two kinds in turn."""
+
+    one: Dataset[Batch]
+    other: Dataset[Batch]
+
+    def __getitem__(self, number: int) -> Batch:
+        half, which = divmod(number, 2)
+        return self.other[half] if which else self.one[half]

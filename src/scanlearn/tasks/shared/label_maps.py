@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from scanlearn.cohort.catalogue import Cohort
@@ -114,7 +115,7 @@ def _of_cohort(labels: LabelSet, cohort: Cohort, folder: Path) -> LabelSet:
                 next_step="Use the original masks instead of the run's inputs.",
             )
     remarks = tuple(f"{item.scan}: {item.how.text}" for item in items)
-    return LabelSet(items, labels.names, remarks)
+    return replace(labels, items=items, remarks=remarks)
 
 
 def _with_known(labels: LabelSet, known: Mapping[int, str], folder: Path) -> LabelSet:

@@ -93,12 +93,16 @@ class LabelSet:
         What the user should know: how each map was understood, what was passed over.
     joined
         Of these, how classes were joined: what may be kept, for it names no file.
+    apart
+        Keys of the patients that a table keeps for testing, once they are left out: no
+        training may learn from their images either.
     """
 
     items: tuple[LabelItem, ...]
     names: Mapping[int, str]
     remarks: tuple[str, ...] = ()
     joined: tuple[str, ...] = ()
+    apart: tuple[str, ...] = ()
 
     @property
     def patient_keys(self) -> tuple[str, ...]:
@@ -152,7 +156,8 @@ class LabelSet:
                 next_step="Correct the column split of the table of labels.",
             )
         kept = tuple(item for item in self.items if split_of[item.patient] != "test")
-        return replace(self, items=kept)
+        tests = {patient for patient, split in split_of.items() if split == "test"}
+        return replace(self, items=kept, apart=tuple(sorted({*self.apart, *tests})))
 
     def save(self, folder: Path) -> None:
         """Write ``<scan>_labels.nii.gz`` on the cohort's grids and ``classes.json``.
@@ -168,6 +173,7 @@ class LabelSet:
                 for value, name in sorted(self.names.items())
             ],
             "scans": {item.scan: _described(item) for item in self.items},
+            "apart": self.apart,
         }
         save_labels(folder / CLASSES_FILE, content)
 
@@ -187,7 +193,8 @@ class LabelSet:
                 _loaded(folder, key, facts)
                 for key, facts in sorted(content["scans"].items())
             )
-        return cls(items, names)
+            apart = tuple(map(str, content.get("apart", ())))
+        return cls(items, names, apart=apart)
 
 
 def map_path(folder: Path, key: str) -> Path:

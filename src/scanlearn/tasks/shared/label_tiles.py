@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.nets.segmentation_loss import IGNORE
 
 
@@ -75,17 +77,27 @@ class TileSampler:
         Side in working voxels.
     foreground
         Share of tiles centred near a voxel of a class, classes in turn.
+    across
+        The axis along which a tile is one voxel thick, where it shows a slice.
     """
 
     def __init__(
-        self, scans: list[LabelledScan], *, tile: int, foreground: float
+        self,
+        scans: list[LabelledScan],
+        *,
+        tile: int,
+        foreground: float,
+        across: int | None = None,
     ) -> None:
         self.scans, self.tile, self.foreground = scans, tile, foreground
+        self._thin = np.arange(3) == across
         self._places: dict[int, list[tuple[int, NDArray[np.int_]]]] = {}
-        self._any: list[tuple[int, NDArray[np.int_]]] = []
+        # Of a wholly labelled scan the number of its voxels stands for all of them.
+        self._any: list[tuple[int, NDArray[np.int_] | int]] = []
         for index, scan in enumerate(scans):
             known = scan.labels != IGNORE
-            self._any.append((index, np.flatnonzero(known)))
+            where = known.size if known.all() else np.flatnonzero(known)
+            self._any.append((index, where))
             for value in np.unique(scan.labels[known]):
                 where = np.flatnonzero(scan.labels == value)
                 self._places.setdefault(int(value), []).append((index, where))
@@ -98,25 +110,42 @@ class TileSampler:
         """
         values = [value for value in self._places if value > 0]
         around_class = bool(values) and rng.random() < self.foreground
-        places = self._places[int(rng.choice(values))] if around_class else self._any
+        places: Sequence[tuple[int, NDArray[np.int_] | int]] = self._any
+        if around_class:
+            places = self._places[int(rng.choice(values))]
         index, where = places[int(rng.integers(len(places)))]
         shape = self.scans[index].labels.shape
         voxel = np.array(np.unravel_index(int(rng.choice(where)), shape))
         # Anywhere in the middle half of the tile, so that borders are learned too.
         jitter = rng.integers(-self.tile // 4, self.tile // 4 + 1, size=3)
+        begin = voxel + jitter - self.tile // 2
         last = np.maximum(np.array(shape) - self.tile, 0)
-        return index, np.clip(voxel + jitter - self.tile // 2, 0, last)
+        return index, np.where(self._thin, voxel, np.clip(begin, 0, last))
 
 
 def cut_labels(
-    labels: NDArray[np.uint8], start: NDArray[np.int_], side: int
+    labels: NDArray[np.uint8], start: NDArray[np.int_], side: ArrayLike
 ) -> NDArray[np.uint8]:
-    """Cut a cube from a label map; beyond its border nothing is labelled."""
-    tile = np.full((side,) * 3, IGNORE, dtype=np.uint8)
+    """Cut a cube or box from a label map; beyond its border nothing is labelled."""
+    size = np.broadcast_to(np.asarray(side, dtype=int), 3)
+    tile = np.full(size, IGNORE, dtype=np.uint8)
     low = np.clip(start, 0, labels.shape)
-    high = np.clip(start + side, low, labels.shape)
+    high = np.clip(start + size, low, labels.shape)
     inner = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
     place = tuple(slice(a, b) for a, b in zip(low - start, high - start, strict=True))
     if all(part.stop > part.start for part in place):
         tile[place] = labels[inner]
     return tile
+
+
+def read_tile(
+    cohorts: WorkingCohorts, number: int, start: ArrayLike, side: ArrayLike
+) -> NDArray[np.float32]:
+    """Read a cube or box of a scan; beyond its border the last voxel is repeated."""
+    shape = np.array(cohorts.scans[number].grid.shape)
+    begin, size = np.asarray(start, dtype=int), np.broadcast_to(side, 3).astype(int)
+    low = np.clip(begin, 0, shape - 1)
+    high = np.clip(begin + size, low + 1, shape)
+    voxels = cohorts.read(number, low, high - low)
+    ends = np.stack([low - begin, begin + size - high], axis=1)
+    return np.pad(voxels, np.maximum(ends, 0), mode="edge")

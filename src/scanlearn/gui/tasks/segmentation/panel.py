@@ -151,6 +151,10 @@ class PaintedPanel(LabelPanel):
             return ""
         return "Add labels first: 'Use this layer' or 'Browse…'"
 
+    def labelled(self) -> int | None:
+        """Return how many scans were painted on, or how many masks a folder has."""
+        return self.labels.scans()
+
     def gathered(self) -> PaintedLabels:
         """Return the labels as they are now."""
         painted = tuple(self.labels.painted())

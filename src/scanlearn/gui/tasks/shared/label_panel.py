@@ -60,6 +60,10 @@ class LabelPanel(QWidget):
         """Say what is still needed before a training; empty when nothing is."""
         raise NotImplementedError
 
+    def labelled(self) -> int | None:
+        """Return how many scans have labels, about; None where it is not known."""
+        return None
+
     def gathered(self) -> GatheredLabels:
         """Return the labels as they are now."""
         raise NotImplementedError

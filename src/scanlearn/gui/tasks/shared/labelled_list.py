@@ -45,17 +45,25 @@ class LabelledList(QListWidget):
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.setToolTip("Press Delete to take a labelled scan off the list")
         self.sources: list[Source] = []
+        self._masks = 0
         self._show_emptiness()
 
     def add(self, source: Source) -> None:
         """Add labels, in place of older ones of the same scan."""
         self.sources = [old for old in self.sources if not _same(old, source)]
         self.sources.append(source)
+        if isinstance(source, Path):
+            self._masks = _masks(source)
         self._show()
 
     def painted(self) -> list[Any]:
         """Return the labels taken from layers."""
         return [source[0] for source in self.sources if isinstance(source, tuple)]
+
+    def scans(self) -> int | None:
+        """Return how many scans have labels, about; None where it is not known."""
+        masks = 0 if self.folder() is None else self._masks
+        return len(self.painted()) or masks or None
 
     def folder(self) -> Path | None:
         """Return the folder of masks, if one was chosen."""
@@ -103,7 +111,11 @@ def _described(source: Source) -> tuple[str, str]:
         return text, f"{painted.name}: {amount.meaning}\n{painted.origin.source}"
     if is_table(source):
         return f"{shortened(source.name, 24)} · table", str(source)
-    masks = sum(map(may_be_labels, files_under(source))) if source.is_dir() else 1
+    masks = _masks(source)
     return f"{shortened(source.name, 24)} · {masks} mask{'s' * (masks != 1)}", str(
         source
     )
+
+
+def _masks(source: Path) -> int:
+    return sum(map(may_be_labels, files_under(source))) if source.is_dir() else 1
