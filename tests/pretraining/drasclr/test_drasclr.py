@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.comparison.untrained import write_untrained
 from scanlearn.config.drasclr import DrasclrConfig
-from scanlearn.config.run import RunConfig, merge
+from scanlearn.config.run import RunConfig, merge, parse_run_config
 from scanlearn.encoders.encoder_file import load_encoder
 from scanlearn.engine.optimisers import make_optimiser
 from scanlearn.engine.recipe import Batch
@@ -58,7 +58,7 @@ STILL = {
 
 
 def recipe_config(cohort: Path, **changes: Any) -> RunConfig:
-    return RunConfig.model_validate(
+    return parse_run_config(
         {"kind": "pretrain", "cohorts": [cohort], "recipe": merge(SMALL, changes)}
     )
 

@@ -15,7 +15,7 @@ from scanlearn.cohort.layout import Layout, Settings, write_settings
 from scanlearn.cohort.record import Intensity, ScanRecord, matrix_of
 from scanlearn.cohort.store import NpyStore
 from scanlearn.config.prepare import PrepareConfig
-from scanlearn.config.run import RunConfig
+from scanlearn.config.run import parse_run_config
 from scanlearn.engine.optimisers import make_optimiser
 from scanlearn.pretraining.drasclr.recipe import Drasclr
 from scanlearn.scans.geometry import Grid
@@ -78,7 +78,7 @@ def test_retrieval_in_the_batch_comes_to_three_times_chance(tmp_path) -> None:
     """T13: with the local loss alone, in block-scheduled visits."""
     torch.manual_seed(0)
     cohort = write_cohort(tmp_path / "cohort")
-    config = RunConfig.model_validate(
+    config = parse_run_config(
         {"kind": "pretrain", "cohorts": [cohort], "recipe": RECIPE}
     )
     recipe = Drasclr(config).train()

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from scanlearn.config.run import RunConfig
+from scanlearn.config.run import parse_run_config
 from scanlearn.pretraining.drasclr.nearest_patches import nearest
 from scanlearn.pretraining.drasclr.recipe import Drasclr
 
@@ -30,7 +30,7 @@ def test_the_nearest_by_hand() -> None:
 def recipe(tiny_cohort):
     torch.manual_seed(0)
     config = {"kind": "pretrain", "cohorts": [tiny_cohort], "recipe": SMALL}
-    return Drasclr(RunConfig.model_validate(config))
+    return Drasclr(parse_run_config(config))
 
 
 def test_a_picture_follows_every_save(recipe, tmp_path) -> None:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from scipy import ndimage
 
 from scanlearn.comparison.untrained import write_untrained
-from scanlearn.config.run import RunConfig
+from scanlearn.config.run import RunConfig, parse_run_config
 from scanlearn.encoders.decoder_file import take_decoder
 from scanlearn.encoders.encoder_file import load_encoder_for_frames
 from scanlearn.engine.devices import make_accelerator
@@ -42,7 +42,7 @@ def configured(cohort: Path, **changes: Any) -> RunConfig:
         "voxels": {"clusters": 6, "batch": 2},
         "optimiser": {"learning_rate": 5e-3},
     }
-    return RunConfig.model_validate(
+    return parse_run_config(
         {
             "kind": "pretrain",
             "cohorts": [cohort],

@@ -18,7 +18,7 @@ from PIL import Image
 
 from scanlearn.cohort.slices import slice_cohorts
 from scanlearn.comparison.untrained import write_untrained
-from scanlearn.config.run import RunConfig, merge
+from scanlearn.config.run import merge, parse_run_config
 from scanlearn.encoders.decoder_file import take_decoder
 from scanlearn.encoders.encoder_file import load_encoder, load_slice_encoder
 from scanlearn.engine.checkpoints import Checkpoints
@@ -84,7 +84,7 @@ def _own_accelerator():
 
 
 def configured(cohorts: list[Path], *, engine: dict | None = None, **changes: Any):
-    return RunConfig.model_validate(
+    return parse_run_config(
         {
             "kind": "pretrain",
             "cohorts": cohorts,
@@ -471,7 +471,10 @@ def test_swav_sees_two_large_and_six_small_crops(mixed_cohorts, name) -> None:
     def chosen(clustering: str):
         changes = {"recipe": {"clustering": clustering}}
         return pretraining_config(
-            mixed_cohorts, method="joint", preset_name=name, changes=changes
+            mixed_cohorts,
+            method=method_named("joint"),
+            preset_name=name,
+            changes=changes,
         ).recipe
 
     large, small = JointViewSets.of(chosen("swav")).crops
@@ -488,7 +491,9 @@ def test_swav_sees_two_large_and_six_small_crops(mixed_cohorts, name) -> None:
 
 
 def test_a_stage_has_the_rate_of_its_preset(mixed_cohorts) -> None:
-    paper = pretraining_config(mixed_cohorts, method="joint", preset_name="paper")
+    paper = pretraining_config(
+        mixed_cohorts, method=method_named("joint"), preset_name="paper"
+    )
     assert paper.recipe.optimiser.name == "larc"
     rate, shares = paper.recipe.optimiser.learning_rate, paper.recipe.stages.rates
     assert [rate * share for share in shares] == pytest.approx([0.15, 0.01, 0.01])
