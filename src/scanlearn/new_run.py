@@ -21,6 +21,7 @@ from scanlearn.errors import BadConfig, BadRun
 from scanlearn.pretraining.doses import dosed
 from scanlearn.pretraining.method import Method
 from scanlearn.runs.folder import RunFolder, new_run_path
+from scanlearn.tasks.shared.start_fits import check_start_fits
 from scanlearn.tasks.task import Labels, PlanRequest, Task, TrainingPlan
 
 
@@ -131,8 +132,13 @@ def labels_for(task: Task, config: RunConfig, source: Path) -> Labels:
     ------
     BadLabels
         If they are not what the task takes, or fit no scan.
+    BadRun
+        If the task cannot start from the run that the configuration names.
     """
-    return task.labels(Path(source), Cohort(config.cohorts[0]), config)
+    cohort = Cohort(config.cohorts[0])
+    radiographs = all(record.is_radiograph for record in cohort.records())
+    check_start_fits(task, config.start_from, radiographs=radiographs)
+    return task.labels(Path(source), cohort, config)
 
 
 def new_finetuning(

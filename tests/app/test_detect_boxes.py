@@ -22,7 +22,7 @@ from scanlearn.new_run import (
 )
 from scanlearn.phantom.sample import write_sample
 from scanlearn.pretraining.registry import method_named, method_of
-from scanlearn.runs.events import Crashed, Finished, Message
+from scanlearn.runs.events import Finished, Message
 from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.boxes import as_boxes, box_iou
 from scanlearn.scans.read import read_scan
@@ -125,15 +125,15 @@ def test_what_it_was_not_trained_on_is_refused(
 def test_an_encoder_of_patches_is_no_start(films, pretraining, tmp_path):
     patches = pretraining("patches_for_boxes", minutes=0)
     list(train_run(patches))
-    _, events = finetune(
-        films / "cohort",
-        films / "boxes.csv",
-        tmp_path / "run",
-        steps=1,
-        start_from=patches.path,
-    )
-    assert isinstance(events[-1], Crashed)
-    assert "patches in three dimensions" in events[-1].error
+    with pytest.raises(BadRun, match="single images need an encoder of slices"):
+        finetune(
+            films / "cohort",
+            films / "boxes.csv",
+            tmp_path / "run",
+            steps=1,
+            start_from=patches.path,
+        )
+    assert not (tmp_path / "run").exists()
 
 
 def test_from_a_joint_pretraining_on_radiograph_phantoms(tmp_path):

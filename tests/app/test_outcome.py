@@ -76,7 +76,12 @@ def test_covariates_are_told_by_a_table_or_for_all(
     )
     told: list[Event] = []
     predict_scans(
-        lung_function, scans, tmp_path / "t", covariates=str(table), tell=told.append
+        task_of(lung_function.config()),
+        lung_function,
+        scans,
+        tmp_path / "t",
+        covariates=str(table),
+        tell=told.append,
     )
     # A scan without its number is left out, and named.
     with (tmp_path / "t" / "predictions.csv").open() as file:

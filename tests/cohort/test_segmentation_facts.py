@@ -13,9 +13,10 @@ from scanlearn.cohort.preparation.prepare import prepare
 from scanlearn.cohort.working import fitting_spacing
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.config.segmentation import SegmentationConfig
+from scanlearn.encoders.encoder_kind import encoder_kind
 from scanlearn.new_run import finetuning_config
 from scanlearn.tasks.registry import task_named
-from scanlearn.tasks.segmentation.cohort_facts import encoder_kind, segmentation_facts
+from scanlearn.tasks.segmentation.cohort_facts import segmentation_facts
 from scanlearn.tasks.segmentation.labels import collect_training_maps
 from scanlearn.tasks.shared.label_maps import collect_labels
 from scanlearn.tasks.task import PlanRequest
@@ -78,8 +79,7 @@ def test_patients_kept_for_testing_are_not_to_be_learned_from(base) -> None:
 
 
 def test_what_an_encoder_sees_is_read_off_its_card(tmp_path) -> None:
-    assert encoder_kind(None) == ""
-    assert encoder_kind(tmp_path) == ""
+    assert encoder_kind(tmp_path) is None
     card = tmp_path / "checkpoints" / "encoder.json"
     card.parent.mkdir()
     card.write_text('{"architecture": "slice-encoder"}')

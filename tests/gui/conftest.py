@@ -12,12 +12,14 @@ from typing import Any
 
 import psutil
 import pytest
+from npe2 import PluginManifest
 
 from scanlearn.config.run import parse_run_config
 from scanlearn.runs.events import Finished, Started
 from scanlearn.runs.folder import EventLog, RunFolder
 
 HERE = Path(__file__).parent
+MANIFEST = HERE.parents[1] / "napari.yaml"
 
 
 @pytest.fixture(scope="session")
@@ -126,16 +128,40 @@ def make_finished(make_run: Callable[..., RunFolder]) -> Callable[..., RunFolder
 
 
 @pytest.fixture
-def open_dock(make_napari_viewer: Any, qtbot: Any) -> Callable[[type], Any]:
-    """Return a function that opens a dock in a real viewer."""
+def open_dock(
+    make_napari_viewer: Any, qtbot: Any, npe2pm: Any, request: pytest.FixtureRequest
+) -> Callable[[type], Any]:
+    """Return a function that opens a dock in a real viewer.
+
+    As napari's menu does, which hands out the viewer itself; in a test that sets the
+    parameter to ``"script"``, as scripts and ``napari -w`` do, which get a proxy of the
+    viewer and of all that it returns.
+    """
+    by_script = getattr(request, "param", "menu") == "script"
 
     def open_it(kind: type) -> Any:
         viewer = make_napari_viewer(show=True)
-        dock = kind(viewer)
-        viewer.window.add_dock_widget(dock, area="right")
+        if not by_script:
+            dock = kind(viewer)
+            viewer.window.add_dock_widget(dock, area="right")
+            return dock
+        manifest = PluginManifest.from_file(MANIFEST)
+        npe2pm.register(manifest)
+        title = _title(manifest, kind)
+        _, dock = viewer.window.add_plugin_dock_widget(manifest.name, title)
+        assert type(dock) is kind
         return dock
 
     return open_it
+
+
+def _title(manifest: PluginManifest, kind: type) -> str:
+    """Return what a dock is called in the manifest."""
+    ours = f"{kind.__module__}:{kind.__name__}"
+    named = {one.id: one.python_name for one in manifest.contributions.commands or []}
+    widgets = manifest.contributions.widgets or []
+    (title,) = [w.display_name for w in widgets if named[w.command] == ours]
+    return title
 
 
 @pytest.fixture

@@ -160,6 +160,7 @@ def test_boxes_lie_on_their_pixels(found) -> None:
     assert list(layer.text.values) == ["0.90", "0.40", "0.10"]
 
 
+@pytest.mark.parametrize("open_dock", ["menu", "script"], indirect=True)
 def test_the_table_filters_boxes_and_leads_to_one(found, qtbot: Any) -> None:
     panel = FindingResult(found.viewer)
     qtbot.addWidget(panel)

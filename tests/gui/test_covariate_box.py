@@ -18,13 +18,14 @@ def dock(open_dock: Any, make_finished: Any, qtbot: Any) -> PredictDock:
     make_finished("2026-11-21_outcome", "finetune", recipe=recipe)
     make_finished("2026-11-22_lungs", "finetune")
     dock = open_dock(PredictDock)
-    qtbot.waitUntil(lambda: dock.models.count() == 2, timeout=10_000)
+    qtbot.waitUntil(lambda: dock.models.list.count() == 4, timeout=10_000)
     return dock
 
 
 def choose(dock: PredictDock, name: str) -> None:
-    paths = [dock.models.itemData(n) for n in range(dock.models.count())]
-    dock.models.setCurrentIndex([path.name for path in paths].index(name))
+    paths = [dock.models.list.itemData(n) for n in range(dock.models.list.count())]
+    names = [path.name if path else "" for path in paths]
+    dock.models.list.setCurrentIndex(names.index(name))
 
 
 def test_numbers_are_asked_of_a_model_that_knows_them(dock: PredictDock) -> None:

@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from qtpy.QtCore import Qt
 
 from scanlearn.gui.tasks.detection.overlay import finding_layers
 from scanlearn.gui.tasks.detection.result import FindingResult
 from scanlearn.gui.train.finetune_dock import FinetuneDock
 from scanlearn.gui.viewer.file_layers import read_entry
 from scanlearn.gui.viewer.layers import grid_of, origin_of
+from scanlearn.gui.viewer.world_points import diameters_mm
 from scanlearn.prediction.summary import read_prediction
 from scanlearn.runs.folder import find_runs
 from scanlearn.scans.find import find_scans
@@ -48,14 +50,19 @@ def test_marked_points_become_spheres_of_the_run(
     first, second = (show(dock.viewer, entry) for entry in find_scans(scans_folder))
     dock.viewer.layers.selection.active = first
     dock.panel.shown.diameter.setValue(14)
+    steps = dock.viewer.dims.nsteps
     click(dock.panel.shown.new_button)
     points = dock.viewer.layers[-1]
     assert points.mode == "add"
     assert points.units == first.units
     voxel = np.array([12, 20, 30])
-    points.add(first.data_to_world(voxel))
+    points.add(points.world_to_data(first.data_to_world(voxel)))
     dock.panel.shown.diameter.setValue(22)  # of the point just added, which is selected
-    assert points.size.tolist() == [22]
+    np.testing.assert_allclose(diameters_mm(points), [22])
+    dock.viewer.dims.set_point(0, first.data_to_world(voxel)[0] + 10)  # the next slice
+    assert under_mouse(points, first.data_to_world((13, 20, 30))) == 0
+    assert dock.viewer.dims.nsteps == steps
+    assert set(dock.viewer.dims.margin_left) == {0.0}
     click(dock.panel.shown.use_button)
     dock.viewer.layers.selection.active = second
     click(dock.panel.shown.new_button)
@@ -77,8 +84,9 @@ def test_marked_points_become_spheres_of_the_run(
     np.testing.assert_allclose(marked.objects, [expected], atol=1e-6)
 
 
+@pytest.mark.parametrize("open_dock", ["menu", "script"], indirect=True)
 def test_empty_layers_alone_are_not_enough(
-    dock: FinetuneDock, scans_folder: Path, click: Any
+    dock: FinetuneDock, scans_folder: Path, click: Any, qtbot: Any
 ) -> None:
     show(dock.viewer, find_scans(scans_folder)[0])
     assert "Press 'New points layer'" in dock.panel.shown.use_button.toolTip()
@@ -86,7 +94,13 @@ def test_empty_layers_alone_are_not_enough(
     click(dock.panel.shown.use_button)
     assert "Mark at least one" in dock.start_button.toolTip()
     dock.panel.shown.labels.add(scans_folder.parent / "nodules.csv")
-    assert "nodules.csv · table" in dock.panel.shown.labels.item(1).text()
+    listed = dock.panel.shown.labels
+    assert "nodules.csv · table" in listed.item(1).text()
+    # The table would not be read beside layers: nothing listed is left out silently.
+    assert "not from both" in dock.start_button.toolTip()
+    listed.setCurrentRow(0)
+    qtbot.keyClick(listed, Qt.Key.Key_Delete)
+    assert listed.count() == 1
     assert dock.start_button.isEnabled()
 
 
@@ -132,7 +146,7 @@ def test_findings_lie_on_their_voxels_with_their_sizes(found) -> None:
     world = np.array([layer.data_to_world(point) for point in layer.data])
     expected = np.array([image.data_to_world(voxel) for voxel in found.voxels])
     np.testing.assert_allclose(world, expected, atol=1e-6)
-    assert layer.size.tolist() == [24, 12, 8]
+    np.testing.assert_allclose(diameters_mm(layer), [24, 12, 8])
     assert layer.units == image.units
     assert "nodules (findings)" in layer.name
     # The surest is the lightest colour of the scale.
@@ -140,6 +154,7 @@ def test_findings_lie_on_their_voxels_with_their_sizes(found) -> None:
     assert brightness[0] > brightness[1] > brightness[2]
 
 
+@pytest.mark.parametrize("open_dock", ["menu", "script"], indirect=True)
 def test_the_table_filters_and_leads_to_a_finding(found, qtbot: Any) -> None:
     panel = FindingResult(found.viewer)
     qtbot.addWidget(panel)
@@ -156,14 +171,35 @@ def test_the_table_filters_and_leads_to_a_finding(found, qtbot: Any) -> None:
     np.testing.assert_allclose(found.viewer.scene.camera.center, there, atol=1e-3)
 
 
-def test_a_slice_shows_where_it_cuts_a_finding(found, qtbot: Any) -> None:
-    panel = FindingResult(found.viewer)
+def under_mouse(layer: Any, place: tuple[float, ...]) -> Any:
+    """Return the value of a layer on the shown axial slice, as napari tells it."""
+    return layer.get_value(
+        place, view_direction=None, dims_displayed=[1, 2], world=True
+    )
+
+
+def test_slices_show_where_they_cut_a_finding_and_stay_themselves(
+    found, qtbot: Any
+) -> None:
+    viewer, image, layer = found.viewer, found.image, found.layer
+    panel = FindingResult(viewer)
     qtbot.addWidget(panel)
-    panel.show_prediction(found.prediction, [found.layer])
-    # Slices lie 10 mm apart: that next to the largest one cuts it too.
-    assert found.layer.projection_mode == "rescale_spherical"
-    assert found.viewer.dims.margin_left == found.viewer.dims.margin_right
-    assert found.viewer.dims.margin_left[0] == pytest.approx(12)
+    panel.show_prediction(found.prediction, [layer])
+    slices = image.data.shape[0]
+    assert viewer.dims.nsteps[0] == slices
+    assert set(viewer.dims.margin_left + viewer.dims.margin_right) == {0.0}
+    row, column = found.voxels[0, 1:]
+    z, y, x = image.data_to_world(found.voxels[0])
+    for number in range(slices):  # 10 mm apart, the finding 24 mm wide
+        viewer.dims.set_current_step(0, number)
+        world = image.data_to_world((number, row, column))
+        assert under_mouse(image, world) == image.data[number, row, column]
+        inside = 12**2 - (world[0] - z) ** 2
+        assert (under_mouse(layer, world) is not None) == (inside > 0)
+        if inside > 0:
+            reach = np.sqrt(inside)
+            assert under_mouse(layer, (world[0], y, x + 0.95 * reach)) is not None
+            assert under_mouse(layer, (world[0], y, x + 1.05 * reach)) is None
 
 
 def test_nothing_found_is_said(found, qtbot: Any) -> None:

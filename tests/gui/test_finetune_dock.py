@@ -8,6 +8,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
+from qtpy.QtCore import Qt
 
 from scanlearn.config.palette import class_colour
 from scanlearn.gui.train.finetune_dock import FinetuneDock
@@ -95,7 +96,12 @@ def test_painted_slices_start_a_training(
     assert "3 of 31 axial slices" in dock.panel.labels.item(0).text()
     click(dock.panel.use_button)  # the same scan again replaces it
     qtbot.wait(300)
-    assert len(dock.panel.labels.sources) == 1
+    listed = dock.panel.labels
+    assert len(listed.sources) == 1
+    listed.add(places.cohorts)  # a folder beside it would not be read
+    assert "from layers or from cohorts" in dock.start_button.toolTip()
+    listed.setCurrentRow(1)
+    qtbot.keyClick(listed, Qt.Key.Key_Delete)
 
     click(dock.start_button)
     qtbot.waitUntil(lambda: dock.slot.card is not None, timeout=20_000)
@@ -174,6 +180,40 @@ def test_a_finished_pre_training_is_the_start(
     assert dock.starts.currentText() == "drasclr_phantoms"
 
 
+def test_only_starts_that_fit_the_task_are_offered(
+    dock: FinetuneDock, make_run: Any, qtbot: Any
+) -> None:
+    for name, architecture in (
+        ("2026-11-21_patches", "location-encoder"),
+        ("2026-11-22_slices", "slice-encoder"),
+        ("2026-11-23_dense", "dense-encoder"),
+    ):
+        run = make_run(name)
+        log = EventLog(run)
+        log.write(Saved(step=10, name="last"))
+        log.close()
+        card = json.dumps({"architecture": architecture})
+        (run.checkpoints / "encoder.json").write_text(card)
+    dock.state.runs.refresh()
+    qtbot.waitUntil(lambda: dock.starts.count() == 3, timeout=10_000)
+
+    def offered(task: str) -> set[str]:
+        dock.tasks.setCurrentIndex(dock.tasks.findData(task))
+        names = [dock.starts.itemText(n) for n in range(dock.starts.count())]
+        assert names.pop().startswith("from scratch")
+        return set(names)
+
+    assert offered("segmentation") == {"patches", "slices"}
+    assert dock.misfits.text().startswith("Not offered: dense.")
+    assert offered("detection") == {"patches"}
+    assert offered("texture") == {"patches", "slices", "dense"}
+    assert not dock.misfits.isVisible()
+    assert offered("classification") == {"slices"}
+    assert dock.starts.currentText() == "slices"
+    assert "Not offered: dense, patches." in dock.misfits.text()
+    assert "need an encoder of slices" in dock.misfits.text()
+
+
 def test_what_a_pre_training_gave_is_said_where_the_start_is_chosen(
     dock: FinetuneDock,
 ) -> None:
@@ -185,6 +225,7 @@ def test_what_a_pre_training_gave_is_said_where_the_start_is_chosen(
         assert dock.worth.text().endswith("tells for your scans.")
 
 
+@pytest.mark.parametrize("open_dock", ["menu", "script"], indirect=True)
 def test_points_of_two_classes_start_a_texture_run(
     dock: FinetuneDock, image: Any, places: SimpleNamespace, click: Any, qtbot: Any
 ) -> None:

@@ -13,7 +13,7 @@ from scanlearn.errors import BadScan
 from scanlearn.gui.runs.locations_section import LocationsSection
 from scanlearn.gui.shared.run_list import RunRow
 from scanlearn.gui.viewer.atlas_layers import read_located
-from scanlearn.gui.viewer.layers import Origin
+from scanlearn.gui.viewer.layers import Origin, placed
 from scanlearn.scans.files.write_nifti import write_nifti
 from scanlearn.scans.geometry import Grid
 
@@ -42,20 +42,22 @@ def write_job(folder: Path, *, problems: list[str]) -> None:
 
 def test_what_a_job_wrote_becomes_layers(tmp_path: Path) -> None:
     write_job(tmp_path, problems=["something is odd"])
-    found = read_located(tmp_path, origin_at(tmp_path))
+    origin = origin_at(tmp_path)
+    found = read_located(tmp_path, origin, origin.grid)
     assert "overlap (Dice) 0.83" in found.sentence
     assert "something is odd" in found.sentence
     (labels, _, first), (points, settings, second) = found.layers
     assert (first, second) == ("labels", "points")
     assert labels.max() == 2
     # napari's world runs z, y, x.
-    np.testing.assert_array_equal(points, [[3, 2, 1], [6, 5, 4]])
+    world = points * np.array(settings["scale"])
+    np.testing.assert_allclose(world, [[3, 2, 1], [6, 5, 4]])
     np.testing.assert_array_equal(settings["features"]["lung fraction"], [0.25, 1])
 
 
 def test_a_job_that_wrote_nothing_is_told(tmp_path: Path) -> None:
     with pytest.raises(BadScan, match="cannot be shown"):
-        read_located(tmp_path, origin_at(tmp_path))
+        read_located(tmp_path, origin_at(tmp_path), origin_at(tmp_path).grid)
 
 
 def test_the_button_says_what_is_missing_and_layers_are_drawn_once(
@@ -76,12 +78,39 @@ def test_the_button_says_what_is_missing_and_layers_are_drawn_once(
     box.choose_run(RunRow(tmp_path, "pretrain", "joint", "finished"))
     assert "without an atlas" in box.show_button.toolTip()
     write_job(tmp_path, problems=[])
-    found = read_located(tmp_path, origin_at(tmp_path))
+    origin = origin_at(tmp_path)
+    found = read_located(tmp_path, origin, origin.grid)
     for _ in range(2):
         box._draw(found)
     assert [layer.name for layer in viewer.layers] == [
         "P-1234 · atlas",
         "P-1234 · landmarks",
     ]
-    assert viewer.layers[0].contour == 1
+    assert viewer.layers[0].contour == 2
     assert box.sentence.text() == found.sentence
+
+
+def test_locations_leave_the_slices_of_the_scan_alone(
+    make_napari_viewer: Any, tmp_path: Path, qtbot: Any
+) -> None:
+    """Thick slices, an atlas of 1 mm on them: the slider stops at slices only."""
+    viewer = make_napari_viewer()
+    affine = np.diag([1.0, 1.0, 2.0, 1.0])[:, [2, 1, 0, 3]]
+    grid = Grid((4, 6, 7), affine)
+    origin = Origin(tmp_path, grid, "P-1234", "CT")
+    voxels = np.arange(168, dtype=np.int16).reshape(grid.shape)
+    image = viewer.add_image(voxels, **placed(grid, origin))
+    section = LocationsSection(viewer)
+    qtbot.addWidget(section)
+    write_job(tmp_path, problems=[])
+    section._draw(read_located(tmp_path, origin, grid))
+    atlas, dots = viewer.layers["P-1234 · atlas"], viewer.layers["P-1234 · landmarks"]
+    assert atlas.data.any()
+    assert viewer.dims.nsteps[0] == 4
+    assert set(viewer.dims.margin_left + viewer.dims.margin_right) == {0.0}
+    for number in range(4):  # dots at 3 and 6 mm: seen on every slice
+        viewer.dims.set_current_step(0, number)
+        place = (viewer.dims.point[0], 2, 1)
+        looked = {"view_direction": None, "dims_displayed": [1, 2], "world": True}
+        assert image.get_value(place, **looked) == voxels[number, 2, 1]
+        assert dots.get_value(place, **looked) is not None

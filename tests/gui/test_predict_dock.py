@@ -10,6 +10,8 @@ import pytest
 from scanlearn.gui.predict.dock import PredictDock
 from scanlearn.gui.viewer.file_layers import read_entry
 from scanlearn.gui.viewer.layers import grid_of
+from scanlearn.runs.events import Epoch, Finished
+from scanlearn.runs.folder import EventLog
 from scanlearn.scans.find import find_scans
 
 pytestmark = pytest.mark.viewer
@@ -21,7 +23,7 @@ def dock(
 ) -> PredictDock:
     make_finished("2026-11-21_lungs", "finetune")
     dock = open_dock(PredictDock)
-    qtbot.waitUntil(lambda: dock.models.currentData() is not None, timeout=10_000)
+    qtbot.waitUntil(lambda: dock.models.path is not None, timeout=10_000)
     return dock
 
 
@@ -87,6 +89,7 @@ def test_a_result_lies_over_the_scan_and_is_saved(
     assert dock.predict_button.isEnabled()
 
 
+@pytest.mark.parametrize("open_dock", ["menu", "script"], indirect=True)
 def test_several_views_give_volumes_a_spread(
     dock: PredictDock, image: Any, make_finished: Any, click: Any, qtbot: Any
 ) -> None:
@@ -95,10 +98,10 @@ def test_several_views_give_volumes_a_spread(
     click(dock.predict_button)
     qtbot.waitUntil(lambda: dock.prediction is not None, timeout=30_000)
     assert dock.panels["segmentation"].legend.lines[0].endswith(" ± 12 ml")
-    make_finished("nodules", "finetune", recipe={"name": "detection"})
+    come = make_finished("nodules", "finetune", recipe={"name": "detection"})
     dock.state.runs.refresh()
-    qtbot.waitUntil(lambda: dock.models.count() == 2, timeout=10_000)
-    dock.models.setCurrentIndex(dock.models.findText("nodules"))
+    # What has just been learned is what one wants to see.
+    qtbot.waitUntil(lambda: dock.models.path == come.path, timeout=10_000)
     assert not dock.views.isVisible()
 
 
@@ -144,11 +147,48 @@ def test_a_scan_not_yet_shown_is_opened(
 def test_a_failed_prediction_is_told_in_place(
     dock: PredictDock, image: Any, make_finished: Any, click: Any, qtbot: Any
 ) -> None:
-    make_finished("unlearned", "finetune")
+    come = make_finished("unlearned", "finetune")
     dock.state.runs.refresh()
-    qtbot.waitUntil(lambda: dock.models.count() == 2, timeout=10_000)
-    dock.models.setCurrentIndex(dock.models.findText("unlearned"))
+    # What has just been learned is what one wants to see.
+    qtbot.waitUntil(lambda: dock.models.path == come.path, timeout=10_000)
     click(dock.predict_button)
     qtbot.waitUntil(dock.notice.isVisible, timeout=30_000)
     assert "unlearned has no model. Fine-tune it first." in dock.notice.text.text()
     assert dock.predict_button.isEnabled()
+
+
+def test_models_stand_under_their_tasks_and_say_where_they_come_from(
+    dock: PredictDock, make_run: Any, qtbot: Any
+) -> None:
+    assert dock.models.about.text() == (
+        "Segmentation · 2026-11-21 · from scratch · not validated"
+    )
+    start = make_run("2026-11-20_chest").path
+    nodules = make_run(
+        "2026-11-22_nodules",
+        "finetune",
+        recipe={"name": "detection"},
+        start_from=str(start),
+    )
+    log = EventLog(nodules)
+    log.write(Epoch(step=1, values={"froc": 0.7}, best=True))
+    log.write(Finished(step=1))
+    log.close()
+    dock.state.runs.refresh()
+    qtbot.waitUntil(lambda: dock.models.path == nodules.path, timeout=10_000)
+    box = dock.models.list
+    texts = [box.itemText(n) for n in range(box.count())]
+    assert texts == [
+        *("Detection", "2026-11-22 · nodules · froc 0.70"),
+        *("Segmentation", "2026-11-21 · lungs"),
+    ]
+    assert [bool(box.model().item(n).flags()) for n in range(4)] == [
+        *(False, True, False, True)
+    ]
+    assert dock.models.about.text() == (
+        "Detection · 2026-11-22 · from chest · best froc 0.70"
+    )
+    box.setCurrentIndex(3)
+    dock.state.runs.refresh()
+    qtbot.wait(300)
+    assert dock.models.task == "segmentation"  # nothing new has come

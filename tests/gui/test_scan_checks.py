@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pytest
 from qtpy.QtCore import QEvent, QMimeData, QPointF, Qt
@@ -304,3 +305,26 @@ def test_a_cohort_tells_which_scans_its_atlas_does_not_fit(
     assert told.severity == "warning"
     assert found[source].told_of(told) == told  # asked again, it is told once
     assert known_in(tmp_path / "nothing") == {}
+
+
+def test_a_file_that_breaks_off_is_marked_and_explained(
+    open_dock: Any, tmp_path: Path, qtbot: Any
+) -> None:
+    """Noise does not compress: the middle slice lies beyond the cut."""
+    voxels = np.random.default_rng(0).integers(0, 4000, (40, 40, 12), np.int16)
+    whole = tmp_path / "whole.nii.gz"
+    nib.save(nib.Nifti1Image(voxels, np.eye(4)), whole)
+    (tmp_path / "cut.nii.gz").write_bytes(whole.read_bytes()[:9000])
+    dock = open_dock(ScansDock)
+    dock.open_path(tmp_path)
+    qtbot.waitUntil(lambda: dock.list.count() == 2, timeout=10_000)
+    names = [entry.path.name for entry in dock.list.entries]
+    cut = names.index("cut.nii.gz")
+    said = "The file is cut short or damaged"
+    qtbot.waitUntil(lambda: said in dock.list.text(cut), timeout=10_000)
+    assert dock.list.text(cut).startswith("✕")
+    assert "cut.nii.gz" in dock.list.text(cut)  # nothing but its name tells it apart
+    assert not dock.list.text(1 - cut).startswith("✕")
+    assert not dock.notice.isVisible(), dock.notice.text.text()
+    assert "1 with errors" in dock.summary.text()
+    assert said in dock.checks.table.model().index(0, 2).data()

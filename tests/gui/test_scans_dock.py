@@ -104,6 +104,7 @@ def test_the_sample_is_written_and_opened(
     assert dock.form.name.text() == "sample-scans"
 
 
+@pytest.mark.parametrize("open_dock", ["menu", "script"], indirect=True)
 def test_windows_and_views(
     dock: ScansDock, scans_folder: Path, qtbot: Any, click: Any
 ) -> None:
@@ -115,6 +116,7 @@ def test_windows_and_views(
     # Its middle slice comes first.
     whole = lambda: len(viewer.layers) == 1 and not dock.reader.busy  # noqa: E731
     qtbot.waitUntil(whole, timeout=20_000)
+    assert dock.windows.currentText() == "lung (-600, 1500 HU)"
     dock.windows.setCurrentIndex(dock.windows.findText("mediastinum (40, 400 HU)"))
     assert viewer.layers[0].contrast_limits == [-160.0, 240.0]
     qtbot.waitUntil(
@@ -127,11 +129,24 @@ def test_windows_and_views(
     dock.views.setCurrentText("Sagittal")
     assert letters(viewer) == ["S", "I", "A", "P"]
     viewer.dims.ndisplay = 3
+    assert dock.views.currentText() == "3D"
+    assert dock.windows.currentText() == "450, 700 HU"
     assert viewer.scene.camera.orientation == ("away", "down", "right")
     assert viewer.layers[0].contrast_limits == [100.0, 800.0]  # bones, not skin
     viewer.dims.ndisplay = 2
     assert viewer.layers[0].contrast_limits == [-160.0, 240.0]
+    assert dock.views.currentText() == "Sagittal"
+    assert dock.windows.currentText() == "mediastinum (40, 400 HU)"
+    # What is changed in napari's own controls is said, too.
+    viewer.dims.order = (0, 1, 2)
+    assert dock.views.currentText() == "Axial"
+    dock.views.setCurrentText("Coronal")
+    viewer.dims.order = (0, 2, 1)
+    assert dock.views.currentText() == "Another view"
+    viewer.layers[0].contrast_limits = (-100.0, 100.0)
+    assert dock.windows.currentText() == "0, 200 HU"
     viewer.layers.clear()
+    assert dock.windows.currentText() == "Window…"
     assert letters(viewer) == ["", "", "", ""]
 
 

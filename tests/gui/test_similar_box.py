@@ -43,6 +43,7 @@ def dock(open_dock, qtbot, make_run, scans_folder, monkeypatch):
     return dock
 
 
+@pytest.mark.parametrize("open_dock", ["menu", "script"], indirect=True)
 def test_a_found_scan_opens_beside_at_the_same_place(
     dock, qtbot, click, prepared
 ) -> None:
@@ -54,7 +55,8 @@ def test_a_found_scan_opens_beside_at_the_same_place(
     assert box.places.currentData() == "place"
     assert marks.mode == "add"
     assert "Set a point" in box.search_button.toolTip()
-    marks.add(point[::-1])
+    marks.add(marks.world_to_data(point[::-1]))
+    assert viewer.dims.nsteps[0] == scan.data.shape[0]
     click(box.search_button)
     qtbot.waitUntil(lambda: box.list.count() == 2, timeout=20_000)
     keys = Cohort(prepared).keys()
@@ -75,7 +77,9 @@ def test_a_found_scan_opens_beside_at_the_same_place(
     index = own.to_index(box.found[1].position)
     np.testing.assert_allclose(moved.to_patient(index), point, atol=1e-3)
     assert viewer.dims.point[0] == pytest.approx(point[2], abs=10)
-    np.testing.assert_allclose(viewer.layers[3].data, point[None, ::-1], atol=1e-3)
+    mark = viewer.layers[3]
+    world = mark.data_to_world(mark.data[0])
+    np.testing.assert_allclose(world, point[::-1], atol=1e-3)
     assert viewer.grid.stride == 2
     # It is no scan to paint or to search with.
     names = [box.scans.itemData(n) for n in range(box.scans.count())]

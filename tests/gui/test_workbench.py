@@ -14,6 +14,7 @@ from scanlearn.scans.find import find_scans
 pytestmark = pytest.mark.viewer
 
 
+@pytest.mark.parametrize("open_dock", ["menu", "script"], indirect=True)
 def test_docks_fit_the_narrow_width_and_keys_work(
     open_dock: Any, scans_folder: Any
 ) -> None:

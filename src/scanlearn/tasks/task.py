@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from scanlearn.cohort.catalogue import Cohort
     from scanlearn.config.run import RunConfig
+    from scanlearn.encoders.encoder_kind import EncoderKind
     from scanlearn.engine.fitting import Fit
     from scanlearn.engine.recipe import Recipe
     from scanlearn.prediction.each_scan import Request, Tell
@@ -118,6 +119,18 @@ class Task(Protocol):
     views: bool = False
     covariates: bool = False
     doubts: bool = False
+
+    def misfit(self, kind: EncoderKind, *, radiographs: bool) -> str:
+        """Return why a training cannot start from an encoder; nothing where it can.
+
+        Parameters
+        ----------
+        kind
+            What the encoder sees.
+        radiographs
+            Whether the cohort's scans are single images.
+        """
+        return ""
 
     @abstractmethod
     def labels(self, source: Path, cohort: Cohort, config: RunConfig) -> Labels:

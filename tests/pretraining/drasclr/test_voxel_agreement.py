@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose
-from pydantic import ValidationError
 from scipy import ndimage
 
 from scanlearn.comparison.untrained import write_untrained
@@ -19,6 +18,7 @@ from scanlearn.encoders.encoder_file import load_encoder_for_frames
 from scanlearn.engine.devices import make_accelerator
 from scanlearn.engine.loop import train
 from scanlearn.engine.optimisers import make_optimiser
+from scanlearn.errors import BadConfig
 from scanlearn.nets.location_unet import LocationUNet
 from scanlearn.pretraining.drasclr.recipe import Drasclr
 from scanlearn.runs.folder import RunFolder
@@ -147,5 +147,5 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been(tiny_cohort, tmp_path)
 
 
 def test_a_dense_encoder_has_no_u_net(tiny_cohort) -> None:
-    with pytest.raises(ValidationError, match="no U-Net"):
+    with pytest.raises(BadConfig, match="no U-Net"):
         configured(tiny_cohort, encoder={"architecture": "dense"})

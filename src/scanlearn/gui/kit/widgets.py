@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from napari.settings import get_settings
 from napari.utils.theme import Theme, get_theme
 from qtpy.QtCore import QEvent, Qt
-from qtpy.QtGui import QColor, QHelpEvent, QPaintEvent
+from qtpy.QtGui import (
+    QColor,
+    QHelpEvent,
+    QPaintEvent,
+    QStandardItem,
+    QStandardItemModel,
+)
 from qtpy.QtWidgets import (
     QComboBox,
     QFrame,
@@ -200,6 +206,39 @@ def fill(box: QComboBox, items: list[tuple[str, object]], chosen: object) -> Non
     index = next((i for i, (_, data) in enumerate(items) if data == chosen), 0)
     box.setCurrentIndex(index if items else -1)
     box.blockSignals(False)
+
+
+def fill_groups(
+    box: QComboBox, groups: Mapping[str, list[tuple[str, object]]], chosen: object
+) -> None:
+    """Set the items of a list under headings that cannot be chosen; emits no signal.
+
+    Without a choice among them the first item is chosen; a group without a name has no
+    heading.
+    """
+    model, places = QStandardItemModel(box), dict[object, int]()
+    for name, group in groups.items():
+        if name:
+            model.appendRow(_heading_item(name))
+        for text, data in group:
+            item = QStandardItem(text)
+            item.setData(data, Qt.ItemDataRole.UserRole)
+            item.setToolTip(text)
+            places[data] = model.rowCount()
+            model.appendRow(item)
+    box.blockSignals(True)
+    box.setModel(model)
+    box.setCurrentIndex(places.get(chosen, next(iter(places.values()), -1)))
+    box.blockSignals(False)
+
+
+def _heading_item(name: str) -> QStandardItem:
+    item = QStandardItem(name)
+    item.setFlags(Qt.ItemFlag.NoItemFlags)
+    font = item.font()
+    font.setBold(True)
+    item.setFont(font)
+    return item
 
 
 def shortened(text: str, at_most: int = 40) -> str:

@@ -34,6 +34,7 @@ from scanlearn.gui.kit.widgets import (
     row,
 )
 from scanlearn.gui.predict.covariate_section import CovariateSection
+from scanlearn.gui.predict.model_choice import ModelChoice
 from scanlearn.gui.predict.prediction_layers import prediction_layers
 from scanlearn.gui.predict.save_section import SaveSection
 from scanlearn.gui.shared.run_list import RunRow
@@ -46,8 +47,6 @@ from scanlearn.gui.viewer.new_layers import is_scan
 from scanlearn.gui.viewer.orientation import show_orientation
 from scanlearn.prediction.summary import Prediction, read_predictions
 from scanlearn.tasks.registry import all_tasks
-
-_READY = ("finished", "stopped")
 
 #: How many ways of looking at a scan are offered beside one.
 _VIEWS = 5
@@ -64,7 +63,7 @@ class PredictDock(QWidget):
         super().__init__(parent)
         self.viewer = napari_viewer
         self.state = shared_state()
-        self.models = combo("Fine-tuned models, newest first")
+        self.models = ModelChoice()
         self.scans = combo("Scan to predict on")
         self.browse_button = button("Browse…", self.browse, "A scan not yet shown")
         self.views = QCheckBox(f"Look at it in {_VIEWS} ways ({_VIEWS} times as long)")
@@ -83,7 +82,6 @@ class PredictDock(QWidget):
         self.saving = SaveSection()
         self.prediction: Prediction | None = None
         self._target: Any = None
-        self._tasks: dict[Path | None, str] = {}
         self._folder = Path(tempfile.mkdtemp(prefix="scanlearn-predict-"))
         self.destroyed.connect(partial(_remove, self._folder))
         self._lay_out()
@@ -98,7 +96,7 @@ class PredictDock(QWidget):
         disclaimer.setStyleSheet("font-weight: 600")
         for widget in (
             hint(_ABOUT),
-            labelled("Model", self.models),
+            self.models,
             labelled("Scan", row(self.scans, self.browse_button, stretch=0)),
             self.views,
             self.covariates,
@@ -117,7 +115,7 @@ class PredictDock(QWidget):
     def _connect(self) -> None:
         self.state.runs.changed.connect(self._show_models)
         self.state.runs.watch(self)
-        self.models.currentIndexChanged.connect(self._refresh)
+        self.models.changed.connect(self._refresh)
         self.scans.currentIndexChanged.connect(self._refresh)
         self.covariates.changed.connect(self._refresh)
         self.job.finished.connect(self._predicted)
@@ -156,7 +154,7 @@ class PredictDock(QWidget):
         self._target = (origin, grid_of(layer))
         out = Path(tempfile.mkdtemp(dir=self._folder))
         self._out = out
-        model = self.models.currentData()
+        model = self.models.path
         arguments = ["predict", str(model), str(origin.source), "--out", str(out)]
         arguments += origin.options()
         if self.views.isVisibleTo(self) and self.views.isChecked():
@@ -216,20 +214,11 @@ class PredictDock(QWidget):
         self._refresh()
 
     def _show_models(self, rows: tuple[RunRow, ...]) -> None:
-        ready = [
-            r
-            for r in rows
-            if r.kind == "finetune" and r.state in _READY and r.has_model
-        ]
-        items: list[tuple[str, object]] = [(_model_text(r), r.path) for r in ready]
-        none: list[tuple[str, object]] = [("none yet: see Fine-tune", None)]
-        self._tasks = {r.path: r.method for r in ready}
-        fill(self.models, items or none, self.models.currentData())
-        self._refresh()
+        self.models.show_runs(rows, keep=self.job.busy)
 
     def _show_views(self) -> None:
         """Offer several views where the model's task can have them."""
-        task = all_tasks().get(self._tasks.get(self.models.currentData(), ""))
+        task = all_tasks().get(self.models.task)
         self.views.setVisible(task is not None and task.views)
 
     def _show_scans(self) -> None:
@@ -241,9 +230,9 @@ class PredictDock(QWidget):
 
     def _refresh(self) -> None:
         self._show_views()
-        self.covariates.show_model(self.models.currentData())
+        self.covariates.show_model(self.models.path)
         missing = self.covariates.missing()
-        if self.models.currentData() is None:
+        if self.models.path is None:
             missing = "Fine-tune a model first"
         elif self.scans.currentData() is None:
             missing = "Add a scan to the viewer first, or open one with Browse…"
@@ -254,10 +243,6 @@ class PredictDock(QWidget):
         gate(self.predict_button, missing, self.missing)
         if self.job.busy:  # told by its own row
             self.missing.setVisible(False)
-
-
-def _model_text(run: RunRow) -> str:
-    return f"{run.title} · {run.best}" if run.best else run.title
 
 
 def _remove(folder: Path, _gone: object = None) -> None:

@@ -58,7 +58,7 @@ class RunsDock(QWidget):
         self.notice = Notice()
         self.similar = SimilarSection(napari_viewer)
         self.comparison = ComparisonSection()
-        self.suggestions = SuggestionsSection()
+        self.suggestions = SuggestionsSection(napari_viewer)
         self.card: RunCard | None = None
         self._wanted: Path | None = None
         self._place = QVBoxLayout()

@@ -20,13 +20,14 @@ from scanlearn.gui.kit.job_row import JobRow
 from scanlearn.gui.kit.notice import Notice
 from scanlearn.gui.kit.widgets import button, gate, hint
 from scanlearn.gui.shared.run_list import RunRow
-from scanlearn.gui.viewer.atlas_layers import SEEN_WITHIN_MM, Located, read_located
-from scanlearn.gui.viewer.layers import ORIGIN, Origin, origin_of
+from scanlearn.gui.viewer.atlas_layers import Located, read_located
+from scanlearn.gui.viewer.layers import Origin, grid_of, origin_of
 from scanlearn.gui.viewer.new_layers import shown_scan
 from scanlearn.pretraining.registry import all_methods
+from scanlearn.scans.geometry import Grid
 
-#: Width of the atlas's outline, in its voxels of 2 mm.
-_OUTLINE_VOXELS = 1
+#: Width of the atlas's outline, in voxels of the scan.
+_OUTLINE_VOXELS = 2
 
 
 class LocationsSection(QWidget):
@@ -46,7 +47,7 @@ class LocationsSection(QWidget):
         self.notice = Notice()
         self._atlas: list[str] = []
         self._no_atlas = "Choose an atlas first"
-        self._origin: Origin | None = None
+        self._target: tuple[Origin, Grid] | None = None
         self._folder = Path(tempfile.mkdtemp(prefix="scanlearn-locations-"))
         self._out = self._folder
         self.destroyed.connect(partial(_remove, self._folder))
@@ -80,9 +81,10 @@ class LocationsSection(QWidget):
 
     def show_locations(self) -> None:
         """Place the atlas in the shown scan, in a process of its own."""
-        origin = origin_of(shown_scan(self.viewer))
+        layer = shown_scan(self.viewer)
+        origin = origin_of(layer)
         assert origin is not None
-        self._origin = origin
+        self._target = (origin, grid_of(layer))
         self.notice.clear()
         self.sentence.setVisible(False)
         self._out = Path(tempfile.mkdtemp(dir=self._folder))
@@ -106,11 +108,11 @@ class LocationsSection(QWidget):
         return "The atlas is being placed" if self.job.busy else ""
 
     def _placed(self, _events: list[Any]) -> None:
-        folder, origin = self._out, self._origin
-        assert origin is not None
+        assert self._target is not None
+        folder, (origin, shown) = self._out, self._target
 
         def work(_report: Report) -> Located:
-            return read_located(folder, origin)
+            return read_located(folder, origin, shown)
 
         in_background(self, work, done=self._draw, failed=self._failed)
         self.refresh()
@@ -122,12 +124,6 @@ class LocationsSection(QWidget):
             layer = getattr(self.viewer, f"add_{kind}")(data, **settings)
             if kind == "labels":  # an outline: the scan stays visible inside
                 layer.contour = _OUTLINE_VOXELS
-        # Points are shown within a thickness; all else as the one slice it is.
-        for layer in self.viewer.layers:
-            if layer.metadata.get(ORIGIN) is not None:
-                layer.projection_mode = "none"
-        margin = (SEEN_WITHIN_MM,) * self.viewer.dims.ndim
-        self.viewer.dims.margin_left = self.viewer.dims.margin_right = margin
         self.sentence.setText(found.sentence)
         self.sentence.setVisible(True)
 

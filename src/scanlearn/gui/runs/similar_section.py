@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from napari.layers import Points
 from numpy.typing import NDArray
 from qtpy.QtCore import QSize
 from qtpy.QtWidgets import QListWidget, QListWidgetItem, QVBoxLayout, QWidget
@@ -31,14 +32,19 @@ from scanlearn.gui.scans.scan_list import icon
 from scanlearn.gui.scans.thumbnails import SIZE
 from scanlearn.gui.shared.run_list import RunRow
 from scanlearn.gui.shared.state import shared_state
-from scanlearn.gui.viewer.layers import AXIS_LABELS, grid_of, origin_of
+from scanlearn.gui.viewer.layers import grid_of, origin_of
 from scanlearn.gui.viewer.new_layers import is_scan
+from scanlearn.gui.viewer.world_points import in_voxels, world_points
 from scanlearn.scans.geometry import world_to_patient
 
 _ABOUT = (
     "Which scans of the training's cohort are most like one, for this encoder; or the "
     "same place in other patients, marked with a point."
 )
+
+
+#: Diameter of a mark, and twice how far from it slices show it, ever smaller.
+_MARK_MM, _SEEN_MM = 6.0, 26.0
 
 
 class SimilarSection(QWidget):
@@ -157,8 +163,8 @@ class SimilarSection(QWidget):
         assert self._asked is not None
         if self._marked:
             # Each scan shares its part of the view with the mark of its place.
-            world = self._asked[None, ::-1]
-            self.viewer.add_points(world, name=settings["name"] + " place", **_mark())
+            there = in_voxels(self._asked[None, ::-1], _SEEN_MM)
+            self.viewer.add_points(there, name=settings["name"] + " place", **_mark())
             grid.stride = 2
         grid.enabled = True
         self.viewer.dims.set_point(0, float(self._asked[2]))
@@ -203,7 +209,7 @@ class SimilarSection(QWidget):
         none: list[tuple[str, object]] = [("none shown yet", None)]
         scans: list[tuple[str, object]] = [(name, name) for name in shown]
         fill(self.scans, scans or none, self.scans.currentData())
-        marked = [one.name for one in layers if type(one).__name__ == "Points"]
+        marked = [one.name for one in layers if isinstance(one, Points)]
         places: list[tuple[str, object]] = [("the whole scan", None)]
         places += [(f"last point of {name}", name) for name in marked]
         fill(self.places, places, self.places.currentData())
@@ -227,11 +233,10 @@ class SimilarSection(QWidget):
 
 def _mark() -> dict[str, Any]:
     return {
-        "ndim": 3,
-        "size": 6,
+        **world_points(_SEEN_MM),
+        "projection_mode": "rescale_linear",
+        "size": _MARK_MM / _SEEN_MM,
         "face_color": "orange",
-        "units": ("mm",) * 3,
-        "axis_labels": AXIS_LABELS,
     }
 
 

@@ -1,4 +1,4 @@
-"""Which scans next? Asked of a fine-tuned run, answered with a list."""
+"""Which scans next? Asked of a fine-tuned run, answered with a list that opens them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
-from scanlearn.gui.kit.background import Failure
+from scanlearn.gui.kit.background import Failure, Report, in_background
 from scanlearn.gui.kit.job_row import JobRow
 from scanlearn.gui.kit.notice import Notice
 from scanlearn.gui.kit.widgets import button, gate, heading, hint
 from scanlearn.gui.shared.run_list import RunRow
+from scanlearn.gui.viewer.cohort_scans import read_source
+from scanlearn.gui.viewer.layers import LayerData
+from scanlearn.gui.viewer.orientation import show_orientation
 from scanlearn.tasks.registry import all_tasks
 
 _ABOUT = (
@@ -24,12 +28,21 @@ _ABOUT = (
 )
 _COUNT = 5
 
+#: A line of the list: the key of its scan, and what is said of it.
+Line = tuple[str, str]
+
+_NONE: Line = ("", "Every patient of the cohort has labels")
+
 
 class SuggestionsSection(QWidget):
-    """A section of the Runs dock for runs whose task tells how sure it is."""
+    """A section of the Runs dock for runs whose task tells how sure it is.
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    Each run keeps its answer while napari is open.
+    """
+
+    def __init__(self, viewer: Any, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.viewer = viewer
         self.suggest_button = button(
             "Which scans next?", self.suggest, "Looks at every unlabelled scan"
         )
@@ -37,9 +50,24 @@ class SuggestionsSection(QWidget):
         self.notice = Notice()
         self.list = QListWidget()
         self.list.setMinimumHeight(110)
+        self.open_button = button(
+            "Open", self.open_scan, "Shows the chosen scan, ready to be labelled"
+        )
         self._run: RunRow | None = None
+        self._asked: RunRow | None = None
+        self._answers: dict[Path, list[Line]] = {}
+        self._opening = False
         self._folder = Path(tempfile.mkdtemp(prefix="scanlearn-suggestions-"))
         self.destroyed.connect(partial(_remove, self._folder))
+        self._lay_out()
+        self.job.finished.connect(self._suggested)
+        self.job.failed.connect(self._failed)
+        self.job.cancelled.connect(self._refresh)
+        self.list.itemSelectionChanged.connect(self._refresh)
+        self.list.itemDoubleClicked.connect(lambda _item: self.open_scan())
+        self.show_run(None)
+
+    def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         for widget in (
@@ -49,53 +77,95 @@ class SuggestionsSection(QWidget):
             self.job,
             self.notice,
             self.list,
+            self.open_button,
         ):
             layout.addWidget(widget)
-        self.job.finished.connect(self._suggested)
-        self.job.failed.connect(self._failed)
-        self.job.cancelled.connect(self._refresh)
-        self.show_run(None)
 
     def show_run(self, run: RunRow | None) -> None:
         """Ask this run; the section hides for runs that cannot answer."""
-        if (run and run.path) != (self._run and self._run.path):
-            self._list([])
+        other = (run and run.path) != (self._run and self._run.path)
         self._run = run
+        if other:
+            self.notice.clear()
+            self._list()
         task = all_tasks().get(run.method) if run is not None else None
         self.setVisible(task is not None and task.doubts)
         self._refresh()
 
     def suggest(self) -> None:
         """Look at the scans in a process of its own."""
-        assert self._run is not None
+        run = self._run
+        assert run is not None
         self.notice.clear()
-        self._list([])
-        arguments = ["suggest", str(self._run.path), str(self._run.cohorts[0])]
+        self._asked = run
+        self._answers.pop(run.path, None)
+        self._list()
+        arguments = ["suggest", str(run.path), str(run.cohorts[0])]
         arguments += ["--n", str(_COUNT), "--out", str(self._folder / "scans.json")]
-        self.job.start(arguments, "Looking at unlabelled scans")
+        self.job.start(arguments, f"Looking at unlabelled scans for {run.title}")
+        self._refresh()
+
+    def open_scan(self) -> None:
+        """Show the source of the chosen scan."""
+        key, run = self._key(), self._run
+        if not key or run is None or self._opening:
+            return
+        self.notice.clear()
+        self._opening = True
+        self._refresh()
+
+        def work(_report: Report) -> LayerData:
+            return read_source(run.cohorts[0], key)
+
+        in_background(self, work, done=self._opened, failed=self._failed)
+
+    def _opened(self, layer: LayerData) -> None:
+        data, settings, _kind = layer
+        self._opening = False
+        added = self.viewer.add_image(data, **settings)
+        self.viewer.layers.selection.active = added
+        show_orientation(self.viewer)
         self._refresh()
 
     def _suggested(self, _events: list[Any]) -> None:
+        assert self._asked is not None
         found = json.loads((self._folder / "scans.json").read_text("utf-8"))
-        self._list(
-            [f"{one['key']} · doubt {one['doubt']:.2f}" for one in found]
-            or ["Every patient of the cohort has labels"]
-        )
+        self._answers[self._asked.path] = [
+            (one["key"], f"{one['key']} · doubt {one['doubt']:.2f}") for one in found
+        ] or [_NONE]
+        self._list()
         self._refresh()
 
-    def _list(self, lines: list[str]) -> None:
+    def _list(self) -> None:
+        """Show what the run has answered."""
+        lines = self._answers.get(self._run.path, []) if self._run is not None else []
         self.list.clear()
-        for line in lines:
-            self.list.addItem(QListWidgetItem(line))
-        self.list.setVisible(bool(lines))
+        for key, text in lines:
+            item = QListWidgetItem(text)
+            item.setData(Qt.ItemDataRole.UserRole, key)
+            self.list.addItem(item)
+        if lines:
+            self.list.setCurrentRow(0)
+        for widget in (self.list, self.open_button):
+            widget.setVisible(bool(lines))
+
+    def _key(self) -> str:
+        chosen = self.list.currentItem()
+        return str(chosen.data(Qt.ItemDataRole.UserRole)) if chosen is not None else ""
 
     def _failed(self, failure: Failure) -> None:
+        self._opening = False
         self.notice.show_failure(failure)
         self._refresh()
 
     def _refresh(self) -> None:
         missing = "" if self._run and self._run.has_model else "No model is saved yet"
-        gate(self.suggest_button, "Scans are looked at" if self.job.busy else missing)
+        asked = self._asked.title if self._asked is not None else ""
+        busy = f"Scans are looked at for {asked}" if self.job.busy else ""
+        gate(self.suggest_button, busy or missing)
+        opening = "The scan is being read" if self._opening else ""
+        chosen = "" if self._key() else "Choose a scan of the list first"
+        gate(self.open_button, opening or chosen)
 
 
 def _remove(folder: Path, _gone: object = None) -> None:

@@ -18,14 +18,15 @@ from scanlearn.gui.scans.exclusion import Excluder, source_of_entry
 from scanlearn.gui.scans.lung_pictures import LungPictures
 from scanlearn.gui.scans.picture_reader import PictureReader
 from scanlearn.gui.scans.prepare_form import PrepareForm
-from scanlearn.gui.scans.scan_list import ListedScan, ScanList, summary
+from scanlearn.gui.scans.scan_list import ListedScan, ScanList
 from scanlearn.gui.scans.scan_reader import ScanReader
 from scanlearn.gui.scans.scan_search import ScanSearch
+from scanlearn.gui.scans.scan_summary import summary
 from scanlearn.gui.scans.volume_choice import VolumeChoice
 from scanlearn.gui.shared.state import count_scans, shared_state
 from scanlearn.gui.viewer.file_layers import is_uneven
 from scanlearn.gui.viewer.orientation import show_orientation
-from scanlearn.gui.viewer.view_bar import view_bar
+from scanlearn.gui.viewer.view_bar import ViewBar
 from scanlearn.scans.scan import ScanEntry
 
 _WELCOME = (
@@ -67,7 +68,8 @@ class ScansDock(QWidget):
         self.pictures = PictureReader(self.list)
         self.excluder = Excluder(self.list, self)
         self.drop = CanvasDrop(self, self.add_rows)
-        self._bar, self.windows, self.views = view_bar(napari_viewer)
+        self._bar = ViewBar(napari_viewer)
+        self.windows, self.views = self._bar.windows, self._bar.views
         self._path: Path | None = None
         self._lay_out()
         self._connect()
@@ -108,6 +110,7 @@ class ScansDock(QWidget):
         self.search.failed.connect(self.notice.show_failure)
         self.search.ended.connect(self._rest)
         self.pictures.failed.connect(self.notice.show_failure)
+        self.pictures.damage_found.connect(self._show_remarks)
         self.list.doubleClicked.connect(lambda index: self.add_rows([index.row()]))
         self.checks.scans_chosen.connect(self.list.select_rows)
         self.checks.checked.connect(self._checked)

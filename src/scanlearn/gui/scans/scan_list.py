@@ -26,6 +26,7 @@ from qtpy.QtCore import (
 from qtpy.QtGui import QColor, QIcon, QImage, QPixmap
 from qtpy.QtWidgets import QListView, QWidget
 
+from scanlearn.errors import BadScan
 from scanlearn.gui.kit.widgets import shortened
 from scanlearn.gui.scans.thumbnails import SIZE
 from scanlearn.gui.viewer.layers import short_key
@@ -220,27 +221,18 @@ class ScanList(QListView):
             self._lines.pictures[row] = shown
             self._lines.dataChanged.emit(self._lines.index(row), self._lines.index(row))
 
+    def mark_unreadable(self, row: int, error: BadScan) -> None:
+        """Say of a scan, before all else, that its voxels cannot be read."""
+        problem = Problem("unreadable", "error", error.found, error.next_step)
+        scan, scans = self._lines.scans[row], self._lines.scans
+        others = [one for one in scan.problems if one.code != problem.code]
+        scans[row] = replace(scan, problems=(problem, *others))
+        self._lines.changed()
+
     def resizeEvent(self, event: Any) -> None:
         """Ask for the pictures that came into sight."""
         super().resizeEvent(event)
         self._settled.start()
-
-
-def summary(scans: Sequence[ListedScan]) -> str:
-    """Return ``"128 scans · 3 warnings · 1 excluded · 1 unreadable"``."""
-    good = [scan for scan in scans if not scan.entry.error]
-    counts = {
-        "with errors": sum(1 for s in good if s.severity == "error"),
-        "warnings": sum(1 for s in good if s.severity == "warning"),
-        "excluded": sum(1 for s in good if s.excluded),
-        "unreadable": len(scans) - len(good),
-    }
-    parts = [f"{len(good):,} scan{'s' * (len(good) != 1)}"]
-    for what, count in counts.items():
-        if count:
-            word = "warning" if (what, count) == ("warnings", 1) else what
-            parts.append(f"{count:,} {word}")
-    return " · ".join(parts)
 
 
 def _text(scan: ListedScan) -> str:
@@ -249,8 +241,8 @@ def _text(scan: ListedScan) -> str:
         reason = entry.error.removeprefix(str(entry.path)).lstrip(": ")
         return f"✕ {shortened(entry.path.name, 34)}\n{reason.split('. ')[0]}\n"
     about = entry.acquisition
-    # "OT", other, is what DICOM calls it when nobody said.
-    kind = "image" if about.modality == "OT" else about.modality
+    # "OT", other, is what DICOM calls it when nobody said; then the name must tell.
+    kind = shortened(entry.path.name, 28) if about.modality == "OT" else about.modality
     words = (kind, about.body_part.lower(), about.description)
     what = " · ".join(word for word in words if word)
     shape, spacings = _across_first(entry)
@@ -258,7 +250,11 @@ def _text(scan: ListedScan) -> str:
     spacing = "×".join(f"{mm:.3g}" for mm in spacings)
     mark = MARKS[scan.severity]
     told = [p.text for p in scan.problems if p.severity != "note"]
-    remark = f"excluded: {scan.excluded}" if scan.excluded else "".join(told[:1])
+    remark = "".join(told[:1])
+    if len(told) > 1:
+        remark = f"{remark.rstrip('.')} · and {len(told) - 1} more"
+    if scan.excluded:
+        remark = f"excluded: {scan.excluded}"
     head = f"{mark} {short_key(scan.patient)} · {what}"
     return "\n".join((head, f"{size} · {spacing} mm", remark))
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scanlearn.errors import ScanlearnError
+from scanlearn.errors import BadScan, ScanlearnError
 from scanlearn.scans.scan import ScanEntry
 
 SIZE = 56
+
+#: What decompressing raises where a file ends too early.
+_BROKEN_OFF = (EOFError, zlib.error)
 
 #: A reader may fail on one slice in as many ways as there are file formats.
 _UNREADABLE = (
@@ -25,12 +29,24 @@ _UNREADABLE = (
 
 
 def thumbnail(entry: ScanEntry) -> NDArray[np.uint8] | None:
-    """Return a SIZE x SIZE grey picture of a scan, None where no slice can be read."""
+    """Return a SIZE x SIZE grey picture of a scan, None where no slice can be read.
+
+    Raises
+    ------
+    BadScan
+        If a compressed file breaks off before its middle slice ends.
+    """
     if entry.error:
         return None
     try:
         hu = entry.acquisition.units == "HU"
         return grey_picture(_middle_slice(entry), hu=hu)
+    except _BROKEN_OFF:
+        raise BadScan(
+            "The file is cut short or damaged",
+            expected="a complete file",
+            next_step="Copy it again from where it came, or leave it out",
+        ) from None
     except _UNREADABLE:
         return None  # a list without a picture is still a list
 

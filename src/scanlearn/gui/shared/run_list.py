@@ -13,8 +13,10 @@ from qtpy.QtWidgets import QWidget
 from scanlearn.errors import ScanlearnError
 from scanlearn.gui.kit.background import Failure, Report, in_background
 from scanlearn.gui.shared.story import Story, best_text
+from scanlearn.pretraining.registry import all_methods
 from scanlearn.runs import RunFolder, find_runs
 from scanlearn.runs.events import parse_event
+from scanlearn.tasks.registry import all_tasks
 
 REFRESH_MILLISECONDS = 2000
 
@@ -58,6 +60,12 @@ def undated(name: str) -> str:
     return re.sub(r"^\d{4}-\d\d-\d\d_", "", name)
 
 
+def date_of(name: str) -> str:
+    """Return the date that the name of a run begins with, if it does."""
+    found = re.match(r"\d{4}-\d\d-\d\d(?=_)", name)
+    return found.group() if found else ""
+
+
 class RunList(QObject):
     """The runs of a folder; ``changed`` says that they are others than before."""
 
@@ -97,6 +105,9 @@ class RunList(QObject):
         self.failed.emit(failure)
 
     def _read(self, _report: Report) -> tuple[RunRow, ...]:
+        # A configuration can be read once those are known who brought its section.
+        all_methods()
+        all_tasks()
         rows = []
         for run in find_runs(self._folder()):
             telling = self._stories.setdefault(run.path, _Telling())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from scanlearn.gui.kit.settings import runs_folder
 from scanlearn.gui.kit.widgets import Pages, combo, fill, hint, labelled, page
 from scanlearn.gui.shared.cohort_section import CohortSection
 from scanlearn.gui.shared.run_list import RunRow
-from scanlearn.gui.shared.state import shared_state
+from scanlearn.gui.shared.state import are_radiographs, shared_state
 from scanlearn.gui.tasks.registry import dock_task
 from scanlearn.gui.tasks.shared.label_panel import LabelPanel
 from scanlearn.gui.train.finetune_launch import Finetuning, config_of, start_finetuning
@@ -24,6 +25,7 @@ from scanlearn.gui.train.plan_look import PlanLook, Question
 from scanlearn.gui.train.settings_form import SettingsForm
 from scanlearn.runs.folder import new_run_path
 from scanlearn.tasks.registry import all_tasks, task_named
+from scanlearn.tasks.shared.start_fits import misfit
 from scanlearn.tasks.task import PlanRequest, TrainingPlan
 
 _ASK = "Compare, in Runs, tells for your scans."
@@ -43,6 +45,7 @@ class FinetuneDock(QWidget):
         fill(self.tasks, items, None)
         self.about = hint()
         self.starts = combo("Whose encoder the model starts from")
+        self.misfits = hint()
         self.worth = hint()
         self.cohorts = CohortSection()
         self.panels: dict[str, LabelPanel] = {}
@@ -63,13 +66,13 @@ class FinetuneDock(QWidget):
         self._lay_out()
         self._show_task()
         self._connect()
-        self._show_starts(self.state.runs.rows)
 
     def _lay_out(self) -> None:
         layout = page(self)
         layout.addWidget(labelled("Task", self.tasks))
         layout.addWidget(self.about)
         layout.addWidget(labelled("Start from", self.starts))
+        layout.addWidget(self.misfits)
         layout.addWidget(self.worth)
         layout.addWidget(labelled("Cohort", self.cohorts))
         for widget in (self._pages, self.form, self.launcher):
@@ -78,8 +81,8 @@ class FinetuneDock(QWidget):
 
     def _connect(self) -> None:
         self.tasks.currentIndexChanged.connect(lambda _index: self._show_task())
-        self.state.runs.changed.connect(self._show_starts)
-        self.cohorts.chosen.connect(self._refresh)
+        self.state.runs.changed.connect(lambda _rows: self._show_starts())
+        self.cohorts.chosen.connect(self._show_starts)
         self.cohorts.failed.connect(self.notice.show_error)
         self.launcher.changed.connect(self._refresh)
         self.form.changed.connect(self._refresh)
@@ -139,7 +142,7 @@ class FinetuneDock(QWidget):
         self.about.setText(task.offer.about.capitalize())
         self.worth.setText(f"{task.worth} {_ASK}" if task.worth else _ASK)
         self.form.show_recipe(task.offer)
-        self._refresh()
+        self._show_starts()
 
     def _panel_changed(self) -> None:
         self.notice.clear()
@@ -151,9 +154,11 @@ class FinetuneDock(QWidget):
         else:
             self.launcher.show_failure(problem)
 
-    def _show_starts(self, rows: tuple[RunRow, ...]) -> None:
+    def _show_starts(self) -> None:
         before = self.starts.currentData()
-        ready = [r for r in rows if r.kind == "pretrain" and r.has_model]
+        ready, others = self._fitting_starts()
+        self.misfits.setText(_told(others))
+        self.misfits.setVisible(bool(others))
         items: list[tuple[str, object]] = [(r.title, r.path) for r in ready]
         items.append(("from scratch (no pre-training)", None))
         # Until the user chooses, the newest pre-training is the one to start from.
@@ -161,6 +166,18 @@ class FinetuneDock(QWidget):
         first = ready[0].path if ready and self.starts.count() <= 1 else chosen
         fill(self.starts, items, first)
         self._refresh()
+
+    def _fitting_starts(self) -> tuple[list[RunRow], dict[str, list[RunRow]]]:
+        """Return the pre-trainings to start from, and all others by why not."""
+        cohort, task = self.cohorts.cohort, task_named(self.task)
+        flat = cohort is not None and are_radiographs(cohort)
+        fitting: list[RunRow] = []
+        others: dict[str, list[RunRow]] = {}
+        for run in self.state.runs.rows:
+            if run.kind == "pretrain" and run.has_model:
+                why = misfit(task, run.path, radiographs=flat)
+                (others.setdefault(why, []) if why else fitting).append(run)
+        return fitting, others
 
     def _refresh(self) -> None:
         self.panel.show_cohort(self.cohorts.cohort)
@@ -211,3 +228,14 @@ def _question(asked: Finetuning) -> Question | None:
         card=asked.card,
     )
     return Question(asked.task, request)
+
+
+def _told(others: Mapping[str, Sequence[RunRow]]) -> str:
+    """Say which pre-trainings are not offered, and why."""
+    told = []
+    for why, runs in others.items():
+        names = ", ".join(run.title for run in runs[:2])
+        if len(runs) > 2:
+            names += f" and {len(runs) - 2} more"
+        told.append(f"Not offered: {names}. {why[0].upper()}{why[1:]}.")
+    return "\n".join(told)

@@ -17,6 +17,8 @@ from scanlearn.gui.viewer.layers import (
     class_features,
     placed,
 )
+from scanlearn.gui.viewer.world_points import in_voxels, world_points
+from scanlearn.scans.geometry import Grid
 
 #: Names of the atlas's labels.
 _SIDES = {1: "right lung", 2: "left lung"}
@@ -24,8 +26,8 @@ _SIDES = {1: "right lung", 2: "left lung"}
 #: Diameter of a landmark's dot.
 _DOT_MM = 9.0
 
-#: A landmark is seen this far from its own slice: half way to the next landmark.
-SEEN_WITHIN_MM = 13.0
+#: A landmark is seen within half of it, half way to the next landmark, ever smaller.
+_APART_MM = 26.0
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,8 @@ class Located:
     layers: tuple[LayerData, ...]
 
 
-def read_located(folder: Path, origin: Origin) -> Located:
-    """Read what a ``landmarks`` job wrote.
+def read_located(folder: Path, origin: Origin, shown: Grid) -> Located:
+    """Read what a ``landmarks`` job wrote; the outline comes on the displayed grid.
 
     Raises
     ------
@@ -57,7 +59,7 @@ def read_located(folder: Path, origin: Origin) -> Located:
         layers = [_points(points, inside, origin)]
         outline = folder / f"{name}_atlas.nii.gz"
         if outline.exists():
-            layers.insert(0, _outline(outline, origin))
+            layers.insert(0, _outline(outline, origin, shown))
         return Located(_sentence(about), bool(about["usable"]), tuple(layers))
     except (OSError, ValueError, KeyError) as error:
         raise BadScan(
@@ -82,18 +84,20 @@ def _sentence(about: dict[str, object]) -> str:
     return text + "."
 
 
-def _outline(path: Path, origin: Origin) -> LayerData:
+def _outline(path: Path, origin: Origin, shown: Grid) -> LayerData:
     from scanlearn.scans.labels.read_labels import read_label_map
+    from scanlearn.scans.resample import resample
 
     labels, grid = read_label_map(path)
     return (
-        labels,
+        # Its own, finer slices would put steps between those of the scan.
+        np.ascontiguousarray(resample(labels, grid, shown, order=0, outside=0)),
         {
             "name": f"{origin.patient} · atlas",
             "colormap": class_colormap(_SIDES),
             "features": class_features(_SIDES),
             "opacity": 0.9,
-            **placed(grid, origin, {OVERLAY: True}),
+            **placed(shown, origin, {OVERLAY: True}),
         },
         "labels",
     )
@@ -102,7 +106,7 @@ def _outline(path: Path, origin: Origin) -> LayerData:
 def _points(points: np.ndarray, inside: np.ndarray, origin: Origin) -> LayerData:
     """Return landmarks (n, 3) in world order, coloured by their lung fraction."""
     return (
-        points,
+        in_voxels(points, _APART_MM),
         {
             "name": f"{origin.patient} · landmarks",
             "features": {"lung fraction": inside},
@@ -111,10 +115,9 @@ def _points(points: np.ndarray, inside: np.ndarray, origin: Origin) -> LayerData
             "face_contrast_limits": (0.0, 1.0),
             "border_color": "white",
             "border_width": 0.08,
-            "size": _DOT_MM,
-            # A dot is also seen on the slices beside its own, smaller: see the dock.
+            "size": _DOT_MM / _APART_MM,
+            **world_points(_APART_MM),
             "projection_mode": "rescale_linear",
-            "units": ("mm",) * 3,
             "metadata": {OVERLAY: True},
         },
         "points",

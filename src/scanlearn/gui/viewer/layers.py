@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from napari.layers import Image
 from numpy.typing import NDArray
 
 from scanlearn.config.palette import AGAINST, FOR, class_colour
@@ -239,9 +240,9 @@ def is_ct(layer: Any) -> bool:
     """Whether a layer is the image of a CT, not an overlay of one."""
     origin = origin_of(layer)
     return (
-        origin is not None
+        isinstance(layer, Image)
+        and origin is not None
         and origin.modality == "CT"
-        and hasattr(layer, "gamma")
         and not layer.metadata.get(OVERLAY, False)
     )
 

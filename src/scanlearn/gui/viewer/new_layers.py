@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from napari.layers import Image, Labels
 
 from scanlearn.config.palette import class_colour
 from scanlearn.errors import BadLabels
@@ -124,8 +125,7 @@ def recolour(viewer: Any, classes: Mapping[int, str]) -> None:
 def is_scan(layer: Any) -> bool:
     """Whether a layer is the image of a scan of ours, not an overlay of one."""
     return (
-        layer is not None
-        and type(layer).__name__ == "Image"
+        isinstance(layer, Image)
         and layer.ndim == 3
         and origin_of(layer) is not None
         and not layer.metadata.get(OVERLAY, False)
@@ -133,8 +133,4 @@ def is_scan(layer: Any) -> bool:
 
 
 def _is_painted(layer: Any) -> bool:
-    return (
-        layer is not None
-        and type(layer).__name__ == "Labels"
-        and origin_of(layer) is not None
-    )
+    return isinstance(layer, Labels) and origin_of(layer) is not None

@@ -4,32 +4,98 @@ from __future__ import annotations
 
 from typing import Any
 
-from qtpy.QtWidgets import QComboBox, QWidget
+import numpy as np
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
+from scanlearn.gui.kit.background import connect_while_alive
 from scanlearn.gui.kit.widgets import combo, fill, row
 from scanlearn.gui.viewer.layers import is_ct, set_contrast
 from scanlearn.gui.viewer.orientation import VIEWS, show_view
 
 
-def view_bar(viewer: Any) -> tuple[QWidget, QComboBox, QComboBox]:
-    """Return a row with a window list (CT only) and a view list."""
+class ViewBar(QWidget):
+    """A list of windows (CT only) and one of views; both say what is on."""
+
+    def __init__(self, viewer: Any, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._told = False
+        self._limits: tuple[float, float] | None = None
+        self.windows = combo(
+            "Brightness window of the CT scans shown (centre, width in HU)"
+        )
+        self.views = combo(
+            "Which way to look; the head is up, the patient's left is right"
+        )
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(row(self.windows, self.views, stretch=0))
+        self.windows.currentIndexChanged.connect(self._window_chosen)
+        self.views.currentIndexChanged.connect(self._view_chosen)
+        # napari's list of layers passes on what happens to each of them.
+        connect_while_alive(self, viewer.layers.events, self._show_window)
+        connect_while_alive(
+            self, viewer.layers.selection.events.active, self._show_window
+        )
+        for emitter in (viewer.dims.events.order, viewer.dims.events.ndisplay):
+            connect_while_alive(self, emitter, self._show_view)
+        self._show_window()
+        self._show_view()
+
+    def _window_chosen(self) -> None:
+        chosen = self.windows.currentData()
+        if chosen is not None:
+            set_window(self._viewer, *chosen)
+
+    def _view_chosen(self) -> None:
+        name = self.views.currentData()
+        if name is not None:
+            show_view(self._viewer, name)
+
+    def _show_window(self) -> None:
+        """Say which window the selected CT has, else the last."""
+        layers = self._viewer.layers
+        shown = [one for one in (layers.selection.active, *reversed(layers)) if one]
+        limits = next((one.contrast_limits for one in shown if is_ct(one)), None)
+        limits = None if limits is None else tuple(limits)
+        if self._told and limits == self._limits:
+            return
+        self._told, self._limits = True, limits
+        items, chosen = _windows(limits)
+        fill(self.windows, items, chosen)
+
+    def _show_view(self) -> None:
+        """Say which view is on."""
+        dims = self._viewer.dims
+        order = tuple(axis - (dims.ndim - 3) for axis in dims.order[-3:])
+        names = [name for name, axes in VIEWS.items() if axes == order]
+        items: list[tuple[str, object]] = [(name, name) for name in VIEWS]
+        if dims.ndisplay == 3:
+            items.insert(0, ("3D", None))
+            names = []
+        elif not names:
+            items.insert(0, ("Another view", None))
+        fill(self.views, items, names[0] if names else None)
+
+
+def _windows(
+    limits: tuple[float, float] | None,
+) -> tuple[list[tuple[str, object]], object]:
+    """Return what to offer beside the contrast of a CT, and which of it that is."""
     from scanlearn.scans.windows import WINDOWS
 
-    windows = combo("Brightness window of the CT scans shown (centre, width in HU)")
-    windows.addItem("Window…", None)
-    for name, (centre, width) in WINDOWS.items():
-        windows.addItem(f"{name} ({centre:g}, {width:g} HU)", (centre, width))
-    views = combo("Which way to look; the head is up, the patient's left is right")
-    fill(views, [(name, name) for name in VIEWS], "Axial")
-
-    def window_chosen() -> None:
-        chosen = windows.currentData()
-        if chosen is not None:
-            set_window(viewer, *chosen)
-
-    windows.currentIndexChanged.connect(window_chosen)
-    views.currentTextChanged.connect(lambda name: show_view(viewer, name))
-    return row(windows, views, stretch=0), windows, views
+    items: list[tuple[str, object]] = [
+        (f"{name} ({centre:g}, {width:g} HU)", (centre, width))
+        for name, (centre, width) in WINDOWS.items()
+    ]
+    if limits is None:
+        return [("Window…", None), *items], None
+    low, high = limits
+    now = ((low + high) / 2, high - low)
+    for known in WINDOWS.values():
+        if np.allclose(known, now, atol=0.5):
+            return items, known
+    return [(f"{now[0]:.0f}, {now[1]:.0f} HU", None), *items], None
 
 
 def set_window(viewer: Any, centre: float, width: float) -> None:

@@ -17,6 +17,7 @@ from scanlearn.tasks.task import Task
 if TYPE_CHECKING:
     from scanlearn.cohort.catalogue import Cohort
     from scanlearn.config.run import RunConfig
+    from scanlearn.encoders.encoder_kind import EncoderKind
     from scanlearn.engine.fitting import Fit
     from scanlearn.engine.recipe import Recipe
     from scanlearn.prediction.each_scan import Request, Tell
@@ -42,6 +43,12 @@ class ClassificationTask(Task):
         "pre-training was no better than a new network."
     )
     doubts = True
+
+    def misfit(self, kind: EncoderKind, *, radiographs: bool) -> str:
+        """Return why a training cannot start from an encoder."""
+        from scanlearn.tasks.shared.start_fits import needs_slices
+
+        return needs_slices(kind)
 
     def labels(self, source: Path, cohort: Cohort, config: RunConfig) -> ImageLabels:
         """Find and check what images of a table show."""

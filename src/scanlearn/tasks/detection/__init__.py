@@ -16,6 +16,7 @@ from scanlearn.tasks.task import Task
 if TYPE_CHECKING:
     from scanlearn.cohort.catalogue import Cohort
     from scanlearn.config.run import RunConfig
+    from scanlearn.encoders.encoder_kind import EncoderKind
     from scanlearn.engine.recipe import Recipe
     from scanlearn.prediction.each_scan import Request, Tell
     from scanlearn.runs.folder import RunFolder
@@ -44,6 +45,12 @@ class DetectionTask(Task):
         "Measured on chest phantoms, 5 and 20 scans labelled: after a quick "
         "pre-training fewer nodules were found than from scratch."
     )
+
+    def misfit(self, kind: EncoderKind, *, radiographs: bool) -> str:
+        """Return why a training cannot start from an encoder."""
+        from scanlearn.tasks.shared.start_fits import needs_patches, needs_slices
+
+        return needs_slices(kind) if radiographs else needs_patches(kind)
 
     def labels(self, source: Path, cohort: Cohort, config: RunConfig) -> FindingSet:
         """Find and check spheres or boxes."""

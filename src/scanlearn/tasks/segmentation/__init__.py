@@ -17,6 +17,7 @@ from scanlearn.tasks.task import PlanRequest, Task
 if TYPE_CHECKING:
     from scanlearn.cohort.catalogue import Cohort
     from scanlearn.config.run import RunConfig
+    from scanlearn.encoders.encoder_kind import EncoderKind
     from scanlearn.engine.fitting import Fit
     from scanlearn.engine.recipe import Recipe
     from scanlearn.prediction.each_scan import Request, Tell
@@ -51,6 +52,12 @@ class SegmentationTask(Task):
     )
     views = True
     doubts = True
+
+    def misfit(self, kind: EncoderKind, *, radiographs: bool) -> str:
+        """Return why a training cannot start from an encoder."""
+        from scanlearn.tasks.shared.start_fits import needs_full_maps, needs_slices
+
+        return needs_slices(kind) if radiographs else needs_full_maps(kind)
 
     def labels(self, source: Path, cohort: Cohort, config: RunConfig) -> LabelSet:
         """Find and check painted label maps."""

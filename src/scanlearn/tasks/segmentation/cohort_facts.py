@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Literal
@@ -11,6 +10,7 @@ import numpy as np
 
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.config.segmentation_plan import CohortFacts
+from scanlearn.encoders.encoder_kind import encoder_kind
 from scanlearn.errors import BadCohort
 from scanlearn.tasks.shared.label_set import LabelSet
 
@@ -59,17 +59,12 @@ def segmentation_facts(
         units=units.most_common(1)[0][0],
         labelled=len(labels.patient_keys) if labels else None,
         unlabelled=len(free),
-        encoder=encoder_kind(start_from),
+        encoder=_encoder(start_from),
         card=card,
     )
 
 
-def encoder_kind(run: Path | None) -> Literal["", "slices", "patches"]:
+def _encoder(run: Path | None) -> Literal["", "slices", "patches"]:
     """Return what the encoder of a run sees; nothing where there is none yet."""
-    if run is None:
-        return ""
-    try:
-        card = json.loads((run / "checkpoints" / "encoder.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        return ""
-    return "slices" if card.get("architecture") == "slice-encoder" else "patches"
+    kind = None if run is None else encoder_kind(run)
+    return "patches" if kind == "dense" else kind or ""

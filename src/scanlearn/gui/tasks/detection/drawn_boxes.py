@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from napari.layers import Shapes
 
 from scanlearn.config.palette import class_colour
 from scanlearn.errors import BadLabels
@@ -87,8 +88,5 @@ def amount_of_boxes(marked: Marked) -> Amount:
 
 def _is_boxes(layer: Any) -> bool:
     return (
-        layer is not None
-        and type(layer).__name__ == "Shapes"
-        and layer.ndim == 3
-        and origin_of(layer) is not None
+        isinstance(layer, Shapes) and layer.ndim == 3 and origin_of(layer) is not None
     )

@@ -146,7 +146,7 @@ class MarkPanel(LabelPanel):
     def missing(self) -> str:
         """Say that labels are needed."""
         if self.labels.folder() is not None:
-            return ""
+            return self.labels.clash()
         if not self.labels.sources:
             return "Add labels first: 'Use this layer' or 'Browse…'"
         if not any(len(marked.objects) for marked in self.labels.painted()):

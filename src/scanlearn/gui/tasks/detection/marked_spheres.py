@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from napari.layers import Points
 from numpy.typing import NDArray
 
 from scanlearn.config.palette import class_colour
-from scanlearn.gui.tasks.detection.overlay import in_world, see_across_slices
+from scanlearn.gui.tasks.detection.overlay import in_world
 from scanlearn.gui.viewer.labels_io import Amount
 from scanlearn.gui.viewer.layers import Origin, origin_of
 from scanlearn.gui.viewer.new_layers import scan_to_mark
+from scanlearn.gui.viewer.world_points import diameters_mm, in_voxels
 from scanlearn.scans.geometry import world_to_patient
 
 _RING = 0.08
@@ -39,13 +41,12 @@ def new_points(viewer: Any, diameter_mm: float) -> Any:
     layer = viewer.add_points(
         np.empty((0, 3)),
         name=f"{origin.patient} · mine (points)",
-        size=diameter_mm,
+        size=float(in_voxels(diameter_mm)),
         face_color="transparent",
         border_color=class_colour(1),
         border_width=_RING,
         **in_world(origin),
     )
-    set_diameter(viewer, layer, diameter_mm)
     layer.mode = "add"
     return layer
 
@@ -57,10 +58,9 @@ def chosen_points(viewer: Any) -> Any | None:
     return next((layer for layer in candidates if _is_marked(layer)), None)
 
 
-def set_diameter(viewer: Any, layer: Any, diameter_mm: float) -> None:
+def set_diameter(layer: Any, diameter_mm: float) -> None:
     """Give selected points and those to come a diameter."""
-    layer.current_size = diameter_mm
-    see_across_slices(viewer, diameter_mm / 2)
+    layer.current_size = float(in_voxels(diameter_mm))
 
 
 def snapshot_points(layer: Any) -> Marked:
@@ -69,8 +69,8 @@ def snapshot_points(layer: Any) -> Marked:
     assert origin is not None
     world = np.array([layer.data_to_world(point) for point in layer.data])
     centres = world_to_patient(world.reshape(-1, 3))
-    sizes = np.broadcast_to(np.asarray(layer.size, float), len(centres))
-    return Marked(layer.name, np.column_stack([centres, sizes]), origin)
+    objects = np.column_stack([centres, diameters_mm(layer)])
+    return Marked(layer.name, objects, origin)
 
 
 def amount_marked(marked: Marked) -> Amount:
@@ -86,8 +86,5 @@ def amount_marked(marked: Marked) -> Amount:
 
 def _is_marked(layer: Any) -> bool:
     return (
-        layer is not None
-        and type(layer).__name__ == "Points"
-        and layer.ndim == 3
-        and origin_of(layer) is not None
+        isinstance(layer, Points) and layer.ndim == 3 and origin_of(layer) is not None
     )

@@ -1,7 +1,7 @@
 """Findings as napari layers: points in volumes, rectangles on radiographs.
 
 Where they are, as large as they are, coloured by score. Points lie in napari's world,
-which is millimetres, so that their sizes are too.
+which is millimetres.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari.layers import Points
 
 from scanlearn.gui.shared.run_list import undated
 from scanlearn.gui.tasks.detection.box_layers import box_layer, show_rectangles
 from scanlearn.gui.tasks.detection.score_colours import COLORMAP, TEXT
-from scanlearn.gui.viewer.layers import AXIS_LABELS, ORIGIN, LayerData, Origin
+from scanlearn.gui.viewer.layers import ORIGIN, LayerData, Origin
+from scanlearn.gui.viewer.world_points import in_voxels, world_points
 from scanlearn.prediction.summary import Prediction
 from scanlearn.scans.geometry import Grid, world_to_patient
 
@@ -67,7 +69,7 @@ def show_only(
     layer: Any, findings: Sequence[Finding | BoxFinding], shown: Sequence[bool]
 ) -> None:
     """Let a layer show some of its findings."""
-    if type(layer).__name__ == "Points":
+    if isinstance(layer, Points):
         if len(layer.data) == len(shown):
             layer.shown = np.array(shown, dtype=bool)
         return
@@ -108,7 +110,7 @@ def findings_layer(
     settings: dict[str, Any] = {
         "name": f"{origin.patient} · {name} (findings)",
         "features": {"score": scores, "diameter_mm": diameters},
-        "size": diameters if len(findings) else 10.0,
+        "size": in_voxels(diameters if len(findings) else 10.0),
         "face_color": "transparent",
         "border_width": _RING,
         "text": {
@@ -125,31 +127,9 @@ def findings_layer(
             "border_colormap": COLORMAP,
             "border_contrast_limits": (0.0, 1.0),
         }
-    return world_to_patient(centres), settings, "points"
+    return in_voxels(world_to_patient(centres)), settings, "points"
 
 
 def in_world(origin: Origin) -> dict[str, Any]:
-    """Return what points of a scan share: millimetres, axis letters, whose they are.
-
-    A slice shows where it cuts the spheres (see :func:`see_across_slices`).
-    """
-    return {
-        "ndim": 3,
-        "projection_mode": "rescale_spherical",
-        "units": ("mm",) * 3,
-        "axis_labels": AXIS_LABELS,
-        "metadata": {ORIGIN: origin},
-    }
-
-
-def see_across_slices(viewer: Any, radius_mm: float) -> None:
-    """Let slices show spheres whose centres lie up to this far from them.
-
-    Images and label maps do not follow: each of their slices stays itself.
-    """
-    viewer.dims.margin_left = tuple(
-        max(radius_mm, mm) for mm in viewer.dims.margin_left
-    )
-    viewer.dims.margin_right = tuple(
-        max(radius_mm, mm) for mm in viewer.dims.margin_right
-    )
+    """Return what points of a scan share: how they lie in its world, whose they are."""
+    return {**world_points(), "metadata": {ORIGIN: origin}}

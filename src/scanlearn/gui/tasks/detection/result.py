@@ -23,7 +23,6 @@ from scanlearn.gui.tasks.detection.overlay import (
     has_boxes,
     middle_of,
     read_any,
-    see_across_slices,
     show_only,
 )
 from scanlearn.gui.tasks.detection.score_colours import COLORMAP
@@ -109,8 +108,6 @@ class FindingResult(ResultPanel):
         self.least.setValue(_SHOWN_FROM)
         self._filter()
         if self.findings:
-            widths = [getattr(one, "diameter_mm", 0.0) for one in self.findings]
-            see_across_slices(self.viewer, max(widths) / 2)
             self.table.selectRow(0)
 
     def _filter(self, _value: float = 0.0) -> None:

@@ -17,6 +17,7 @@ from scanlearn.gui.tasks.detection.marked_spheres import (
     snapshot_points,
 )
 from scanlearn.gui.viewer.labels_io import Amount
+from scanlearn.gui.viewer.world_points import LARGEST_MM
 
 if TYPE_CHECKING:
     from scanlearn.tasks.detection.finding_set import Kind
@@ -40,7 +41,7 @@ class SpherePanel(MarkPanel):
     def more(self) -> list[QWidget]:
         """Return the diameter."""
         self.diameter = QDoubleSpinBox()
-        self.diameter.setRange(1.0, 200.0)
+        self.diameter.setRange(1.0, LARGEST_MM)
         self.diameter.setSingleStep(0.5)
         self.diameter.setSuffix(" mm")
         self.diameter.setDecimals(1)
@@ -65,4 +66,4 @@ class SpherePanel(MarkPanel):
     def _resize(self, diameter_mm: float) -> None:
         layer = chosen_points(self.viewer)
         if layer is not None:
-            set_diameter(self.viewer, layer, diameter_mm)
+            set_diameter(layer, diameter_mm)

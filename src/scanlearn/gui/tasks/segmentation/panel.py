@@ -148,7 +148,7 @@ class PaintedPanel(LabelPanel):
     def missing(self) -> str:
         """Say that labels are needed."""
         if self.labels.sources:
-            return ""
+            return self.labels.clash()
         return "Add labels first: 'Use this layer' or 'Browse…'"
 
     def labelled(self) -> int | None:

@@ -70,6 +70,17 @@ class LabelledList(QListWidget):
         paths = [source for source in self.sources if isinstance(source, Path)]
         return paths[-1] if paths else None
 
+    def clash(self) -> str:
+        """Say that layers and labels from disk cannot be learned from at once."""
+        folder, drawn = self.folder(), len(self.painted())
+        if folder is None or not drawn:
+            return ""
+        layers = "the layer" if drawn == 1 else f"the {drawn} layers"
+        return (
+            f"Labels come from layers or from {shortened(folder.name, 24)}, not from "
+            f"both: select {layers} or that line in the list and press Delete"
+        )
+
     def keyPressEvent(self, event: object) -> None:
         """Take the selected line away on Delete."""
         if event.key() in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):  # type: ignore[attr-defined]

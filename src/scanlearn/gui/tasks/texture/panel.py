@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari.layers import Labels, Layer, Points
 from qtpy.QtWidgets import QFileDialog, QLabel, QVBoxLayout, QWidget
 
 from scanlearn.errors import BadLabels, ScanlearnError
@@ -184,7 +185,10 @@ class PlacesPanel(LabelPanel):
         if regions:
             noun = "layer" if len(regions) == 1 else "layers"
             text += f"{' · ' if text else ''}{len(regions)} {noun} of regions"
-        return f"{text} · {len(scans)} {'scan' if len(scans) == 1 else 'scans'}"
+        text = f"{text} · {len(scans)} {'scan' if len(scans) == 1 else 'scans'}"
+        if self.table is not None:
+            text += f"\n{shortened(self.table.name, 30)} is not used: layers are marked"
+        return text
 
     def _used(self) -> set[int]:
         used = {value for layer in self._points() for value in _values(layer)}
@@ -193,10 +197,10 @@ class PlacesPanel(LabelPanel):
         return used
 
     def _points(self) -> list[Any]:
-        return [one for one in self.viewer.layers if _is_mine(one, "Points")]
+        return [one for one in self.viewer.layers if _is_mine(one, Points)]
 
     def _regions(self) -> list[Any]:
-        return [one for one in self.viewer.layers if _is_mine(one, "Labels")]
+        return [one for one in self.viewer.layers if _is_mine(one, Labels)]
 
     def _names(self) -> dict[int, str]:
         return self.classes.classes()
@@ -215,9 +219,9 @@ class PlacesPanel(LabelPanel):
             self.failed.emit(error)
 
 
-def _is_mine(layer: Any, kind: str) -> bool:
+def _is_mine(layer: Any, kind: type[Layer]) -> bool:
     return (
-        type(layer).__name__ == kind
+        isinstance(layer, kind)
         and CLASSES in layer.metadata
         and origin_of(layer) is not None
         and layer.ndim == 3
