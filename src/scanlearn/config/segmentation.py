@@ -118,6 +118,7 @@ class SegmentationConfig(RecipeConfig):
     )
     unlabelled: bool = Field(
         default=False,
+        title="Use unlabelled",
         description="Learn from the cohort's other scans, too: half of the steps to "
         "label them, half to learn from all",
     )
