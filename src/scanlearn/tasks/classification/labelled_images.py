@@ -22,6 +22,7 @@ from scanlearn.nets.resnet import ResNet
 from scanlearn.runs.folder import RunFolder
 from scanlearn.tasks.classification.card import ClassifierCard
 from scanlearn.tasks.classification.labels import ImageLabel, ImageLabels
+from scanlearn.tasks.shared.start_units import check_units
 from scanlearn.views.normalise import Units, normalised
 
 #: Sides of images are multiples of this, the largest stride of a trunk.
@@ -192,13 +193,7 @@ def _start(
         side = recipe.side or _SCRATCH_SIDES[recipe.trunk.architecture]
         return made, None, recipe.trunk, side, ""
     encoder, card = load_slice_encoder(config.start_from)
-    if units not in card.units:
-        raise BadCohort(
-            f"The labelled images' intensities are {units}, those the encoder was "
-            f"trained on {' or '.join(card.units)}",
-            expected="images of a kind that the pre-training saw",
-            next_step="Start from another run, or from scratch",
-        )
+    check_units(units, card.units)
     side = recipe.side or -(-card.slice_side // _STRIDE) * _STRIDE
     pretrained = config.start_from.name if card.trained else ""
     return encoder.trunk, encoder.tone.knee, card.trunk, side, pretrained

@@ -19,8 +19,8 @@ from scanlearn.cohort.working import (
 )
 from scanlearn.config.run import RunConfig
 from scanlearn.encoders.encoder_file import EncoderCard, load_encoder_for_frames
-from scanlearn.errors import BadCohort
 from scanlearn.nets.location_encoder import LocationEncoder
+from scanlearn.tasks.shared.start_units import check_units
 
 #: Size of an encoder that starts from nothing.
 _SCRATCH = {"dim": 64, "experts": 4}
@@ -95,13 +95,8 @@ def units_as_of(
 ) -> IntensityUnits:
     """Return what the intensities of the labelled scans mean, as the encoder's do."""
     units = common_units(scans)
-    if encoder is not None and encoder.units != units:
-        raise BadCohort(
-            f"The labelled scans' intensities are {units}, those the encoder was "
-            f"trained on {encoder.units}",
-            expected="scans of the encoder's modality",
-            next_step="Choose another pre-training, or start from scratch",
-        )
+    if encoder is not None:
+        check_units(units, [encoder.units])
     return units
 
 

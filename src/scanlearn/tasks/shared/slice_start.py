@@ -10,8 +10,8 @@ from scanlearn.cohort.working import HasUnits, IntensityUnits, common_units
 from scanlearn.config.joint import TransformerConfig, TrunkConfig
 from scanlearn.encoders.encoder_file import load_slice_encoder
 from scanlearn.encoders.slice_encoder_card import SliceEncoderCard, build_slice_encoder
-from scanlearn.errors import BadCohort
 from scanlearn.nets.slice_encoder import SliceEncoder
+from scanlearn.tasks.shared.start_units import check_units
 
 #: Single images have no use for the transformer along slices: as small as it gets.
 _NO_TRANSFORMER = TransformerConfig(dim=2, layers=1, heads=1, head_width=2, hidden=2)
@@ -71,12 +71,6 @@ def units_known(
         If they are of several kinds, or of one that the encoder did not see.
     """
     units = common_units(scans)
-    if encoder is not None and units not in encoder.units:
-        known = " or ".join(encoder.units)
-        raise BadCohort(
-            f"The labelled scans' intensities are {units}, those the encoder was "
-            f"trained on {known}",
-            expected="labelled scans of a kind that the pre-training saw",
-            next_step="Label such scans, or start from another run",
-        )
+    if encoder is not None:
+        check_units(units, encoder.units)
     return units

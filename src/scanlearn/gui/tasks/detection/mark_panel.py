@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QFileDialog, QLineEdit, QVBoxLayout, QWidget
 
-from scanlearn.errors import ScanlearnError
 from scanlearn.gui.kit.widgets import (
     TABLE_FILES,
     button,
@@ -120,13 +118,13 @@ class MarkPanel(LabelPanel):
 
     def new_layer(self) -> None:
         """Add an empty layer over the shown scan, ready to draw on."""
-        self._try(self.make_layer)
+        self.attempt(self.make_layer)
 
     def use_layer(self) -> None:
         """Take the chosen layer into the list of labelled scans."""
         layer = self.chosen_layer()
         assert layer is not None
-        self._try(lambda: self.labels.add(self.snapshot(layer)))
+        self.attempt(lambda: self.labels.add(self.snapshot(layer)))
 
     def browse(self) -> None:
         """Let the user choose a table."""
@@ -158,9 +156,3 @@ class MarkPanel(LabelPanel):
         finding = self.finding.text().strip() or self.usual
         marked = tuple(self.labels.painted())
         return MarkedLabels(self.kind, finding, marked, self.labels.folder())
-
-    def _try(self, action: Callable[[], object]) -> None:
-        try:
-            action()
-        except ScanlearnError as error:
-            self.failed.emit(error)

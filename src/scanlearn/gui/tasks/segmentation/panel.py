@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
-from scanlearn.errors import ScanlearnError
 from scanlearn.gui.class_counts import ClassCounts
 from scanlearn.gui.kit.background import Report, in_background
 from scanlearn.gui.kit.widgets import button, gate, heading, hint, row
@@ -120,11 +119,11 @@ class PaintedPanel(LabelPanel):
 
     def new_layer(self) -> None:
         """Add an empty label layer over the shown scan, ready to paint."""
-        self._try(lambda: new_labels(self.viewer, self.classes.classes()))
+        self.attempt(lambda: new_labels(self.viewer, self.classes.classes()))
 
     def use_layer(self) -> None:
         """Take the chosen Labels layer into the list of labelled scans."""
-        self._try(self._use_layer)
+        self.attempt(self._use_layer)
 
     def browse(self) -> None:
         """Let the user choose a folder of masks."""
@@ -199,9 +198,3 @@ class PaintedPanel(LabelPanel):
     def _classes_changed(self) -> None:
         recolour(self.viewer, self.classes.classes())
         self.changed.emit()
-
-    def _try(self, action: Any) -> None:
-        try:
-            action()
-        except ScanlearnError as error:
-            self.failed.emit(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -9,6 +10,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QWidget
 
 from scanlearn.cohort.catalogue import Cohort
+from scanlearn.errors import ScanlearnError
 
 
 class GatheredLabels(Protocol):
@@ -46,6 +48,13 @@ class LabelPanel(QWidget):
     def __init__(self, viewer: Any, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.viewer = viewer
+
+    def attempt(self, action: Callable[[], object]) -> None:
+        """Do what a button asks for; the dock shows why it cannot be done."""
+        try:
+            action()
+        except ScanlearnError as error:
+            self.failed.emit(error)
 
     def new_layer(self) -> None:
         """Add an empty layer to draw on, where the task has one."""

@@ -11,7 +11,7 @@ import numpy as np
 from napari.layers import Labels, Layer, Points
 from qtpy.QtWidgets import QFileDialog, QLabel, QVBoxLayout, QWidget
 
-from scanlearn.errors import BadLabels, ScanlearnError
+from scanlearn.errors import BadLabels
 from scanlearn.gui.kit.widgets import (
     TABLE_FILES,
     button,
@@ -133,11 +133,11 @@ class PlacesPanel(LabelPanel):
 
     def new_layer(self) -> None:
         """Add an empty Points layer over the shown scan, ready to click."""
-        self._try(lambda: self._watch(new_points(self.viewer, self._names())))
+        self.attempt(lambda: self._watch(new_points(self.viewer, self._names())))
 
     def new_regions(self) -> None:
         """Add an empty Labels layer over the shown scan, ready to paint."""
-        self._try(lambda: self._watch(new_labels(self.viewer, self._names())))
+        self.attempt(lambda: self._watch(new_labels(self.viewer, self._names())))
 
     def browse(self) -> None:
         """Let the user choose a table."""
@@ -211,12 +211,6 @@ class PlacesPanel(LabelPanel):
     def _classes_changed(self) -> None:
         recolour(self.viewer, self._names())
         self.changed.emit()
-
-    def _try(self, action: Any) -> None:
-        try:
-            action()
-        except ScanlearnError as error:
-            self.failed.emit(error)
 
 
 def _is_mine(layer: Any, kind: type[Layer]) -> bool:
