@@ -81,7 +81,7 @@ class FinetuneDock(QWidget):
 
     def _connect(self) -> None:
         self.tasks.currentIndexChanged.connect(lambda _index: self._show_task())
-        self.state.runs.changed.connect(lambda _rows: self._show_starts())
+        self.state.runs.changed.connect(self._show_starts)
         self.cohorts.chosen.connect(self._show_starts)
         self.cohorts.failed.connect(self.notice.show_error)
         self.launcher.changed.connect(self._refresh)
@@ -154,7 +154,7 @@ class FinetuneDock(QWidget):
         else:
             self.launcher.show_failure(problem)
 
-    def _show_starts(self) -> None:
+    def _show_starts(self, _changed: object = None) -> None:
         before = self.starts.currentData()
         ready, others = self._fitting_starts()
         self.misfits.setText(_told(others))
