@@ -6,6 +6,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -109,7 +110,7 @@ def in_background(
 
     def cancel() -> None:
         cancelled.set()
-        relay.blockSignals(True)
+        _silence(relay)
 
     return cancel
 
@@ -152,10 +153,16 @@ def follow_in_background(
     worker.start()
 
     def stop() -> None:
-        relay.blockSignals(True)
+        _silence(relay)
         worker.quit()
 
     return stop
+
+
+def _silence(relay: _Relay) -> None:
+    # Qt deletes it with its owner and after the last result: then nothing more comes.
+    with suppress(RuntimeError):
+        relay.blockSignals(True)
 
 
 def _batches(
