@@ -375,6 +375,14 @@ def wait_for_port(port: int) -> None:
     raise AssertionError(f"nothing listens at port {port}")
 
 
+@pytest.fixture(autouse=True)
+def _leave_no_accelerator():
+    """Accelerate keeps device and precision for a whole process: end each test bare."""
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+    GradientState._reset_state()
+
+
 @pytest.fixture
 def accelerator():
     """Return one on the CPU, whatever other tests left behind."""

@@ -106,7 +106,7 @@ def test_its_result_is_told(
     run = make_finished("line", "finetune", recipe={"name": "mean-density"})
     (run.checkpoints / "model.json").write_text(json.dumps({"line": [0.0, 2.5]}))
     dock = open_dock(PredictDock)
-    qtbot.waitUntil(lambda: dock.models.currentData() == run.path, timeout=10_000)
+    qtbot.waitUntil(lambda: dock.models.path == run.path, timeout=10_000)
     data, settings, _ = read_entry(find_scans(next(scans_folder.rglob("*.nii.gz")))[0])
     dock.viewer.add_image(data, **settings)
     assert not dock.views.isVisible()
