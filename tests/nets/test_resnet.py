@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -95,3 +98,18 @@ def test_pooled_stages_have_length_one_each() -> None:
     torch.testing.assert_close(u.square().sum(dim=1), torch.full((3,), 4.0))
     by_hand = maps[1][2].mean(dim=(1, 2))
     torch.testing.assert_close(u[2, 4:12], by_hand / by_hand.norm())
+
+
+def test_few_channels_are_trained_on_several_threads() -> None:
+    """The process of a training with a narrow trunk ends by itself, not by a signal."""
+    script = """
+import torch
+from scanlearn.nets.resnet import ResNet
+torch.set_num_threads(2)
+net = ResNet("small", width=8).to(memory_format=torch.channels_last)
+for _ in range(20):
+    x = torch.randn(3, 1, 32, 32).contiguous(memory_format=torch.channels_last)
+    sum(m.square().mean() for m in net(x)).backward()
+"""
+    done = subprocess.run([sys.executable, "-c", script], check=False)
+    assert done.returncode == 0

@@ -130,9 +130,22 @@ class _Bottleneck(nn.Module):
 def _shortcut(cin: int, cout: int, stride: int) -> nn.Module | None:
     if stride == 1 and cin == cout:
         return None
-    return nn.Sequential(
-        nn.Conv2d(cin, cout, 1, stride=stride, bias=False), nn.BatchNorm2d(cout)
-    )
+    return nn.Sequential(_Pointwise(cin, cout, stride), nn.BatchNorm2d(cout))
+
+
+class _Pointwise(nn.Conv2d):
+    """A 1x1 convolution at every ``stride``-th pixel.
+
+    Pixels are left out before it: by its own stride, torch 2.13 on several threads of a
+    CPU writes beyond its memory in the gradient of few channels, channels last.
+    """
+
+    def __init__(self, cin: int, cout: int, stride: int) -> None:
+        super().__init__(cin, cout, 1, bias=False)
+        self.every = stride
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's own name
+        return super().forward(input[..., :: self.every, :: self.every])
 
 
 def pooled_stages(maps: list[Tensor]) -> Tensor:
