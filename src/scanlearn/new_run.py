@@ -141,6 +141,51 @@ def labels_for(task: Task, config: RunConfig, source: Path) -> Labels:
     return task.labels(Path(source), cohort, config)
 
 
+def planned_for_labels(
+    task: Task,
+    config: RunConfig,
+    changes: dict[str, Any],
+    labels: Labels,
+    *,
+    card: bool | None = None,
+) -> tuple[RunConfig, tuple[str, ...]]:
+    """Plan a fine-tuning again, now that its labels are read.
+
+    Parameters
+    ----------
+    task, config, changes
+        What was asked for, as :func:`finetuning_config` took and returned it.
+    labels
+        Of the training.
+    card
+        Whether there is a graphics card; looked for if not given, which opens torch.
+
+    Returns
+    -------
+    The configuration, and what was decided in sentences: as it was, and none, for
+    presets that leave nothing to a plan.
+    """
+    if config.preset != PLANNED:
+        return config, ()
+    if card is None:
+        from scanlearn.engine.devices import choose_device
+
+        card = choose_device(config.engine.device) == "cuda"
+    cohort = config.cohorts[0]
+    plan = task.plan(
+        PlanRequest(cohort, config.start_from, changes, labels=labels, card=card)
+    )
+    planned = finetuning_config(
+        config.cohorts,
+        task=task,
+        preset_name=PLANNED,
+        start_from=config.start_from,
+        changes=changes,
+        plan=plan,
+    )
+    return planned, tuple(plan.sentences())
+
+
 def new_finetuning(
     config: RunConfig, labels: Labels, out: Path | None = None
 ) -> RunFolder:

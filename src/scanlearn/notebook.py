@@ -7,14 +7,12 @@ at. Trainings are processes of their own, so that a kernel that dies takes none 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.config.comparison import parse_comparison
-from scanlearn.config.offer import PLANNED
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.config.run import merge, nested
 from scanlearn.errors import BadRun
@@ -23,6 +21,7 @@ from scanlearn.new_run import (
     labels_for,
     new_finetuning,
     new_pretraining,
+    planned_for_labels,
     pretraining_config,
     runs_folder,
 )
@@ -32,7 +31,6 @@ from scanlearn.runs.folder import RunFolder, new_run_path
 from scanlearn.runs.follow import follow
 from scanlearn.runs.launch import launch
 from scanlearn.tasks.registry import task_named, task_of
-from scanlearn.tasks.task import PlanRequest
 
 if TYPE_CHECKING:
     from scanlearn.comparison.verdict import Verdict
@@ -176,20 +174,16 @@ def finetune(
         If the labels fit no scan, or it cannot be trained so.
     """
     chosen = task_named(task)
-    place, start, changes = _path(cohort), _run_path(start_from), _nested(settings)
-    configured = partial(
-        finetuning_config,
-        [place],
+    changes = _nested(settings)
+    config = finetuning_config(
+        [_path(cohort)],
         task=chosen,
         preset_name=preset or chosen.offer.usual,
-        start_from=start,
+        start_from=_run_path(start_from),
         changes=changes,
     )
-    config = configured()
     found = labels_for(chosen, config, _path(labels))
-    if (preset or chosen.offer.usual) == PLANNED:
-        plan = chosen.plan(PlanRequest(place, start, changes or {}, labels=found))
-        config = configured(plan=plan)
+    config, _ = planned_for_labels(chosen, config, changes, found)
     return _trained(new_finetuning(config, found, _optional(out)), tell)
 
 

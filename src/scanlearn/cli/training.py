@@ -18,7 +18,6 @@ from scanlearn.cli.options import (
 )
 from scanlearn.cli.output import console
 from scanlearn.cli.watching import launch_and_follow
-from scanlearn.config.offer import PLANNED
 from scanlearn.config.run import load_yaml, merge, parse_settings
 from scanlearn.errors import BadConfig
 from scanlearn.new_run import (
@@ -26,11 +25,11 @@ from scanlearn.new_run import (
     labels_for,
     new_finetuning,
     new_pretraining,
+    planned_for_labels,
     pretraining_config,
 )
 from scanlearn.pretraining.registry import method_named
 from scanlearn.tasks.registry import task_named
-from scanlearn.tasks.task import PlanRequest
 
 Out = Annotated[Path | None, typer.Option(help="Folder of the run.")]
 Minutes = Annotated[
@@ -139,12 +138,11 @@ def finetune(
     changes = _changes(config, settings, minutes)
     if ignore_reference:
         changes = merge(changes, {"recipe": {"ignore_reference": True}})
-    # Without a preset a task that can looks at scans and labels first.
-    preset = preset or chosen.offer.usual
     checked = finetuning_config(
         [cohort],
         task=chosen,
-        preset_name=preset,
+        # Without a preset a task that can looks at scans and labels first.
+        preset_name=preset or chosen.offer.usual,
         start_from=start_from,
         changes=changes,
     )
@@ -152,29 +150,10 @@ def finetune(
     print_classes(found)
     for remark in found.remarks:
         console.print(remark, markup=False, soft_wrap=True)
-    if preset == PLANNED:
-        card = _has_card(checked.engine.device)
-        plan = chosen.plan(
-            PlanRequest(cohort, start_from, changes, labels=found, card=card)
-        )
-        for sentence in plan.sentences():
-            console.print(sentence, markup=False, soft_wrap=True)
-        checked = finetuning_config(
-            [cohort],
-            task=chosen,
-            preset_name=preset,
-            start_from=start_from,
-            changes=changes,
-            plan=plan,
-        )
+    checked, decided = planned_for_labels(chosen, checked, changes, found)
+    for sentence in decided:
+        console.print(sentence, markup=False, soft_wrap=True)
     launch_and_follow(new_finetuning(checked, found, out), as_json=as_json)
-
-
-def _has_card(device: str) -> bool:
-    # torch takes seconds to import: only who plans needs it.
-    from scanlearn.engine.devices import choose_device
-
-    return choose_device(device) == "cuda"
 
 
 def _changes(

@@ -14,7 +14,7 @@ from scanlearn.gui.kit.background import Report
 from scanlearn.gui.tasks.shared.label_panel import GatheredLabels
 from scanlearn.runs import RunFolder, launch
 from scanlearn.tasks.registry import task_named
-from scanlearn.tasks.task import Labels, PlanRequest
+from scanlearn.tasks.task import PlanRequest
 
 
 @dataclass(frozen=True)
@@ -46,30 +46,29 @@ def start_finetuning(plan: Finetuning, _report: Report) -> RunFolder:
         on disk then.
     """
     from scanlearn.cohort.catalogue import Cohort
-    from scanlearn.new_run import labels_for, new_finetuning
+    from scanlearn.new_run import labels_for, new_finetuning, planned_for_labels
 
     assert plan.labels is not None
     config, task = config_of(plan), task_named(plan.task)
     with tempfile.TemporaryDirectory(prefix="scanlearn-labels-") as draft:
         source = plan.labels.source(Cohort(plan.cohort), Path(draft))
         labels = labels_for(task, config, source)
-        if plan.preset == PLANNED:
-            config = config_of(plan, labels)
+        config, _ = planned_for_labels(
+            task, config, _changes(plan), labels, card=plan.card
+        )
         run = new_finetuning(config, labels, plan.path)
     launch(run)
     return run
 
 
-def config_of(plan: Finetuning, labels: Labels | None = None) -> RunConfig:
+def config_of(plan: Finetuning) -> RunConfig:
     """Return the checked configuration of a plan; slow the first time.
 
-    What a task plans is planned for its labels, once they are read.
+    What a task plans is planned without a look at the labels themselves.
     """
     from scanlearn.new_run import finetuning_config
 
-    task = task_named(plan.task)
-    classes = plan.labels.changes() if plan.labels else {}
-    changes = merge(dict(plan.changes), classes)
+    task, changes = task_named(plan.task), _changes(plan)
     decided = None
     if plan.preset == PLANNED:
         decided = task.plan(
@@ -77,7 +76,6 @@ def config_of(plan: Finetuning, labels: Labels | None = None) -> RunConfig:
                 plan.cohort,
                 plan.start_from,
                 changes,
-                labels=labels,
                 labelled=plan.labelled,
                 card=plan.card,
             )
@@ -90,3 +88,9 @@ def config_of(plan: Finetuning, labels: Labels | None = None) -> RunConfig:
         changes=changes,
         plan=decided,
     )
+
+
+def _changes(plan: Finetuning) -> dict[str, Any]:
+    """Return what the user set, with what follows from the labels."""
+    classes = plan.labels.changes() if plan.labels else {}
+    return merge(dict(plan.changes), classes)
