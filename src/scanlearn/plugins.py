@@ -3,10 +3,29 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, Protocol, TypeVar
+
+
+class Named(Protocol):
+    """What is known by a name."""
+
+    @property
+    def name(self) -> str:
+        """The name."""
+
+
+class Offered(Protocol):
+    """What a door can offer: a method or a task."""
+
+    @property
+    def offer(self) -> Named:
+        """What doors show of it, and its name."""
+
+
+Part = TypeVar("Part", bound=Offered)
 
 
 def brought_named(group: str, kind: type) -> dict[str, Any]:
@@ -30,6 +49,17 @@ def brought_named(group: str, kind: type) -> dict[str, Any]:
             _left_out(name, group, f"it has no '{missing[0]}'")
         else:
             found[name] = one
+    return found
+
+
+def with_brought(own: Iterable[Part], group: str, kind: type) -> dict[str, Part]:
+    """Return methods or tasks by name: our own, then what packages bring beside them.
+
+    No package takes the name of one that is there already.
+    """
+    found: dict[str, Part] = {}
+    for one in (*own, *brought_named(group, kind).values()):
+        found.setdefault(one.offer.name, one)
     return found
 
 

@@ -12,7 +12,7 @@ from functools import cache
 
 from scanlearn.config.run import RunConfig
 from scanlearn.errors import BadConfig, BadRun
-from scanlearn.plugins import brought_named
+from scanlearn.plugins import with_brought
 from scanlearn.pretraining.drasclr import DrasclrMethod
 from scanlearn.pretraining.joint import JointMethod
 from scanlearn.pretraining.method import Method
@@ -22,10 +22,7 @@ from scanlearn.pretraining.method import Method
 def all_methods() -> Mapping[str, Method]:
     """Return the methods by name, in the order in which they are offered."""
     own: list[Method] = [DrasclrMethod(), JointMethod()]
-    found: dict[str, Method] = {}
-    for method in (*own, *brought_named("scanlearn.methods", Method).values()):
-        found.setdefault(method.offer.name, method)
-    return found
+    return with_brought(own, "scanlearn.methods", Method)
 
 
 def method_named(name: str) -> Method:

@@ -12,7 +12,7 @@ from functools import cache
 
 from scanlearn.config.run import RunConfig
 from scanlearn.errors import BadConfig, BadRun
-from scanlearn.plugins import brought_named
+from scanlearn.plugins import with_brought
 from scanlearn.tasks.classification import ClassificationTask
 from scanlearn.tasks.detection import DetectionTask
 from scanlearn.tasks.outcome import OutcomeTask
@@ -31,10 +31,7 @@ def all_tasks() -> Mapping[str, Task]:
         ClassificationTask(),
         OutcomeTask(),
     ]
-    found: dict[str, Task] = {}
-    for task in (*own, *brought_named("scanlearn.tasks", Task).values()):
-        found.setdefault(task.offer.name, task)
-    return found
+    return with_brought(own, "scanlearn.tasks", Task)
 
 
 def task_named(name: str) -> Task:
