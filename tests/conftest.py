@@ -47,6 +47,17 @@ hypothesis.settings.load_profile("shared machine")
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a settings folder with the same salt in every run of the tests.
+
+    Thus keys, and with them the order of scans and who is held out, are the same.
+    """
+    folder = tmp_path_factory.mktemp("home")
+    (folder / "salt").write_text("5c" * 32)
+    return folder
+
+
 @pytest.fixture(autouse=True)
 def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch) -> None:
     """Keep the user's own settings and salt out of the tests."""
@@ -141,14 +152,13 @@ def tiny_sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_cohort(tiny_sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_cohort(
+    tiny_sample: Path, home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """Return a 4 mm cohort of four patients; not to be changed, copy it first."""
     base = tmp_path_factory.mktemp("tiny_cohort")
-    # The same salt, thus the same keys and the same order of scans, in every test run.
-    (base / "home").mkdir()
-    (base / "home" / "salt").write_text("5c" * 32)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SCANLEARN_HOME", str(base / "home"))
+        patch.setenv("SCANLEARN_HOME", str(home))
         prepare(
             tiny_sample / "scans",
             base / "cohort",
@@ -158,7 +168,7 @@ def tiny_cohort(tiny_sample: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="session")
-def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def films(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return eight pictures (120 x 96) with a bright rectangle, one with none.
 
     ``scans/film0.png``…, ``boxes.csv`` and their ``cohort``, prepared at 64 pixels; not
@@ -183,7 +193,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(base / path)
     (base / "boxes.csv").write_text("\n".join(rows) + "\n")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SCANLEARN_HOME", str(base / "home"))
+        patch.setenv("SCANLEARN_HOME", str(home))
         config = PrepareConfig(radiograph_size=64, workers=0)
         prepare(base / "scans", base / "cohort", config)
     return base

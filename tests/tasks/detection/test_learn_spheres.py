@@ -60,7 +60,7 @@ def _rows(number: int) -> list[dict[str, object]]:
 
 
 @pytest.fixture(scope="module")
-def balls(tmp_path_factory):
+def balls(home, tmp_path_factory):
     """Return a folder with the cohort and the table."""
     base = tmp_path_factory.mktemp("balls")
     (base / "scans").mkdir()
@@ -72,7 +72,7 @@ def balls(tmp_path_factory):
     columns = ["path", "x", "y", "z", "diameter"]
     pd.DataFrame(rows, columns=columns).to_csv(base / "nodules.csv", index=False)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SCANLEARN_HOME", str(base / "home"))
+        patch.setenv("SCANLEARN_HOME", str(home))
         config = PrepareConfig(spacing_mm=SPACING, workers=0)
         prepare(base / "scans", base / "cohort", config)
     return base

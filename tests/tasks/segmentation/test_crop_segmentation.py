@@ -48,7 +48,7 @@ def patient(number: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory) -> Path:
+def base(home, tmp_path_factory) -> Path:
     """Return a folder with scans, labels of two patients, and a cohort."""
     base = tmp_path_factory.mktemp("discs")
     for folder in ("scans", "labels", "truth"):
@@ -60,7 +60,7 @@ def base(tmp_path_factory) -> Path:
         for folder in ("truth", "labels") if number < 2 else ("truth",):
             nib.save(nib.Nifti1Image(labels, AFFINE), base / folder / name)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SCANLEARN_HOME", str(base / "home"))
+        patch.setenv("SCANLEARN_HOME", str(home))
         prepare(base / "scans", base / "cohort", PrepareConfig(workers=0))
     return base
 
@@ -144,7 +144,7 @@ def test_crops_show_a_slice_with_its_labels(base, tmp_path, accelerator) -> None
 
 def test_a_training_from_scratch_outlines_patients_it_has_not_seen(base, tmp_path):
     """Guessing, the discs of one patient laid on another, gives half as much."""
-    run = launch(base, tmp_path / "run", steps=120, unlabelled=False)
+    run = launch(base, tmp_path / "run", steps=300, unlabelled=False)
     assert isinstance(list(train_run(run))[-1], Finished)
     found = scores(base, run, range(2, PATIENTS))
     truths = [patient(number)[1] for number in range(PATIENTS)]
@@ -160,7 +160,7 @@ def test_a_training_from_scratch_outlines_patients_it_has_not_seen(base, tmp_pat
 
 
 def test_scans_without_labels_are_labelled_rightly_and_learned_from(base, tmp_path):
-    run = launch(base, tmp_path / "run", steps=240, unlabelled=True)
+    run = launch(base, tmp_path / "run", steps=600, unlabelled=True)
     events = list(train_run(run))
     assert isinstance(events[-1], Finished)
     recipe = recipe_of(run)
@@ -174,7 +174,7 @@ def test_scans_without_labels_are_labelled_rightly_and_learned_from(base, tmp_pa
         truth = truth_of[recipe.cohorts.scans[scan.number].key]
         assert dice(scan.labels == 1, truth == 1) > 0.7
     assert scores(base, run, range(2, PATIENTS)).mean() > 0.75
-    health = recipe.health(240)
+    health = recipe.health(600)
     assert isinstance(health, Health)
     assert "labelled 3 of 3" in health.sentence
 

@@ -65,7 +65,7 @@ def patient(number: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory) -> Path:
+def base(home, tmp_path_factory) -> Path:
     """Return a folder with scans, labels, a cohort, and an encoder of its slices."""
     base = tmp_path_factory.mktemp("organs")
     for folder in ("scans", "labels"):
@@ -75,11 +75,8 @@ def base(tmp_path_factory) -> Path:
         name = f"patient{number}.nii.gz"
         nib.save(nib.Nifti1Image(hu, AFFINE), base / "scans" / name)
         nib.save(nib.Nifti1Image(labels, AFFINE), base / "labels" / name)
-    # The same salt, thus the same keys and the same patients held out, in every run.
-    (base / "home").mkdir()
-    (base / "home" / "salt").write_text("5c" * 32)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SCANLEARN_HOME", str(base / "home"))
+        patch.setenv("SCANLEARN_HOME", str(home))
         config = PrepareConfig(spacing_mm=(6.0, 4.0, 4.0), workers=0)
         prepare(base / "scans", base / "cohort", config)
     small = {
@@ -158,7 +155,8 @@ def test_organs_are_learned_and_predicted_in_the_source_grid(
     base, tmp_path, context
 ) -> None:
     recipe, run = make(base, tmp_path / "run", context=context)
-    steps = 160
+    # At half as many, one of four seeds has not begun to find the soft organ.
+    steps = 320
     source = recipe.batches(0, run.config().engine, Accelerator(cpu=True))
     optimiser = make_optimiser(recipe.parameter_groups(), recipe.optimiser)
     for step in range(steps):
@@ -171,7 +169,7 @@ def test_organs_are_learned_and_predicted_in_the_source_grid(
     recipe.eval()
     with torch.no_grad():
         scores = recipe.validate()
-    assert scores["dice"] > 0.6
+    assert scores["dice"] > 0.7
     recipe.export(run.checkpoints, step=steps)
     segmenter = segmenter_of(run.path)
     assert isinstance(segmenter, SliceSegmenter)

@@ -42,7 +42,7 @@ def _scan(number: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def blocks(tmp_path_factory):
+def blocks(home, tmp_path_factory):
     """Return a folder with the cohort and the label maps."""
     base = tmp_path_factory.mktemp("blocks")
     for folder in ("scans", "labels"):
@@ -55,7 +55,7 @@ def blocks(tmp_path_factory):
     names = {"classes": [{"value": 3, "name": "bone"}, {"value": 7, "name": "fat"}]}
     (base / "labels" / "classes.json").write_text(json.dumps(names))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SCANLEARN_HOME", str(base / "home"))
+        patch.setenv("SCANLEARN_HOME", str(home))
         config = PrepareConfig(spacing_mm=4.0, workers=0)
         prepare(base / "scans", base / "cohort", config)
     return base
