@@ -6,7 +6,6 @@ import json
 import shutil
 import tempfile
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from qtpy.QtWidgets import (
 from scanlearn.gui.kit.background import Failure
 from scanlearn.gui.kit.health_light import COLOURS
 from scanlearn.gui.kit.job_row import JobRow
+from scanlearn.gui.kit.scratch_folder import scratch_folder
 from scanlearn.gui.kit.widgets import button, gate, hint, labelled
 from scanlearn.gui.scans.scan_list import MARKS, ListedScan
 from scanlearn.gui.viewer.layers import short_key
@@ -143,8 +143,7 @@ class CheckTable(QWidget):
         self.job.failed.connect(self._fail)
         self.job.cancelled.connect(self._refresh)
         self._source: Path | None = None
-        self._folder = Path(tempfile.mkdtemp(prefix="scanlearn-check-"))
-        self.destroyed.connect(partial(_remove, self._folder))
+        self._folder = scratch_folder(self, "check")
         self._fold(False)
 
     def show_scans(self, source: Path | None, scans: Sequence[ListedScan]) -> None:
@@ -225,7 +224,3 @@ def _table(model: _Model) -> QTableView:
     for column in (2, 3):
         head.setSectionResizeMode(column, QHeaderView.ResizeMode.Stretch)
     return table
-
-
-def _remove(folder: Path, _gone: object = None) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
