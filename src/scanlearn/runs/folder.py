@@ -7,12 +7,12 @@ The layout is shown in ``docs/architecture.md``. Everything but ``events.jsonl``
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import socket
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
@@ -31,6 +31,8 @@ from scanlearn.runs.events import (
     Stopped,
     parse_event,
 )
+from scanlearn.runs.last_line import last_line
+from scanlearn.runs.owner import read_owner
 
 #: A worker on another machine that has said nothing for so long is given up.
 FOREIGN_SILENCE_SECONDS = 900.0
@@ -125,18 +127,12 @@ class RunFolder:
         """Return the newest event without reading the whole story."""
         if not self.events_file.exists():
             return None
-        with self.events_file.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - 65536))
-            lines = [line for line in file.read().split(b"\n")[:-1] if line]
-        return parse_event(lines[-1]) if lines else None
+        line = last_line(self.events_file)
+        return parse_event(line) if line else None
 
     def process(self) -> dict[str, Any]:
         """Return what ``run.json`` says of the worker; empty before it starts."""
-        try:
-            return dict(json.loads((self.path / "run.json").read_text("utf-8")))
-        except FileNotFoundError:
-            return {}
+        return read_owner(self.path / "run.json")
 
     def claim(self, facts: dict[str, Any]) -> None:
         """Make this process the run's worker; a run has at most one.
@@ -269,11 +265,13 @@ def _mark_of_old(owner: dict[str, Any]) -> str:
 
 
 def find_runs(folder: Path) -> Iterator[RunFolder]:
-    """Yield the runs of a folder, newest first."""
-    configs = Path(folder).expanduser().glob("*/config.yaml")
-    found = [(file.stat().st_mtime, file.parent) for file in configs]
+    """Yield the runs of a folder, newest first; none that vanish meanwhile."""
+    found = []
+    for file in Path(folder).expanduser().glob("[!.]*/config.yaml"):
+        with suppress(OSError):
+            found.append((file.stat().st_mtime, file.parent))
     for _, path in sorted(found, reverse=True):
-        if not path.name.startswith("."):
+        with suppress(BadRun):
             yield RunFolder(path)
 
 

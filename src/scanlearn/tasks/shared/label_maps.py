@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +13,7 @@ from scanlearn.cohort.labels.label_matching import near_name
 from scanlearn.cohort.labels.paint import (
     Labelling,
 )
+from scanlearn.documents import parse_json, read_text
 from scanlearn.errors import BadLabels
 from scanlearn.tasks.shared.class_names import FileClasses, join_classes
 from scanlearn.tasks.shared.label_set import CLASSES_FILE, LabelSet, map_path
@@ -147,7 +147,7 @@ def _listed_beside(source: Path) -> dict[int, str]:
 def _dataset_names(path: Path) -> dict[int, str]:
     """Read ``{"labels": {"liver": 1}}`` or, as older versions have it, the reverse."""
     try:
-        stated = json.loads(path.read_text(encoding="utf-8"))["labels"].items()
+        stated = parse_json(read_text(path))["labels"].items()
         pairs = [(n, v) if isinstance(v, int) else (v, int(n)) for n, v in stated]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}  # some other program's file, or labels made of several numbers
@@ -206,7 +206,7 @@ def _told(kind: str, places: Sequence[tuple[str, str]]) -> list[str]:
 def _listed_names(path: Path) -> dict[int, str]:
     """Read ``{"1": "lung"}`` or ``{"classes": [{"value": 1, "name": "lung"}]}``."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(read_text(path))
         if "classes" in content:
             return {int(c["value"]): str(c["name"]) for c in content["classes"]}
         return {int(value): str(name) for value, name in content.items()}
