@@ -45,7 +45,6 @@ def show_orientation(viewer: Any) -> None:
     viewer.layers.events.inserted.connect(lambda: _refresh(viewer))
     viewer.layers.events.removed.connect(lambda: _refresh(viewer))
     VolumeView(viewer)
-    overlays["scale_bar"].visible = True
     _refresh(viewer)
 
 
@@ -107,10 +106,17 @@ def _refresh(viewer: Any) -> None:
     elif ours:
         # Left-handed axes would show the mirror image of the patient.
         viewer.scene.camera.orientation = ("away", "down", "right")
+    viewer.canvas.overlays["scale_bar"].visible = _has_scale(viewer)
     for edge in _EDGES:
         overlay = viewer.canvas.overlays[f"scanlearn_{edge}"]
         overlay.text = letters.get(edge, "")
         overlay.visible = edge in letters
+
+
+def _has_scale(viewer: Any) -> bool:
+    """Whether all that is shown is of known size: a bar of millimetres would lie."""
+    origins = [origin_of(layer) for layer in viewer.layers]
+    return all(origin is None or origin.has_scale for origin in origins)
 
 
 def _letters_of_images(viewer: Any) -> set[tuple[str, ...] | None]:
