@@ -35,6 +35,15 @@ class Problem:
     action: str = ""
 
 
+#: Code of the problem that a file does not say how large its pixels are.
+NO_SPACING = "no_spacing"
+
+
+def has_scale(problems: Sequence[Problem]) -> bool:
+    """Whether a scan's millimetres are its file's, not assumed."""
+    return all(problem.code != NO_SPACING for problem in problems)
+
+
 def choose_volume(volumes: int) -> str:
     """Return how another volume, or page, of a file with several is chosen."""
     return (
