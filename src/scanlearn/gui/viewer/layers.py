@@ -26,6 +26,11 @@ ORIGIN = "scanlearn"
 #: Name of each class value in ``layer.metadata``.
 CLASSES = "scanlearn classes"
 
+#: In ``layer.metadata`` of labels: what counts as truth, a
+#: :class:`scanlearn.cohort.labels.known_slices.KnownSlices`, or None before the first
+#: stroke on an empty layer. Without the key the labels themselves tell.
+KNOWN = "scanlearn known"
+
 #: Marks an image layer that lies over a scan, in ``layer.metadata``.
 OVERLAY = "scanlearn overlay"
 

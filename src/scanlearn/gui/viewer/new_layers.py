@@ -12,6 +12,7 @@ from scanlearn.config.palette import class_colour
 from scanlearn.errors import BadLabels
 from scanlearn.gui.viewer.layers import (
     CLASSES,
+    KNOWN,
     OVERLAY,
     Origin,
     class_colormap,
@@ -90,6 +91,7 @@ def new_labels(viewer: Any, classes: Mapping[int, str]) -> Any:
     empty = np.zeros(grid.shape, dtype=np.uint8)
     data, settings, _ = labels_layer(empty, grid, origin, name="mine", classes=classes)
     layer = viewer.add_labels(data, **settings)
+    layer.metadata[KNOWN] = None
     layer.selected_label = min(classes, default=1)
     layer.brush_size = 10
     layer.mode = "paint"
