@@ -17,7 +17,7 @@ from accelerate import Accelerator
 
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.config.run import RunConfig
-from scanlearn.engine.devices import make_accelerator, memory_in_use
+from scanlearn.engine.devices import device_name, make_accelerator, memory_in_use
 from scanlearn.engine.fitting import Fit, fit_at_once
 from scanlearn.engine.loop import train
 from scanlearn.engine.recipe import Recipe
@@ -142,6 +142,7 @@ def _facts(config: RunConfig, accelerator: Accelerator) -> dict[str, Any]:
     packages = ("napari-scanlearn", "torch", "accelerate", "numpy")
     return {
         "device": str(accelerator.device),
+        "hardware": device_name(accelerator.device),
         "processes": accelerator.num_processes,
         "precision": accelerator.mixed_precision,
         "seed": config.engine.seed,

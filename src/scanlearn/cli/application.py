@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from scanlearn.cli import (
+    card,
     cohorts,
     comparing,
     demo,
@@ -58,5 +59,6 @@ for room in (
     representation,
     released,
     runs,
+    card,
 ):
     room.register(application)

@@ -16,6 +16,7 @@ from scanlearn.gui.kit.settings import runs_folder, under_home
 from scanlearn.gui.kit.widgets import button, gate, hint, page, primary, row
 from scanlearn.gui.runs.comparison_section import ComparisonSection
 from scanlearn.gui.runs.locations_section import LocationsSection
+from scanlearn.gui.runs.model_card_section import ModelCardSection
 from scanlearn.gui.runs.run_card import RunCard
 from scanlearn.gui.runs.runs_table import RunsTable
 from scanlearn.gui.runs.similar_section import SimilarSection
@@ -60,6 +61,7 @@ class RunsDock(QWidget):
         self.similar = SimilarSection(napari_viewer)
         self.comparison = ComparisonSection()
         self.suggestions = SuggestionsSection(napari_viewer)
+        self.model_card = ModelCardSection()
         self.card: RunCard | None = None
         self._wanted: Path | None = None
         self._place = QVBoxLayout()
@@ -91,6 +93,7 @@ class RunsDock(QWidget):
         layout.addWidget(self.similar)
         layout.addWidget(self.comparison)
         layout.addWidget(self.suggestions)
+        layout.addWidget(self.model_card)
         layout.addStretch(1)
 
     def show_run(self, path: Path) -> None:
@@ -188,6 +191,7 @@ class RunsDock(QWidget):
         chosen = self.table.chosen()
         self.comparison.show_run(chosen)
         self.suggestions.show_run(chosen)
+        self.model_card.show_run(chosen)
         self.similar.show_run(chosen)
         self.locations.choose_run(chosen)
         nothing = "" if chosen else "Select a run first"
