@@ -28,9 +28,11 @@ def ranges_of(viewer: Any) -> tuple[tuple[float, float, float], ...] | None:
 
     None where there is nothing to choose from.
     """
-    if viewer.dims.ndim != 3 or sum(map(is_scan, viewer.layers)) < 2:
+    scan = scan_in_view(viewer)
+    several = sum(map(is_scan, viewer.layers)) > 1
+    if scan is None or viewer.dims.ndim != 3 or not several:
         return None
-    extent = scan_in_view(viewer).extent
+    extent = scan.extent
     first, last = extent.world
     spans = zip(first, last, extent.step, strict=True)
     return tuple((float(a), float(b), float(step)) for a, b, step in spans)
