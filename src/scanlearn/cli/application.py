@@ -13,6 +13,7 @@ from scanlearn.cli import (
     representation,
     runs,
     scans,
+    sharing,
     suggesting,
     training,
     using,
@@ -58,5 +59,6 @@ for room in (
     representation,
     released,
     runs,
+    sharing,
 ):
     room.register(application)

@@ -18,6 +18,7 @@ from scanlearn.gui.runs.comparison_section import ComparisonSection
 from scanlearn.gui.runs.locations_section import LocationsSection
 from scanlearn.gui.runs.run_card import RunCard
 from scanlearn.gui.runs.runs_table import RunsTable
+from scanlearn.gui.runs.share_section import ShareSection
 from scanlearn.gui.runs.similar_section import SimilarSection
 from scanlearn.gui.runs.suggestions_section import SuggestionsSection
 from scanlearn.gui.shared.run_list import RunRow
@@ -60,6 +61,7 @@ class RunsDock(QWidget):
         self.similar = SimilarSection(napari_viewer)
         self.comparison = ComparisonSection()
         self.suggestions = SuggestionsSection(napari_viewer)
+        self.share = ShareSection()
         self.card: RunCard | None = None
         self._wanted: Path | None = None
         self._place = QVBoxLayout()
@@ -91,6 +93,7 @@ class RunsDock(QWidget):
         layout.addWidget(self.similar)
         layout.addWidget(self.comparison)
         layout.addWidget(self.suggestions)
+        layout.addWidget(self.share)
         layout.addStretch(1)
 
     def show_run(self, path: Path) -> None:
@@ -189,6 +192,7 @@ class RunsDock(QWidget):
         self.comparison.show_run(chosen)
         self.suggestions.show_run(chosen)
         self.similar.show_run(chosen)
+        self.share.show_run(chosen)
         self.locations.choose_run(chosen)
         nothing = "" if chosen else "Select a run first"
         for control in (self.folder_button, self.log_button):
