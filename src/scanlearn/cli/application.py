@@ -14,6 +14,7 @@ from scanlearn.cli import (
     representation,
     runs,
     scans,
+    sharing,
     suggesting,
     training,
     using,
@@ -60,5 +61,6 @@ for room in (
     released,
     runs,
     card,
+    sharing,
 ):
     room.register(application)

@@ -19,6 +19,7 @@ from scanlearn.gui.runs.locations_section import LocationsSection
 from scanlearn.gui.runs.model_card_section import ModelCardSection
 from scanlearn.gui.runs.run_card import RunCard
 from scanlearn.gui.runs.runs_table import RunsTable
+from scanlearn.gui.runs.share_section import ShareSection
 from scanlearn.gui.runs.similar_section import SimilarSection
 from scanlearn.gui.runs.suggestions_section import SuggestionsSection
 from scanlearn.gui.shared.run_list import RunRow
@@ -62,6 +63,7 @@ class RunsDock(QWidget):
         self.comparison = ComparisonSection()
         self.suggestions = SuggestionsSection(napari_viewer)
         self.model_card = ModelCardSection()
+        self.share = ShareSection()
         self.card: RunCard | None = None
         self._wanted: Path | None = None
         self._place = QVBoxLayout()
@@ -94,6 +96,7 @@ class RunsDock(QWidget):
         layout.addWidget(self.comparison)
         layout.addWidget(self.suggestions)
         layout.addWidget(self.model_card)
+        layout.addWidget(self.share)
         layout.addStretch(1)
 
     def show_run(self, path: Path) -> None:
@@ -193,6 +196,7 @@ class RunsDock(QWidget):
         self.suggestions.show_run(chosen)
         self.model_card.show_run(chosen)
         self.similar.show_run(chosen)
+        self.share.show_run(chosen)
         self.locations.choose_run(chosen)
         nothing = "" if chosen else "Select a run first"
         for control in (self.folder_button, self.log_button):
