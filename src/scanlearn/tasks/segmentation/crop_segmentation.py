@@ -23,6 +23,7 @@ from scanlearn.randomness import numpy_generator
 from scanlearn.runs.folder import RunFolder
 from scanlearn.tasks.segmentation.card import SliceSegmenterCard, save_segmenter
 from scanlearn.tasks.segmentation.crop_windows import segment_crops
+from scanlearn.tasks.segmentation.earlier import EarlierSlices, take_over
 from scanlearn.tasks.segmentation.labelled_scans import (
     classes_of,
     labelled_scans,
@@ -54,7 +55,10 @@ class CropSegmentation(UNetRecipe):
     def __init__(self, config: RunConfig, run: RunFolder) -> None:
         super().__init__(config)
         fresh = TrunkConfig(architecture="small", width=self.config.width)
-        self.start = slice_start(config.start_from, fresh)
+        earlier = EarlierSlices.of(config.start_from)
+        self.start = (
+            earlier.start() if earlier else slice_start(config.start_from, fresh)
+        )
         self.pretrained = self.start.pretrained
         self.cohorts = WorkingCohorts(config.cohorts, None)
         labels = LabelSet.load(run.inputs).for_training()
@@ -62,10 +66,15 @@ class CropSegmentation(UNetRecipe):
         scans = labelled_scans(labels, self.cohorts, self.classes)
         self.units = self.start.units_of(self.cohorts.scans[s.number] for s in scans)
         self.take_scans(scans, labels, run)
-        self.take_network(
-            SliceUNet(self.start.encoder, classes=len(self.classes) + 1, context=False)
+        unet = SliceUNet(
+            self.start.encoder, classes=len(self.classes) + 1, context=False
         )
-        self.started_whole = take_decoder(self.unet, config.start_from)
+        self.started_whole = (
+            take_over(unet, earlier, self.classes, self.units)
+            if earlier
+            else take_decoder(unet, config.start_from)
+        )
+        self.take_network(unet)
         self.views = training_views(
             self.config, size=self.config.crop, dims=2, hounsfield=self.units == "HU"
         )

@@ -16,9 +16,9 @@ from torch.utils.data import Dataset
 
 from scanlearn.cohort.slices import squared
 from scanlearn.cohort.working import WorkingCohorts
+from scanlearn.config.joint import TrunkConfig
 from scanlearn.config.run import RunConfig
 from scanlearn.encoders.decoder_file import take_decoder
-from scanlearn.encoders.encoder_file import load_slice_encoder
 from scanlearn.encoders.pixels import pixels_of
 from scanlearn.engine.recipe import Batch, StepResult
 from scanlearn.nets.segmentation_loss import IGNORE, dice_cross_entropy
@@ -26,6 +26,7 @@ from scanlearn.nets.slice_unet import SliceUNet
 from scanlearn.randomness import numpy_generator
 from scanlearn.runs.folder import RunFolder
 from scanlearn.tasks.segmentation.card import SliceSegmenterCard, save_segmenter
+from scanlearn.tasks.segmentation.earlier import EarlierSlices, take_over
 from scanlearn.tasks.segmentation.labelled_scans import (
     classes_of,
     labelled_scans,
@@ -34,7 +35,7 @@ from scanlearn.tasks.segmentation.slice_windows import segment_slices
 from scanlearn.tasks.segmentation.unet_recipe import UNetRecipe
 from scanlearn.tasks.shared.label_set import LabelSet
 from scanlearn.tasks.shared.label_tiles import LabelledScan
-from scanlearn.tasks.shared.slice_start import units_known
+from scanlearn.tasks.shared.slice_start import slice_start
 from scanlearn.views.crop_views import CropViews
 from scanlearn.views.normalise import normalised, shifted
 
@@ -60,22 +61,33 @@ class SliceSegmentation(UNetRecipe):
     def __init__(self, config: RunConfig, run: RunFolder) -> None:
         super().__init__(config)
         assert config.start_from is not None
-        encoder, self.card = load_slice_encoder(config.start_from)
-        self.pretrained = config.start_from.name if self.card.trained else ""
+        earlier = EarlierSlices.of(config.start_from)
+        # The trunk of the configuration is of fresh ones: this starts from a run.
+        self.start = (
+            earlier.start()
+            if earlier
+            else slice_start(config.start_from, TrunkConfig())
+        )
+        self.pretrained = self.start.pretrained
         self.cohorts = WorkingCohorts(config.cohorts, None)
         labels = LabelSet.load(run.inputs).for_training()
         self.classes = self.config.classes or classes_of(labels)
         scans = labelled_scans(labels, self.cohorts, self.classes)
         mine = [self.cohorts.scans[scan.number] for scan in scans]
-        self.units = units_known(mine, self.card)
+        self.units = self.start.units_of(mine)
         self.take_scans(scans, labels, run)
         self.side = self.config.side or _side_of(scans)
-        self.take_network(
-            SliceUNet(
-                encoder, classes=len(self.classes) + 1, context=self.config.context
-            )
+        unet = SliceUNet(
+            self.start.encoder,
+            classes=len(self.classes) + 1,
+            context=self.config.context,
         )
-        self.started_whole = take_decoder(self.unet, config.start_from)
+        self.started_whole = (
+            take_over(unet, earlier, self.classes, self.units)
+            if earlier
+            else take_decoder(unet, config.start_from)
+        )
+        self.take_network(unet)
         # In the plane only, and no mirroring, for left and right are classes.
         self.views = CropViews(
             size=self.side,
@@ -161,8 +173,8 @@ class SliceSegmentation(UNetRecipe):
         """Write the segmenter with its classes."""
         first = self.cohorts.scans[0]
         card = SliceSegmenterCard(
-            trunk=self.card.trunk,
-            transformer=self.card.transformer,
+            trunk=self.start.trunk,
+            transformer=self.start.transformer,
             knee=self.unet.encoder.tone.knee,
             context=self.config.context,
             side=self.side,

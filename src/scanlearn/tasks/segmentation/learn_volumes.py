@@ -29,6 +29,7 @@ from scanlearn.tasks.segmentation.card import (
     save_segmenter,
     segmenting_unet,
 )
+from scanlearn.tasks.segmentation.earlier import EarlierVolumes, take_over
 from scanlearn.tasks.segmentation.labelled_scans import (
     classes_of,
     labelled_scans,
@@ -73,11 +74,17 @@ class Segmentation(UNetRecipe):
         super().__init__(config)
         labels = LabelSet.load(run.inputs).for_training()
         self.classes = self.config.classes or classes_of(labels)
-        start = start_of(
-            config,
-            width=self.config.width,
-            spacing_mm=self.config.spacing_mm,
-            labelled={item.scan for item in labels.items},
+        labelled = {item.scan for item in labels.items}
+        earlier = EarlierVolumes.of(config.start_from)
+        start = (
+            earlier.start(config, labelled)
+            if earlier
+            else start_of(
+                config,
+                width=self.config.width,
+                spacing_mm=self.config.spacing_mm,
+                labelled=labelled,
+            )
         )
         self.card, self.pretrained = start.card, start.pretrained
         self.cohorts, self.atlas, self.placed = start.cohorts, start.atlas, start.placed
@@ -86,12 +93,16 @@ class Segmentation(UNetRecipe):
             [self.cohorts.scans[s.number] for s in scans], self.card
         )
         self.take_scans(scans, labels, run)
-        self.take_network(
-            segmenting_unet(
-                start.encoder, classes=len(self.classes), stride=self.config.stride
-            )
+        self.stride = earlier.card.stride if earlier else self.config.stride
+        unet = segmenting_unet(
+            start.encoder, classes=len(self.classes), stride=self.stride
         )
-        self.started_whole = take_decoder(self.unet, config.start_from)
+        self.started_whole = (
+            take_over(unet, earlier, self.classes, self.units)
+            if earlier
+            else take_decoder(unet, config.start_from)
+        )
+        self.take_network(unet)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return decoder and encoder; pre-trained as a whole, they learn as a whole."""
@@ -178,7 +189,7 @@ class Segmentation(UNetRecipe):
             tile=self.config.tile,
             atlas=self.atlas.to_dict() if self.atlas else None,
             classes=self.classes,
-            stride=self.config.stride,
+            stride=self.stride,
             whole=self.whole_values,
             together=self.together,
             pretrained=self.pretrained,

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from scanlearn.encoders.encoder_file import fill, save_weights
 from scanlearn.errors import BadRun
 from scanlearn.files import write_text
+from scanlearn.tasks.shared.earlier_model import CARD
 
 WEIGHTS = "model.safetensors"
-CARD = "model.json"
 
 _Card = TypeVar("_Card")
 _Network = TypeVar("_Network", bound=nn.Module)
