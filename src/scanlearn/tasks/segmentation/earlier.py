@@ -37,20 +37,6 @@ def earlier_card(run: Path | None) -> AnyCard | None:
     return read_segmenter_card(run)
 
 
-def kept_settings(card: AnyCard) -> dict[str, Any]:
-    """Return the settings of a recipe that stay as the network was trained with."""
-    if isinstance(card, SegmenterCard):
-        return {"dimensions": 3, "tile": card.tile, "stride": card.stride}
-    if card.crops:
-        return {"dimensions": 2, "slice_axis": card.axis, "crop": card.side}
-    return {
-        "dimensions": None,
-        "side": card.side,
-        "context": card.context,
-        "neighbours": card.neighbours,
-    }
-
-
 @dataclass(frozen=True)
 class EarlierVolumes:
     """A segmenter of tiles as the beginning of another."""

@@ -12,7 +12,7 @@ from scanlearn.config.plan_in_words import plan_in_words
 from scanlearn.config.run import merge
 from scanlearn.config.segmentation_plan import SegmentationPlan, segmentation_plan
 from scanlearn.tasks.segmentation.cohort_facts import segmentation_facts
-from scanlearn.tasks.shared.earlier_model import learned_task
+from scanlearn.tasks.shared.earlier_model import model_card
 from scanlearn.tasks.shared.label_set import LabelSet
 from scanlearn.tasks.task import PlanRequest
 
@@ -44,12 +44,18 @@ class PlannedSegmentation:
 
 def kept_in(start: Path | None) -> dict[str, Any]:
     """Return the settings that stay where a training goes on from a segmentation."""
-    if start is None or not learned_task(start):
-        return {}
-    from scanlearn.tasks.segmentation.earlier import earlier_card, kept_settings
-
-    card = earlier_card(start)
-    return {} if card is None else kept_settings(card)
+    card = {} if start is None else model_card(start)
+    if card.get("architecture") == "location-unet":
+        return {
+            "dimensions": 3,
+            "tile": card["tile"],
+            "stride": card.get("stride", 1),
+        }
+    if card.get("crops"):
+        return {"dimensions": 2, "slice_axis": card["axis"], "crop": card["side"]}
+    wanted = ("side", "context", "neighbours")
+    kept = {name: card[name] for name in wanted if name in card}
+    return {"dimensions": None, **kept} if kept else {}
 
 
 def planned_segmentation(request: PlanRequest) -> PlannedSegmentation:

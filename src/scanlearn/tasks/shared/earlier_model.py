@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from scanlearn.encoders.encoder_kind import EncoderKind
 
@@ -16,23 +17,23 @@ _KINDS: dict[str, EncoderKind] = {"location-unet": "patches", "slice-unet": "sli
 
 def learned_task(run: Path) -> str:
     """Return the name of the task that a run learned; empty for any other run."""
-    return _told(run)[0]
+    return str(model_card(run).get("task", ""))
 
 
 def model_kind(run: Path) -> EncoderKind | None:
     """Return what the encoder inside a fine-tuned model sees; None where it is not."""
-    return _KINDS.get(_told(run)[1])
+    return _KINDS.get(str(model_card(run).get("architecture", "")))
 
 
-def _told(run: Path) -> tuple[str, str]:
+def model_card(run: Path) -> dict[str, Any]:
+    """Return what a run's model says of itself, unchecked; empty where it has none."""
     path = run / "checkpoints" / CARD
     try:
         return _read(path, path.stat().st_mtime_ns)
-    except (OSError, ValueError, TypeError, AttributeError):
-        return "", ""
+    except (OSError, ValueError, TypeError):
+        return {}
 
 
 @lru_cache(maxsize=512)
-def _read(path: Path, _changed: int) -> tuple[str, str]:
-    card = json.loads(path.read_text("utf-8"))
-    return str(card.get("task", "")), str(card.get("architecture", ""))
+def _read(path: Path, _changed: int) -> dict[str, Any]:
+    return dict(json.loads(path.read_text("utf-8")))

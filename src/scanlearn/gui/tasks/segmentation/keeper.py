@@ -235,9 +235,8 @@ class LabelKeeper(QObject):
 
 
 def _kept_of(scans: CohortScans, origin: Origin, _report: Report) -> LayerData | None:
-    key = scans.key_of(origin)
-    path = kept_path(scans.cohort, key)
-    return kept_layer(read_kept(path), origin) if key and path.is_file() else None
+    kept = scans.kept_of(origin)
+    return None if kept is None else kept_layer(kept, origin)
 
 
 def _token(layer: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from scanlearn.cohort.labels.kept_labels import (
     kept_path,
     read_kept,
 )
+from scanlearn.cohort.labels.known_slices import KnownSlices
 from scanlearn.cohort.layout import Layout, Source, read_sources
 from scanlearn.errors import ScanlearnError
 from scanlearn.gui.viewer.labels_io import Amount, Painted, amount_known
@@ -73,6 +73,12 @@ class CohortScans:
                 continue  # a scan that left the cohort, or a damaged file
         return found
 
+    def kept_of(self, origin: Origin) -> KeptLabels | None:
+        """Return what is kept of a layer's scan; slow."""
+        key = self.key_of(origin)
+        path = kept_path(self.cohort, key)
+        return read_kept(path) if key and path.is_file() else None
+
     def origin_of(self, key: str) -> Origin:
         """Return where a scan came from, as its layers have it."""
         from scanlearn.cohort.catalogue import read_record
@@ -111,17 +117,27 @@ def amount_of(facts: KeptFacts) -> Amount:
     return amount_known(facts.name, facts.grid, facts.known, facts.values)
 
 
-def kept_layer(
-    kept: KeptLabels, origin: Origin, *, classes: Mapping[int, str] | None = None
-) -> LayerData:
+def editable(prediction: Painted, cohort: Path | None) -> LayerData:
+    """Return a prediction as a layer to correct, with what was painted before; slow.
+
+    Nothing of the prediction itself counts as truth.
+    """
+    made = prediction.with_known(KnownSlices.none(prediction.labels.shape))
+    kept = None if cohort is None else CohortScans(cohort).kept_of(made.origin)
+    if kept is not None:
+        made = made.over(as_painted(kept, made.origin))
+    data, settings, kind = labels_layer(
+        made.labels, made.grid, made.origin, name="corrected", classes=made.classes
+    )
+    settings["metadata"][KNOWN] = made.known
+    return data, settings, kind
+
+
+def kept_layer(kept: KeptLabels, origin: Origin) -> LayerData:
     """Return kept labels as a layer that is kept on."""
     facts = kept.facts
     data, settings, kind = labels_layer(
-        kept.labels,
-        facts.grid,
-        origin,
-        name="mine",
-        classes=classes or facts.classes,
+        kept.labels, facts.grid, origin, name="mine", classes=facts.classes
     )
     more: dict[str, Any] = {KNOWN: facts.known, LAYER: facts.layer}
     settings["metadata"] |= more

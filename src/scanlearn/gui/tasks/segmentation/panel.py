@@ -17,6 +17,7 @@ from scanlearn.gui.kit.background import in_background
 from scanlearn.gui.kit.widgets import button, gate, heading, hint, row
 from scanlearn.gui.tasks.segmentation.keeper import Kept, LabelKeeper
 from scanlearn.gui.tasks.segmentation.kept_scans import CohortScans, KeptScan
+from scanlearn.gui.tasks.segmentation.next_scan import NextScan
 from scanlearn.gui.tasks.segmentation.truth_section import TruthSection
 from scanlearn.gui.tasks.shared.class_table import ClassTable
 from scanlearn.gui.tasks.shared.label_panel import LabelPanel
@@ -114,6 +115,7 @@ class PaintedPanel(LabelPanel):
         self.tracker = TruthTracker(viewer, self)
         self.truth = TruthSection(self.tracker)
         self.keeper = LabelKeeper(self.tracker, self)
+        self.next = NextScan(viewer, "segmentation", self._labelled_keys)
         self._counting = QTimer(self)
         self._counting.setSingleShot(True)
         self._counting.setInterval(_REST_MILLISECONDS)
@@ -139,6 +141,7 @@ class PaintedPanel(LabelPanel):
             self.labels,
             row(self.new_button, self.use_button, self.browse_button),
             self.truth,
+            self.next,
             self.counts,
         ):
             layout.addWidget(widget)
@@ -149,6 +152,7 @@ class PaintedPanel(LabelPanel):
         self.labels.updated.connect(self._counting.start)
         self.keeper.kept.connect(self._kept)
         self.keeper.failed.connect(self.failed)
+        self.next.failed.connect(self.failed)
 
     def new_layer(self) -> None:
         """Add an empty label layer over the shown scan, ready to paint."""
@@ -186,6 +190,7 @@ class PaintedPanel(LabelPanel):
         none = "" if chosen_labels(self.viewer) else "Press 'New label layer' and paint"
         gate(self.use_button, none)
         self.truth.refresh()
+        self.next.refresh()
 
     def missing(self) -> str:
         """Say that labels are needed."""
@@ -212,6 +217,9 @@ class PaintedPanel(LabelPanel):
         self.classes.include(kept.amount.values, kept.classes)
         self.truth.saved.setText(kept.text)
         self.labels.add((kept.scan, kept.amount))
+
+    def _labelled_keys(self) -> set[str]:
+        return {one.key for one in self.labels.painted() if isinstance(one, KeptScan)}
 
     def _restore(self, opened: Opened) -> None:
         """List what the cohort keeps, and keep what is painted there from now on."""
