@@ -11,6 +11,7 @@ from scanlearn.gui.kit.widgets import WIDTH
 from scanlearn.gui.predict.dock import PredictDock
 from scanlearn.gui.runs.dock import RunsDock
 from scanlearn.gui.scans.dock import ScansDock
+from scanlearn.gui.shared.state import shared_state
 from scanlearn.gui.train.finetune_dock import FinetuneDock
 from scanlearn.gui.train.pretrain_dock import PretrainDock
 
@@ -42,4 +43,13 @@ class Workbench(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.tabs)
         self.setMinimumWidth(WIDTH)
+        state = shared_state()
+        state.correcting.connect(self._show_finetune)
+        state.scan_opened.connect(self._show_predict)
         bind_keys(napari_viewer, self.tabs, self.finetune.new_layer)
+
+    def _show_finetune(self, _run: object) -> None:
+        self.tabs.setCurrentWidget(self.finetune)
+
+    def _show_predict(self, _layer: str) -> None:
+        self.tabs.setCurrentWidget(self.predict)

@@ -113,6 +113,7 @@ class PredictDock(QWidget):
     def _connect(self) -> None:
         self.state.runs.changed.connect(self._show_models)
         self.state.runs.watch(self)
+        self.state.scan_opened.connect(self._choose_scan)
         self.models.changed.connect(self._refresh)
         self.scans.currentIndexChanged.connect(self._refresh)
         self.covariates.changed.connect(self._refresh)
@@ -225,6 +226,10 @@ class PredictDock(QWidget):
         none: list[tuple[str, object]] = [("none shown yet", None)]
         fill(self.scans, items or none, self.scans.currentData())
         self._refresh()
+
+    def _choose_scan(self, layer: str) -> None:
+        """Choose a scan that was shown to be predicted on."""
+        self.scans.setCurrentIndex(max(0, self.scans.findData(layer)))
 
     def _refresh(self) -> None:
         self._show_views()

@@ -17,6 +17,10 @@ class DockState(QObject):
 
     cohorts_changed = Signal()
     run_selected = Signal(object)
+    #: A prediction is being corrected; carries the run that made it.
+    correcting = Signal(object)
+    #: A scan was shown to be predicted on; carries the name of its layer.
+    scan_opened = Signal(str)
 
     def __init__(self) -> None:
         super().__init__()
