@@ -76,7 +76,9 @@ def _texts(run: RunRow) -> tuple[str, str, str, str]:
         state = f"{SYMBOLS[run.light]} {run.percent} %"
     else:
         state = run.state
-    return run.title, _short(run.method), state, run.best or "–"
+    ended = run.state in ("finished", "stopped")
+    unknown = "not checked" if ended else "–"
+    return run.title, _short(run.method), state, run.best or unknown
 
 
 def _tip(run: RunRow) -> str:

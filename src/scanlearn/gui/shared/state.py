@@ -27,6 +27,8 @@ class DockState(QObject):
         self.runs = RunList(runs_folder)
         self.cohort: Path | None = None
         self._elsewhere: list[Path] = []
+        #: What trainings run on; empty until a process has told.
+        self.device = ""
 
     def cohorts(self) -> list[Path]:
         """Return the cohorts of the folder and those opened from elsewhere."""
