@@ -15,8 +15,9 @@ from pydantic import BaseModel
 from scanlearn.config.engine import OptimiserConfig
 from scanlearn.config.run import RunConfig
 from scanlearn.model_card.markup import section, table
-from scanlearn.runs.events import LAST_WORDS, Event, Saved, Started
+from scanlearn.runs.events import Event, Saved, Started
 from scanlearn.runs.folder import RunFolder
+from scanlearn.runs.work_time import WorkTime
 
 _UNKNOWN = "not noted"
 
@@ -137,17 +138,10 @@ def _parameters(checkpoints: Path) -> int | None:
 
 
 def _hours(events: Sequence[Event]) -> float:
-    """Return how long workers were on it; what lay between them does not count."""
-    seconds, begun, last = 0.0, events[0].time, events[0].time
+    work = WorkTime()
     for event in events:
-        if isinstance(event, Started):
-            seconds += last - begun
-            begun = event.time
-        last = event.time
-        if isinstance(event, LAST_WORDS):
-            seconds += last - begun
-            begun = last
-    return (seconds + last - begun) / 3600
+        work.add(event)
+    return work.seconds / 3600
 
 
 def _duration(hours: float) -> str:
