@@ -111,6 +111,8 @@ class Task(Protocol):
         Whether it can be told clinical numbers.
     doubts
         Whether it can say how little sure a run is of a scan.
+    label_maps
+        Whether it predicts a label map of each scan.
     """
 
     offer: Offer
@@ -119,6 +121,7 @@ class Task(Protocol):
     views: bool = False
     covariates: bool = False
     doubts: bool = False
+    label_maps: bool = False
 
     def misfit(self, kind: EncoderKind, *, radiographs: bool) -> str:
         """Return why a training cannot start from an encoder; nothing where it can.

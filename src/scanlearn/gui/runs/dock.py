@@ -26,6 +26,7 @@ from scanlearn.gui.runs.comparison_section import ComparisonSection
 from scanlearn.gui.runs.locations_section import LocationsSection
 from scanlearn.gui.runs.manage_section import ManageSection
 from scanlearn.gui.runs.model_card_section import ModelCardSection
+from scanlearn.gui.runs.pair_section import PairSection
 from scanlearn.gui.runs.run_card import RunCard
 from scanlearn.gui.runs.run_order import ORDERS
 from scanlearn.gui.runs.runs_table import RunsTable
@@ -79,6 +80,7 @@ class RunsDock(QWidget):
         self.comparison = ComparisonSection()
         self.suggestions = SuggestionsSection(napari_viewer)
         self.model_card = ModelCardSection()
+        self.pair = PairSection(napari_viewer)
         self.card: RunCard | None = None
         self._wanted: Path | None = None
         self._place = QVBoxLayout()
@@ -113,6 +115,7 @@ class RunsDock(QWidget):
         layout.addWidget(self.locations)
         layout.addWidget(self.notice)
         layout.addLayout(self._place)
+        layout.addWidget(self.pair)
         layout.addWidget(self.similar)
         layout.addWidget(self.comparison)
         layout.addWidget(self.suggestions)
@@ -209,6 +212,7 @@ class RunsDock(QWidget):
         self.similar.show_run(chosen)
         self.locations.choose_run(chosen)
         self.manage.show_runs(self.table.selected(), self.state.runs.rows)
+        self.pair.show_runs(self.table.selected())
         several = "Several runs are selected: select one"
         missing = several if self.table.selected() else "Select a run first"
         nothing = "" if chosen else missing

@@ -52,6 +52,7 @@ class SegmentationTask(Task):
     )
     views = True
     doubts = True
+    label_maps = True
 
     def misfit(self, kind: EncoderKind, *, radiographs: bool) -> str:
         """Return why a training cannot start from an encoder."""
