@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-
 from scanlearn.config.engine import OptimiserConfig
+from scanlearn.config.flat import flat_settings
 from scanlearn.config.run import RunConfig
 from scanlearn.model_card.markup import section, table
-from scanlearn.runs.events import LAST_WORDS, Event, Saved, Started
+from scanlearn.runs.events import Event, Saved, Started
 from scanlearn.runs.folder import RunFolder
+from scanlearn.runs.work_time import WorkTime
 
 _UNKNOWN = "not noted"
 
@@ -137,17 +137,10 @@ def _parameters(checkpoints: Path) -> int | None:
 
 
 def _hours(events: Sequence[Event]) -> float:
-    """Return how long workers were on it; what lay between them does not count."""
-    seconds, begun, last = 0.0, events[0].time, events[0].time
+    work = WorkTime()
     for event in events:
-        if isinstance(event, Started):
-            seconds += last - begun
-            begun = event.time
-        last = event.time
-        if isinstance(event, LAST_WORDS):
-            seconds += last - begun
-            begun = last
-    return (seconds + last - begun) / 3600
+        work.add(event)
+    return work.seconds / 3600
 
 
 def _duration(hours: float) -> str:
@@ -181,21 +174,8 @@ def _optimiser(config: RunConfig) -> str:
 
 
 def _settings(config: RunConfig) -> Iterator[tuple[str, str]]:
-    if config.preset:
-        yield "preset", config.preset
-    for name in ("recipe", "engine"):
-        yield from _flat(name, getattr(config, name))
-
-
-def _flat(name: str, value: object) -> Iterator[tuple[str, str]]:
     """Yield settings by their names; where files lie is nobody's business."""
-    if isinstance(value, BaseModel):
-        for field in type(value).model_fields:
-            yield from _flat(f"{name}.{field}", getattr(value, field))
-    elif isinstance(value, Path) or (isinstance(value, str) and "/" in value):
-        yield name, "a file"
-    elif isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
-        for number, one in enumerate(value):
-            yield from _flat(f"{name}[{number}]", one)
-    else:
-        yield name, str(value)
+    for name, value in flat_settings(config).items():
+        if name.split(".")[0] in ("preset", "recipe", "engine") and value != "":
+            is_file = isinstance(value, Path) or "/" in str(value)
+            yield name, "a file" if is_file else str(value)

@@ -9,6 +9,7 @@ from pathlib import Path
 from qtpy.QtCore import QObject, Signal
 
 from scanlearn.gui.kit.settings import cohorts_folder, runs_folder
+from scanlearn.gui.shared.run_ends import RunEnds
 from scanlearn.gui.shared.run_list import RunList
 
 
@@ -25,6 +26,7 @@ class DockState(QObject):
     def __init__(self) -> None:
         super().__init__()
         self.runs = RunList(runs_folder)
+        self.ends = RunEnds(self.runs)
         self.cohort: Path | None = None
         self._elsewhere: list[Path] = []
         #: What trainings run on; empty until a process has told.

@@ -19,6 +19,7 @@ from scanlearn.runs.events import (
     Step,
     Stopped,
 )
+from scanlearn.runs.work_time import WorkTime
 
 #: Values of a step that are no learning curve.
 _NO_CURVE = {"total", "learning_rate", "rate", "seconds", "grad_norm"}
@@ -56,7 +57,15 @@ class Story:
     saved: int | None = None
     last: Finished | Stopped | Crashed | None = None
     best: dict[str, float] = field(default_factory=dict)
+    work: WorkTime = field(default_factory=WorkTime)
     curves: dict[str, tuple[list[int], list[float]]] = field(default_factory=dict)
+
+    @property
+    def ends_at(self) -> float | None:
+        """When it will have ended, in seconds since 1970, as far as is known."""
+        if self.seconds_left is None or self.last is not None or not self.work.last:
+            return None
+        return self.work.last + self.seconds_left
 
     @property
     def has_curve(self) -> bool:
@@ -65,6 +74,7 @@ class Story:
 
     def add(self, event: Event) -> None:
         """Take in one more event."""
+        self.work.add(event)
         if isinstance(event, Started):
             self._begin(event)
         elif isinstance(event, Step):

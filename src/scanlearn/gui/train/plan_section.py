@@ -8,10 +8,11 @@ from typing import Any
 
 from qtpy.QtWidgets import QFrame, QVBoxLayout, QWidget
 
+from scanlearn.gui.kit.amounts import size_text
 from scanlearn.gui.kit.background import Failure, follow_in_background
 from scanlearn.gui.kit.widgets import BORDER, heading, hint
 from scanlearn.gui.shared.state import shared_state
-from scanlearn.gui.train.pace_line import PaceLine, amount
+from scanlearn.gui.train.pace_line import PaceLine
 from scanlearn.runs import Event, Job
 from scanlearn.runs.events import Crashed, Message
 
@@ -119,4 +120,4 @@ class PlanSection(QFrame):
 
 def _size(cohorts: Sequence[Path]) -> str:
     files = [file for cohort in cohorts for file in (cohort / "scans").glob("*.npy")]
-    return amount(sum(file.stat().st_size for file in files))
+    return size_text(sum(file.stat().st_size for file in files))

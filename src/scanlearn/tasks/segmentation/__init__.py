@@ -53,6 +53,7 @@ class SegmentationTask(Task):
     views = True
     doubts = True
     goes_on = True
+    label_maps = True
 
     def misfit(self, kind: EncoderKind, *, radiographs: bool) -> str:
         """Return why a training cannot start from an encoder."""

@@ -47,6 +47,7 @@ class TextureTask(Task):
         "did what 50 did from scratch, by densities and texture."
     )
     doubts = True
+    label_maps = True
 
     def labels(self, source: Path, cohort: Cohort, config: RunConfig) -> PlaceSet:
         """Find and check labelled places."""
