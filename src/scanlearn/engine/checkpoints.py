@@ -64,6 +64,11 @@ class Checkpoints:
             raise _unreadable(path, reason) from None
         return dict(state)
 
+    def sweep(self) -> None:
+        """Remove what a worker that was killed had only half written."""
+        for part in self.folder.glob(".*.part"):
+            shutil.rmtree(part, ignore_errors=True)
+
     def _settle(self, name: str) -> None:
         """Move a complete new state into the place of the old one."""
         old = self.folder / f".{name}.old"
