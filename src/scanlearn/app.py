@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from accelerate import Accelerator
 
 from scanlearn.cohort.catalogue import Cohort
+from scanlearn.cohort.quality.stored_voxels import check_sample
 from scanlearn.config.run import RunConfig
 from scanlearn.engine.devices import make_accelerator, memory_in_use
 from scanlearn.engine.fitting import Fit, fit_at_once
@@ -91,6 +92,8 @@ def _train(
     if accelerator.is_main_process:
         facts = _facts(config, accelerator)
         run.claim(facts)
+        for path in config.cohorts:
+            check_sample(Cohort(path), seed=config.engine.seed)
     seed_everything(config.engine.seed, "initial weights")
     recipe = learnable.learn(config, run)
 
