@@ -15,12 +15,13 @@ from typing import Any, Protocol
 from accelerate import Accelerator
 
 from scanlearn.cohort.catalogue import Cohort
+from scanlearn.cohort.quality.stored_voxels import check_sample
 from scanlearn.config.run import RunConfig
 from scanlearn.engine.devices import device_name, make_accelerator, memory_in_use
 from scanlearn.engine.fitting import Fit, fit_at_once
 from scanlearn.engine.loop import train
 from scanlearn.engine.recipe import Recipe
-from scanlearn.errors import ScanlearnError, of_the_world
+from scanlearn.errors import Diverged, ScanlearnError, of_the_world
 from scanlearn.randomness import seed_everything
 from scanlearn.runs.events import Crashed, Event, Saved
 from scanlearn.runs.folder import EventLog, RunFolder
@@ -91,11 +92,13 @@ def _train(
     if accelerator.is_main_process:
         facts = _facts(config, accelerator)
         run.claim(facts)
+        for path in config.cohorts:
+            check_sample(Cohort(path), seed=config.engine.seed)
     seed_everything(config.engine.seed, "initial weights")
     recipe = learnable.learn(config, run)
 
     def should_stop() -> bool:
-        return stop_asked() or run.stop_file.exists()
+        return stop_asked() or run.stop_file.exists() or not run.exists()
 
     if isinstance(recipe, Fit):
         yield from fit_at_once(recipe, run.checkpoints, should_stop=should_stop)
@@ -131,7 +134,12 @@ def _told(events: Iterator[Event]) -> Iterator[Event]:
 
 def _crashed(error: ScanlearnError) -> Crashed:
     """Tell, inside its ``except``, of an error that the user can mend."""
-    return Crashed(error=str(error), mendable=True, details=traceback.format_exc())
+    return Crashed(
+        error=str(error),
+        mendable=True,
+        diverged=isinstance(error, Diverged),
+        details=traceback.format_exc(),
+    )
 
 
 def _facts(config: RunConfig, accelerator: Accelerator) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def _train(run: RunFolder) -> int:
     for event in train_run(run):
         if isinstance(event, Crashed):
             sys.stderr.write(f"{event.details}\n")
-            status = 2 if event.mendable else 1
+            status = 2 if event.mendable and not event.diverged else 1
     return status
 
 

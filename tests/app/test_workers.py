@@ -128,6 +128,38 @@ def test_a_stopped_training_leaves_a_usable_encoder(pretraining, heard, how):
     assert bool(vectors.isfinite().all())
 
 
+def test_a_worker_whose_run_is_deleted_ends(pretraining):
+    run = pretraining("deleted", steps=100_000, save_every=100_000)
+    worker = launch(run)
+    wait_for(run, Step)
+    shutil.rmtree(run.path)
+    assert worker.wait(timeout=60) == 2
+    assert not run.path.exists()
+
+
+def test_a_training_that_diverges_fails_and_goes_on_slower(pretraining, scanlearn):
+    """At so high a rate the first step is too far: its batch norms overflow."""
+    changes = {"optimiser": {"name": "sgd", "learning_rate": 1e12}}
+    run = pretraining("diverging", recipe=changes, steps=12, save_every=1)
+    assert launch(run).wait() == 1
+    last = run.last_event()
+    assert isinstance(last, Crashed)
+    assert last.diverged
+    assert "-s optimiser.learning_rate=" in last.error
+    assert run.state() == "crashed"
+    encoder, card = load_encoder(run.path)
+    saved = Checkpoints(run.checkpoints).load("last")["step"]
+    assert card.step == saved < 12
+    for weights in encoder.state_dict().values():
+        assert bool(weights.isfinite().all())
+    answer = scanlearn("resume", run.path, "-s", "optimiser.learning_rate=1e-4")
+    assert answer.status == 0, answer.err
+    told = [event.text for event in run.events() if event.kind == "message"]
+    assert any("optimiser.learning_rate is 0.0001" in text for text in told)
+    starts = [event.step for event in run.events() if event.kind == "started"]
+    assert starts == [0, saved]
+
+
 def test_a_second_worker_is_refused(pretraining, capsys):
     run = pretraining("busy")
     sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])

@@ -1,7 +1,8 @@
 """The people's door at a terminal: the command ``scanlearn``.
 
 Commands are thin: they read arguments, call a room below and print. Exit status is 0 on
-success, 2 on bad input with one line on stderr, 1 on an internal error.
+success, 2 on bad input with one line on stderr, 1 on an internal error or where a
+training failed by itself.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import traceback
 
 from scanlearn.cli.application import application
 from scanlearn.cli.output import console, print_event
-from scanlearn.errors import BadPlace, ScanlearnError, of_the_world
+from scanlearn.errors import BadPlace, Diverged, ScanlearnError, of_the_world
 from scanlearn.runs.events import Crashed
 from scanlearn.streams import make_heedless
 
@@ -49,7 +50,7 @@ def _run(*, as_events: bool) -> int:
         mendable = of_the_world(error)
         if mendable is not None:
             _tell(mendable, as_events=as_events)
-            return 2
+            return 1 if isinstance(mendable, Diverged) else 2
         if as_events:
             text = f"{type(error).__name__}: {error}"
             print_event(Crashed(error=text, details=traceback.format_exc()))

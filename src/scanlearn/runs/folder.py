@@ -10,7 +10,6 @@ import json
 import shutil
 import socket
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import date
@@ -22,7 +21,7 @@ import psutil
 from scanlearn import processes
 from scanlearn.config.run import RunConfig, load_yaml, parse_run_config, to_yaml
 from scanlearn.errors import BadRun
-from scanlearn.files import write_text
+from scanlearn.files import sweep, unfinished, write_text
 from scanlearn.runs.events import (
     LAST_WORDS,
     Crashed,
@@ -45,7 +44,7 @@ class RunFolder:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path).expanduser().absolute()
-        if not (self.path / "config.yaml").is_file():
+        if not self.exists():
             what = "is no run" if self.path.is_dir() else "does not exist"
             raise BadRun(
                 f"{self.path} {what}",
@@ -68,7 +67,8 @@ class RunFolder:
                 next_step="Choose another name, or continue it ('scanlearn resume')",
             )
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+        sweep(path.parent)
+        draft = unfinished(path)
         try:
             for folder in ("inputs", "checkpoints", "previews"):
                 (draft / folder).mkdir(parents=True)
@@ -81,6 +81,10 @@ class RunFolder:
             shutil.rmtree(draft, ignore_errors=True)
             raise
         return cls(path)
+
+    def exists(self) -> bool:
+        """Whether the folder is still there: anyone may delete it."""
+        return (self.path / "config.yaml").is_file()
 
     @property
     def name(self) -> str:
@@ -151,9 +155,13 @@ class RunFolder:
                 next_step="Watch it, or stop it first",
             )
         if not noted:
-            # It was meant for an earlier worker.
-            self.stop_file.unlink(missing_ok=True)
+            self.clear()
         self.note_owner(here, facts)
+
+    def clear(self) -> None:
+        """Remove what was meant for, or left unfinished by, an earlier worker."""
+        self.stop_file.unlink(missing_ok=True)
+        sweep(self.path, deep=True)
 
     def note_owner(
         self, worker: psutil.Process, facts: dict[str, Any] | None = None

@@ -21,7 +21,7 @@ from scanlearn.cohort.preparation.spacing import (
 )
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import BadCohort, ScanlearnError
-from scanlearn.files import UNFINISHED
+from scanlearn.files import sweep
 from scanlearn.scans.scan import ScanEntry
 
 
@@ -107,8 +107,7 @@ def held_folder(layout: Layout, settings: Settings, *, is_new: bool) -> Iterator
         layout.private.chmod(0o700)
         with _lock(layout):
             # Left by a preparation that was killed.
-            for part in layout.root.rglob(UNFINISHED):
-                part.unlink(missing_ok=True)
+            sweep(layout.root, deep=True)
             write_settings(layout, settings)
             yield
     except (ScanlearnError, OSError):
