@@ -26,6 +26,7 @@ from scanlearn.gui.scans.scan_search import ScanSearch
 from scanlearn.gui.scans.scan_summary import summary
 from scanlearn.gui.scans.try_it import TryIt
 from scanlearn.gui.scans.volume_choice import VolumeChoice
+from scanlearn.gui.shared.session import remember, remembered_folder
 from scanlearn.gui.shared.state import count_scans, shared_state
 from scanlearn.gui.viewer.file_layers import is_uneven
 from scanlearn.gui.viewer.orientation import show_orientation
@@ -74,6 +75,9 @@ class ScansDock(QWidget):
         self._lay_out()
         self._connect()
         self._show_scans([])
+        before = remembered_folder("scans")
+        if before is not None:
+            self.open_path(before)
 
     def _lay_out(self) -> None:
         layout = page(self)
@@ -146,6 +150,7 @@ class ScansDock(QWidget):
         self.cancel()
         self.notice.clear()
         self._path = path
+        remember(scans=str(path.absolute()))
         self._show_scans([])
         self.form.set_input(None, 0)
         self.form.set_uneven(0)

@@ -11,6 +11,7 @@ from qtpy.QtCore import QObject, Signal
 from scanlearn.gui.kit.settings import cohorts_folder, runs_folder
 from scanlearn.gui.shared.run_ends import RunEnds
 from scanlearn.gui.shared.run_list import RunList
+from scanlearn.gui.shared.session import remember, remembered_folder
 
 
 class DockState(QObject):
@@ -27,8 +28,11 @@ class DockState(QObject):
         super().__init__()
         self.runs = RunList(runs_folder)
         self.ends = RunEnds(self.runs)
-        self.cohort: Path | None = None
         self._elsewhere: list[Path] = []
+        before = remembered_folder("cohort")
+        self.cohort: Path | None = before if _is_cohort(before) else None
+        if self.cohort is not None and self.cohort not in self.cohorts():
+            self._elsewhere.append(self.cohort)
         #: What trainings run on; empty until a process has told.
         self.device = ""
 
@@ -43,6 +47,7 @@ class DockState(QObject):
         self.cohort = cohort
         if cohort is not None and cohort not in self.cohorts():
             self._elsewhere.append(cohort)
+        remember(cohort=str(cohort or ""))
         self.cohorts_changed.emit()
 
     def select_run(self, run: Path) -> None:
@@ -55,6 +60,10 @@ class DockState(QObject):
 def shared_state() -> DockState:
     """Return the state of this napari."""
     return DockState()
+
+
+def _is_cohort(folder: Path | None) -> bool:
+    return folder is not None and (folder / "cohort.yaml").is_file()
 
 
 def are_radiographs(cohort: Path) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
@@ -69,6 +69,7 @@ class LabelKeeper(QObject):
         self._waiting: list[Any] = []
         self._writing: list[Any] = []
         self._lost: list[Any] = []
+        self._lock = Lock()
         # Which layer wrote a scan last, and what was there before each began.
         self._last: dict[str, str] = {}
         self._before: dict[str, Painted | None] = {}
@@ -108,7 +109,10 @@ class LabelKeeper(QObject):
     def note(self, layer: Any) -> None:
         """Write a layer soon."""
         known = layer.metadata.get(KNOWN)
-        if known is None or (known.nothing and LAYER not in layer.metadata):
+        if known is None:  # painted on a mask from elsewhere that nobody took yet
+            self._lost += [] if layer in self._lost else [layer]
+            return
+        if known.nothing and LAYER not in layer.metadata:
             return
         if layer not in self._waiting:
             self._waiting.append(layer)
@@ -126,15 +130,30 @@ class LabelKeeper(QObject):
             self._waiting.remove(layer)
         self._start(layer, snapshot(layer))
 
-    def flush(self) -> None:
-        """Write what waits, now, on this thread: napari closes."""
+    def flush(self) -> list[str]:
+        """Write all that waits, on this thread: napari closes.
+
+        Returns
+        -------
+        The names of painted layers that no file holds.
+        """
         self._timer.stop()
-        while self._waiting:
-            layer = self._waiting.pop(0)
+        layers, self._waiting = [*self._waiting, *self._writing], []
+        for layer in layers:
             if layer in self.viewer.layers:
-                # A layer of which nothing counts any more stays as it is kept.
-                with suppress(BadLabels):
-                    self._write(snapshot(layer), _token(layer), self._scans)
+                self._write_here(layer)
+        return [one.name for one in self.viewer.layers if one in self._lost]
+
+    def _write_here(self, layer: Any) -> None:
+        try:
+            kept = self._write(snapshot(layer), _token(layer), self._scans)
+        except BadLabels:
+            return  # nothing of it counts any more: what is kept stays
+        except OSError:
+            self._lost.append(layer)
+            return
+        if isinstance(kept.scan, Painted):
+            self._lost.append(layer)
 
     def _write_next(self) -> None:
         if self._waiting and not self._writing:
@@ -155,7 +174,13 @@ class LabelKeeper(QObject):
         )
 
     def _write(self, painted: Painted, token: str, scans: CohortScans | None) -> Kept:
-        """Write one layer over what is kept of its scan; in a thread."""
+        """Write one layer over what is kept of its scan; one at a time, in a thread."""
+        with self._lock:
+            return self._write_alone(painted, token, scans)
+
+    def _write_alone(
+        self, painted: Painted, token: str, scans: CohortScans | None
+    ) -> Kept:
         key = scans.key_of(painted.origin) if scans is not None else ""
         told, classes, known = amount(painted), painted.classes, painted.known
         if known is None:

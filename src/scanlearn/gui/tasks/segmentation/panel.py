@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from scanlearn.cohort.labels.kept_labels import KeptFacts
 from scanlearn.gui.class_counts import ClassCounts
 from scanlearn.gui.kit.background import in_background
 from scanlearn.gui.kit.widgets import button, gate, heading, hint, row
+from scanlearn.gui.shared.session import remember_of, remembered_of
+from scanlearn.gui.tasks.segmentation.close_guard import CloseGuard
 from scanlearn.gui.tasks.segmentation.keeper import Kept, LabelKeeper
 from scanlearn.gui.tasks.segmentation.kept_scans import CohortScans, KeptScan
 from scanlearn.gui.tasks.segmentation.next_scan import NextScan
@@ -115,6 +118,7 @@ class PaintedPanel(LabelPanel):
         self.tracker = TruthTracker(viewer, self)
         self.truth = TruthSection(self.tracker)
         self.keeper = LabelKeeper(self.tracker, self)
+        self.guard = CloseGuard(self.keeper, self)
         self.next = NextScan(viewer, "segmentation", self._labelled_keys)
         self._counting = QTimer(self)
         self._counting.setSingleShot(True)
@@ -150,9 +154,16 @@ class PaintedPanel(LabelPanel):
         # Counting reads all labels: not at every stroke.
         self.labels.changed.connect(self._counting.start)
         self.labels.updated.connect(self._counting.start)
+        self.labels.changed.connect(self._remember)
+        self.classes.changed.connect(self._remember)
         self.keeper.kept.connect(self._kept)
         self.keeper.failed.connect(self.failed)
         self.next.failed.connect(self.failed)
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Watch the window that the dock is now in."""
+        super().showEvent(event)
+        self.guard.watch(self.window())
 
     def new_layer(self) -> None:
         """Add an empty label layer over the shown scan, ready to paint."""
@@ -226,11 +237,28 @@ class PaintedPanel(LabelPanel):
         scans, kept = opened
         if scans.cohort != self._cohort:
             return  # another was chosen meanwhile
+        before = remembered_of(scans.cohort)
+        names = {int(v): str(n) for v, n in before.get("classes", {}).items()}
+        self.classes.include(tuple(names), names)
         for _, told, facts in kept:
             self.classes.include(told.values, facts.classes)
         others = [one for one in self.labels.sources if not _is_kept(one)]
+        masks = Path(before.get("masks") or scans.cohort / "none")
+        if masks.exists() and self.labels.folder() is None:
+            others.append(masks)
         self.labels.show_sources([*((scan, told) for scan, told, _ in kept), *others])
         self.keeper.show_scans(scans)
+
+    def _remember(self) -> None:
+        """Note what no file of the cohort says."""
+        if self._cohort is None or not self.keeper.ready:
+            return
+        named = {
+            str(value): field.text().strip()
+            for value, field in self.classes.names.items()
+        }
+        masks = self.labels.folder()
+        remember_of(self._cohort, classes=named, masks=str(masks or ""))
 
     def _count(self) -> None:
         """Count files and voxels of each class in the background."""
