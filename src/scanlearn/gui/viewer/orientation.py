@@ -12,6 +12,7 @@ from scanlearn.gui.viewer.layers import origin_of
 from scanlearn.gui.viewer.slice_slider import follow_scan
 from scanlearn.gui.viewer.status_line import show_status
 from scanlearn.gui.viewer.volume_view import VolumeView
+from scanlearn.gui.viewer.window_drag import drag_windows
 from scanlearn.scans.geometry import PATIENT_LETTERS
 from scanlearn.scans.scan import is_projection
 
@@ -50,6 +51,7 @@ def show_orientation(viewer: Any) -> None:
     viewer.layers.events.inserted.connect(lambda: _refresh(viewer))
     viewer.layers.events.removed.connect(lambda: _refresh(viewer))
     VolumeView(viewer)
+    drag_windows(viewer)
     show_status(viewer)
     follow_scan(viewer)
     _refresh(viewer)
