@@ -42,4 +42,9 @@ class Workbench(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.tabs)
         self.setMinimumWidth(WIDTH)
+        self.finetune.state.labels_offered.connect(self._show_labels)
         bind_keys(napari_viewer, self.tabs, self.finetune.new_layer)
+
+    def _show_labels(self) -> None:
+        """Show what was offered for a fine-tuning."""
+        self.tabs.setCurrentWidget(self.finetune)

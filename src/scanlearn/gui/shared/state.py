@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -12,17 +13,39 @@ from scanlearn.gui.kit.settings import cohorts_folder, runs_folder
 from scanlearn.gui.shared.run_list import RunList
 
 
+@dataclass(frozen=True)
+class OfferedLabels:
+    """Labels of a scan for the Fine-tune dock, from another one.
+
+    Parameters
+    ----------
+    task
+        Whose labels they are.
+    source
+        What :meth:`scanlearn.gui.tasks.shared.label_panel.LabelPanel.take` takes.
+    cohort
+        Of their scan, where it is known.
+    """
+
+    task: str
+    source: object
+    cohort: Path | None
+
+
 class DockState(QObject):
     """One object for all docks, so that each shows what the others did."""
 
     cohorts_changed = Signal()
     run_selected = Signal(object)
+    labels_offered = Signal()
 
     def __init__(self) -> None:
         super().__init__()
         self.runs = RunList(runs_folder)
         self.cohort: Path | None = None
         self._elsewhere: list[Path] = []
+        #: What the Fine-tune dock has not taken yet; it may not be open.
+        self.offered: list[OfferedLabels] = []
 
     def cohorts(self) -> list[Path]:
         """Return the cohorts of the folder and those opened from elsewhere."""
@@ -36,6 +59,11 @@ class DockState(QObject):
         if cohort is not None and cohort not in self.cohorts():
             self._elsewhere.append(cohort)
         self.cohorts_changed.emit()
+
+    def offer_labels(self, offered: OfferedLabels) -> None:
+        """Hand labels to the Fine-tune dock; they wait until it is open."""
+        self.offered.append(offered)
+        self.labels_offered.emit()
 
     def select_run(self, run: Path) -> None:
         """Make a run the one that docks show."""
