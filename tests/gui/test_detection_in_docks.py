@@ -186,7 +186,7 @@ def test_the_table_filters_and_leads_to_a_finding(found, qtbot: Any) -> None:
     panel = FindingResult(found.viewer)
     qtbot.addWidget(panel)
     panel.show_prediction(found.prediction, [found.layer])
-    assert panel.count.text() == "3 possible nodules, 2 shown"
+    assert panel.count.text() == "3 possible nodules · 2 shown · 0 reviewed"
     assert found.layer.shown.tolist() == [True, True, False]
     assert panel.table.isRowHidden(2)
     panel.least.setValue(0.05)

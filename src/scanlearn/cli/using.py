@@ -122,6 +122,7 @@ def export(
     Example: scanlearn export predictions/7_prediction.json ~/dicom/7 --out report
     """
     from scanlearn.prediction.exports import export_prediction
+    from scanlearn.prediction.review import why_not
     from scanlearn.prediction.sources import scan_named
     from scanlearn.prediction.summary import Format, read_prediction
 
@@ -134,7 +135,7 @@ def export(
         "figures": figures,
     }
     if not any(asked.values()):
-        asked = {wanted: not prediction.why_not(wanted) for wanted in asked}
+        asked = {wanted: not why_not(prediction, wanted) for wanted in asked}
     with telling("saving", as_lines=as_events) as tell:
         written = export_prediction(
             prediction,

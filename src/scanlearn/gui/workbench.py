@@ -51,9 +51,10 @@ class Workbench(QWidget):
         state = shared_state()
         state.correcting.connect(self._show_finetune)
         state.scan_opened.connect(self._show_predict)
+        state.labels_offered.connect(self._show_finetune)
         bind_keys(napari_viewer, self.tabs, self.finetune.new_layer)
 
-    def _show_finetune(self, _run: object) -> None:
+    def _show_finetune(self, *_: object) -> None:
         self.tabs.setCurrentWidget(self.finetune)
 
     def _show_predict(self, _layer: str) -> None:

@@ -19,6 +19,7 @@ from scanlearn.gui.kit.background import (
 from scanlearn.gui.kit.job_row import JobRow
 from scanlearn.gui.kit.notice import Notice
 from scanlearn.gui.kit.scratch_folder import scratch_folder
+from scanlearn.gui.kit.settings import results_folder
 from scanlearn.gui.kit.widgets import (
     SCAN_FILES,
     Pages,
@@ -43,7 +44,7 @@ from scanlearn.gui.tasks.registry import dock_task
 from scanlearn.gui.tasks.shared.result_panel import ResultPanel
 from scanlearn.gui.viewer.add_layers import add_one_by_one, made
 from scanlearn.gui.viewer.file_layers import read_entry
-from scanlearn.gui.viewer.layers import LayerData, grid_of, origin_of
+from scanlearn.gui.viewer.layers import LayerData, Origin, grid_of, origin_of
 from scanlearn.gui.viewer.new_layers import is_scan
 from scanlearn.gui.viewer.orientation import show_orientation
 from scanlearn.prediction.summary import Prediction, read_predictions
@@ -154,9 +155,9 @@ class PredictDock(QWidget):
         self._show_result(None)
         # The layer may be renamed or removed meanwhile: its place is noted now.
         self._target = (origin, grid_of(layer))
-        out = Path(tempfile.mkdtemp(dir=self._folder))
-        self._out = out
         model = self.models.path
+        assert model is not None
+        out = self._out = self._place_for(model, origin)
         arguments = ["predict", str(model), str(origin.source), "--out", str(out)]
         arguments += origin.options()
         if self.views.isVisibleTo(self) and self.views.isChecked():
@@ -164,6 +165,12 @@ class PredictDock(QWidget):
         arguments += self.covariates.arguments()
         self.job.start(arguments, f"Predicting on {origin.patient}")
         self._refresh()
+
+    def _place_for(self, model: Path, origin: Origin) -> Path:
+        """Return where results go: for good where decisions are kept beside them."""
+        if dock_task(self.models.task).reviewed:
+            return results_folder() / model.name / origin.folder_name
+        return Path(tempfile.mkdtemp(dir=self._folder))
 
     def _layer(self) -> Any | None:
         name = self.scans.currentData()
@@ -221,7 +228,9 @@ class PredictDock(QWidget):
     def _panel(self, task: str) -> ResultPanel:
         """Return where the results of a task are told."""
         if task not in self.panels:
-            self.panels[task] = dock_task(task).result(self.viewer)
+            panel = self.panels[task] = dock_task(task).result(self.viewer)
+            panel.changed.connect(self.saving.offer_formats)
+            panel.failed.connect(self.notice.show_error)
         return self.panels[task]
 
     def _failed(self, failure: Failure) -> None:

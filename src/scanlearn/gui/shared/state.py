@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -14,6 +15,25 @@ from scanlearn.gui.shared.run_list import RunList
 from scanlearn.gui.shared.session import remember, remembered_folder
 
 
+@dataclass(frozen=True)
+class OfferedLabels:
+    """Labels of a scan for the Fine-tune dock, from another one.
+
+    Parameters
+    ----------
+    task
+        Whose labels they are.
+    source
+        What :meth:`scanlearn.gui.tasks.shared.label_panel.LabelPanel.take` takes.
+    cohort
+        Of their scan, where it is known.
+    """
+
+    task: str
+    source: object
+    cohort: Path | None
+
+
 class DockState(QObject):
     """One object for all docks, so that each shows what the others did."""
 
@@ -23,6 +43,7 @@ class DockState(QObject):
     correcting = Signal(object)
     #: A scan was shown to be predicted on; carries the name of its layer.
     scan_opened = Signal(str)
+    labels_offered = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,6 +56,8 @@ class DockState(QObject):
             self._elsewhere.append(self.cohort)
         #: What trainings run on; empty until a process has told.
         self.device = ""
+        #: What the Fine-tune dock has not taken yet; it may not be open.
+        self.offered: list[OfferedLabels] = []
 
     def cohorts(self) -> list[Path]:
         """Return the cohorts of the folder and those opened from elsewhere."""
@@ -49,6 +72,11 @@ class DockState(QObject):
             self._elsewhere.append(cohort)
         remember(cohort=str(cohort or ""))
         self.cohorts_changed.emit()
+
+    def offer_labels(self, offered: OfferedLabels) -> None:
+        """Hand labels to the Fine-tune dock; they wait until it is open."""
+        self.offered.append(offered)
+        self.labels_offered.emit()
 
     def select_run(self, run: Path) -> None:
         """Make a run the one that docks show."""

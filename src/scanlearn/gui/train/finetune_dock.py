@@ -90,6 +90,8 @@ class FinetuneDock(QWidget):
         self.form.changed.connect(self._refresh)
         self.look.found.connect(self._show_decisions)
         self.starts.currentIndexChanged.connect(self._refresh)
+        self.state.labels_offered.connect(self._take_offered)
+        self._take_offered()
         layers = self.viewer.layers
         for emitter in (
             layers.events.inserted,
@@ -153,6 +155,16 @@ class FinetuneDock(QWidget):
         self.worth.setText(f"{task.worth} {_ASK}" if task.worth else _ASK)
         self.form.show_recipe(task.offer)
         self._show_starts()
+
+    def _take_offered(self) -> None:
+        """Take labels from other docks, such as reviewed findings."""
+        while self.state.offered:
+            offered = self.state.offered.pop(0)
+            self.tasks.setCurrentIndex(self.tasks.findData(offered.task))
+            if offered.cohort is not None:
+                self.state.choose_cohort(offered.cohort)
+            self.panel.show_cohort(self.cohorts.cohort)
+            self.panel.take(offered.source)
 
     def _panel_changed(self) -> None:
         self.notice.clear()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +71,13 @@ class Origin:
         series = ["--series", self.series] if self.series else []
         uneven = ["--uneven", "resample"] if self.on_uneven == "resample" else []
         return series + uneven
+
+    @property
+    def folder_name(self) -> str:
+        """A folder's name for what is kept of this scan, without names of people."""
+        place = f"{self.source}|{self.series}|{self.volume}|{self.on_uneven}"
+        digest = blake2b(place.encode(errors="surrogateescape"), digest_size=6)
+        return f"{re.sub(r'[^A-Za-z0-9-]+', '_', self.patient)}_{digest.hexdigest()}"
 
     def same_scan(self, other: Origin) -> bool:
         """Whether both layers show the same scan."""
