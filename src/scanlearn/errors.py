@@ -60,6 +60,10 @@ class BadConfig(ScanlearnError):
     """A setting that does not exist or has an impossible value."""
 
 
+class TooNew(ScanlearnError):
+    """A file that a newer version wrote in a way that this one does not know."""
+
+
 class BadPlace(ScanlearnError):
     """A file, folder, disk or machine that does not allow what was asked."""
 

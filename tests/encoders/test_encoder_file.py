@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 
@@ -149,3 +151,17 @@ def test_a_u_net_takes_the_layers_that_patches_were_large_enough_to_train(
             assert all(torch.equal(a, b) for a, b in pairs) == (
                 number < kept or number == 12
             )
+
+
+@pytest.mark.parametrize(
+    "change", [{"width": 10**6}, {"width": 10**9}, {"dim": 10**12}, {"width": 0}]
+)
+def test_a_card_that_promises_too_much_takes_no_memory(run, change) -> None:
+    """A width of a million would be a network of ten terabytes."""
+    path = run / "checkpoints" / CARD
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    begun, before = time.process_time(), psutil.Process().memory_info().rss
+    with pytest.raises(BadRun, match="another network"):
+        load_encoder(run)
+    assert time.process_time() - begun < 5
+    assert psutil.Process().memory_info().rss - before < 200_000_000

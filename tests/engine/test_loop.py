@@ -12,7 +12,7 @@ from scanlearn.engine.checkpoints import Checkpoints
 from scanlearn.engine.devices import make_accelerator
 from scanlearn.engine.loop import train
 from scanlearn.engine.recipe import check_share
-from scanlearn.errors import BadConfig
+from scanlearn.errors import BadConfig, BadRun
 from scanlearn.runs.events import (
     Epoch,
     Finished,
@@ -315,3 +315,59 @@ def test_processes_that_would_get_too_little_are_told_before_the_first_step(
     check_share(8, 4, least=2)
     with pytest.raises(BadConfig, match=f"A batch of {batch} over {processes}"):
         check_share(batch, processes, least=least)
+
+
+def _lose_a_key(state: dict) -> None:
+    del state["optimiser"]
+
+
+def _lose_a_weight(state: dict) -> None:
+    del state["recipe"]["net.0.weight"]
+
+
+def _reshape_a_weight(state: dict) -> None:
+    state["recipe"]["net.0.weight"] = torch.zeros(3, 3)
+
+
+def _reshape_a_momentum(state: dict) -> None:
+    state["optimiser"]["state"][0]["exp_avg"] = torch.zeros(2)
+
+
+def _lose_the_queue(state: dict) -> None:
+    state["memory"] = {}
+
+
+def _hold_words_for_numbers(state: dict) -> None:
+    state["step"] = "three"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        _lose_a_key,
+        _lose_a_weight,
+        _reshape_a_weight,
+        _reshape_a_momentum,
+        _lose_the_queue,
+        _hold_words_for_numbers,
+    ],
+)
+def test_a_state_of_another_training_is_told_in_one_line(tmp_path, small, damage):
+    recipe = small(OptimiserConfig())
+    run(recipe, engine(), tmp_path, stop_after=3)
+    states = Checkpoints(tmp_path)
+    state = states.load("last")
+    damage(state)
+    states.save("last", state)
+    with pytest.raises(BadRun, match="not a state of this training") as found:
+        run(small(OptimiserConfig()), engine(), tmp_path)
+    assert "\n" not in str(found.value)
+    assert "Delete its folder" in found.value.next_step
+
+
+def test_a_state_that_is_a_list_is_told(tmp_path):
+    states = Checkpoints(tmp_path)
+    states.save("last", {})
+    torch.save([1, 2], tmp_path / "last" / "state.pt")
+    with pytest.raises(BadRun, match="holds no state"):
+        states.load("last")

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from scanlearn.gui.runs.dock import RunsDock
 from scanlearn.runs.events import Crashed, Started, Step
-from scanlearn.runs.folder import EventLog
+from scanlearn.runs.folder import EventLog, RunFolder
 
 pytestmark = pytest.mark.viewer
 
@@ -74,3 +76,49 @@ def test_an_unreadable_run_is_listed(open_dock: Any, make_run: Any, qtbot: Any) 
     qtbot.waitUntil(lambda: dock.table.rowCount() == 1, timeout=10_000)
     assert dock.table.item(0, 2).text() == "unreadable"
     assert dock.notice.isVisible()
+
+
+DAMAGE: dict[str, tuple[Callable[[RunFolder], object], str]] = {
+    "run.json": (lambda run: (run.path / "run.json").touch(), "unreadable"),
+    "events": (lambda run: run.events_file.write_text("{\n"), "unreadable"),
+    "newer": (
+        lambda run: (run.path / "config.yaml").write_text("format: 2\n"),
+        "newer",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGE)
+def test_a_damaged_run_is_a_row_beside_the_others(
+    open_dock: Any, make_run: Any, make_finished: Any, qtbot: Any, what: str
+) -> None:
+    make_finished("good", "pretrain")
+    run = make_run("broken")
+    break_it, word = DAMAGE[what]
+    break_it(run)
+    dock = open_dock(RunsDock)
+    qtbot.waitUntil(lambda: dock.table.rowCount() == 2, timeout=10_000)
+    words = {row.name: row.state for row in dock.table.rows}
+    assert words == {"good": "finished", "broken": word}
+    dock.table.choose(run.path)
+    assert dock.card is None
+    assert dock.notice.isVisible()
+    assert not dock.resume_button.isEnabled()
+    assert not dock.stop_button.isEnabled()
+    # It stays that way when it is looked at again: half a story is not told.
+    dock.state.runs.refresh()
+    qtbot.wait(500)
+    assert {row.name: row.state for row in dock.table.rows} == words
+
+
+def test_a_run_deleted_under_the_dock_is_told(
+    open_dock: Any, make_run: Any, qtbot: Any
+) -> None:
+    run = make_run("2026-11-21_drasclr_chest")
+    dock = open_dock(RunsDock)
+    qtbot.waitUntil(lambda: dock.card is not None, timeout=10_000)
+    shutil.rmtree(run.path)
+    dock.resume()
+    qtbot.waitUntil(lambda: dock.notice.isVisible(), timeout=10_000)
+    assert "does not exist" in dock.notice.text.text()
+    qtbot.waitUntil(lambda: not dock.table.rows, timeout=10_000)

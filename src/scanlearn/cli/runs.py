@@ -8,8 +8,9 @@ import typer
 from scanlearn.cli.options import AsEvents, AsJson
 from scanlearn.cli.output import print_event, print_json, print_text
 from scanlearn.cli.watching import launch_and_follow
-from scanlearn.errors import BadRun, ScanlearnError
+from scanlearn.errors import BadRun
 from scanlearn.new_run import runs_folder
+from scanlearn.runs.damage import damage
 from scanlearn.runs.events import Finished, Message
 from scanlearn.runs.folder import RunFolder, find_runs
 
@@ -60,9 +61,10 @@ def _row(run: RunFolder) -> dict[str, Any]:
             "step": getattr(last, "step", 0),
             "steps": config.engine.steps,
         }
-    except (ScanlearnError, OSError, ValueError) as error:
-        unknown = {"recipe": "?", "state": "unreadable", "step": 0, "steps": 0}
-        return row | unknown | {"problem": str(error)}
+    except Exception as error:  # noqa: BLE001 - one run is not the end of the list
+        told = damage(error)
+        unknown = {"recipe": "?", "state": told.word, "step": 0, "steps": 0}
+        return row | unknown | {"problem": told.sentence}
 
 
 def resume(run: Run, as_json: AsJson = False) -> None:
@@ -71,7 +73,9 @@ def resume(run: Run, as_json: AsJson = False) -> None:
     Example: scanlearn resume runs/drasclr
     """
     folder = RunFolder(run)
-    folder.config()  # refused here where it cannot be read, not by the worker
+    # Refused here where it cannot be read, not by the worker.
+    folder.config()
+    folder.events()
     if folder.state() == "finished":
         raise BadRun(
             f"{folder.name} is finished", next_step="Start a new run from it instead"

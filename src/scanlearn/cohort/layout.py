@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from pydantic import ValidationError
 
 from scanlearn.config.prepare import PrepareConfig
+from scanlearn.documents import parse_yaml, read_text
 from scanlearn.errors import BadCohort
 from scanlearn.files import write_text, written_beside
 
@@ -105,15 +105,15 @@ def read_settings(layout: Layout) -> Settings:
         If the folder is no cohort, or one this version cannot read.
     """
     try:
-        text = layout.settings.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+        text = read_text(layout.settings)
+    except (OSError, ValueError):
         raise BadCohort(
             f"{layout.root} is no cohort: it has no readable cohort.yaml",
             expected="a folder made by 'scanlearn prepare'",
             next_step=f"Prepare one: scanlearn prepare FOLDER {layout.root}",
         ) from None
     try:
-        content = yaml.safe_load(text)
+        content = parse_yaml(text)
         found = content["format"]
         if found != FORMAT:
             raise BadCohort(
@@ -126,7 +126,7 @@ def read_settings(layout: Layout) -> Settings:
             PrepareConfig.model_validate(content["prepare"]),
             None if spacing is None else (spacing[0], spacing[1], spacing[2]),
         )
-    except (yaml.YAMLError, ValidationError, TypeError, KeyError) as problem:
+    except (ValueError, TypeError, KeyError, IndexError) as problem:
         raise BadCohort(
             f"{layout.settings} cannot be understood ({problem})",
             expected="the file as 'scanlearn prepare' wrote it",

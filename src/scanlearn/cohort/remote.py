@@ -19,6 +19,7 @@ from typing import Any
 
 from scanlearn.cohort.keys import settings_folder
 from scanlearn.cohort.layout import Layout
+from scanlearn.documents import parse_json
 from scanlearn.errors import BadCohort
 from scanlearn.files import write_text, written_beside
 
@@ -79,7 +80,7 @@ def mirror(url: str) -> Path:
 def remote_of(layout: Layout) -> Remote | None:
     """Return what a folder is a mirror of; None where it is a cohort of its own."""
     try:
-        content = json.loads((layout.root / _MARK).read_bytes())
+        content = parse_json((layout.root / _MARK).read_bytes())
         return Remote(str(content["url"]), layout)
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -6,6 +6,9 @@ from pydantic import Field, field_validator
 
 from scanlearn.config.base import Frozen
 
+#: More than any training takes; twenty rounds of them are still counted everywhere.
+MOST_STEPS = 100_000_000
+
 
 class EngineConfig(Frozen):
     """Settings of the training loop."""
@@ -14,6 +17,7 @@ class EngineConfig(Frozen):
     steps: int = Field(
         default=2000,
         ge=0,
+        le=MOST_STEPS,
         description="Optimiser steps in all; where passes are given, at most so many",
     )
     # The steps of passes follow from the data when a run is made, and are written to
@@ -27,6 +31,7 @@ class EngineConfig(Frozen):
     rounds: int = Field(
         default=1,
         ge=1,
+        le=20,
         description="At most: after the steps it goes on with as many again, with a "
         "warm-up and a fall of the rate, until its health is green",
     )

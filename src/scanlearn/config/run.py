@@ -1,5 +1,6 @@
 """The whole configuration of one run, as written to its folder."""
 
+import reprlib
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
@@ -9,7 +10,10 @@ from pydantic import Field, SerializeAsAny, ValidationError, model_validator
 from scanlearn.config.base import Frozen
 from scanlearn.config.engine import EngineConfig
 from scanlearn.config.recipe import RecipeConfig, section_named
-from scanlearn.errors import BadConfig
+from scanlearn.documents import parse_yaml, read_text
+from scanlearn.errors import BadConfig, TooNew
+
+FORMAT = 1
 
 _CORRECT = "Correct it in the file or with -s key=value"
 
@@ -56,11 +60,29 @@ class RunConfig(Frozen):
 
 
 def parse_run_config(data: dict[str, Any]) -> RunConfig:
-    """Check a configuration; a :class:`BadConfig` names the first wrong setting."""
+    """Check a configuration.
+
+    Raises
+    ------
+    BadConfig
+        It names the first wrong setting.
+    TooNew
+        If a newer version wrote it in a format that this one does not know.
+    """
+    _check_format(data.get("format"))
     try:
         return RunConfig.model_validate({**data, "recipe": _recipe(data)})
     except ValidationError as error:
         raise BadConfig(explain(error), next_step=_CORRECT) from None
+
+
+def _check_format(found: object) -> None:
+    if isinstance(found, int) and found > FORMAT:
+        raise TooNew(
+            f"The settings have format {found}",
+            expected=f"format {FORMAT}, the newest that this version knows",
+            next_step="Update napari-scanlearn to open it",
+        )
 
 
 def _recipe(data: dict[str, Any]) -> object:
@@ -89,7 +111,8 @@ def explain(error: ValidationError, *, inside: str = "") -> str:
     """
     first = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in (inside, *first["loc"]) if part != "")
-    found = f" (found {first['input']!r})" if first["type"] != "missing" else ""
+    value = reprlib.repr(first["input"])  # a whole section is more than a line
+    found = f" (found {value})" if first["type"] != "missing" else ""
     message = first["msg"].removeprefix("Value error, ")
     return f"The setting '{key}' is not usable: {message}{found}"
 
@@ -102,8 +125,8 @@ def to_yaml(config: Frozen) -> str:
 def load_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML mapping, or say what is wrong with the file."""
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        data = parse_yaml(read_text(path))
+    except (OSError, ValueError) as error:
         raise BadConfig(f"{path} cannot be read as YAML: {error}") from None
     if not isinstance(data, dict):
         raise BadConfig(f"{path} holds no settings", expected="a mapping of keys")
@@ -132,8 +155,8 @@ def parse_settings(settings: list[str]) -> dict[str, Any]:
         if not separator or not key.strip():
             raise BadConfig(f"'{setting}' is no setting", expected="key=value")
         try:
-            value: Any = yaml.safe_load(text)
-        except yaml.YAMLError:
+            value: Any = parse_yaml(text)
+        except ValueError:
             raise BadConfig(
                 f"The value of '{setting}' cannot be read",
                 expected="a value as in YAML, such as 8, 0.5, true, null or [1, 2]",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from safetensors import SafetensorError
@@ -14,6 +15,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from scanlearn.anatomy.landmarks import Atlas
+from scanlearn.config.run import explain
+from scanlearn.documents import parse_json, read_text
 from scanlearn.encoders.slice_encoder_card import SliceEncoderCard
 from scanlearn.errors import BadRun
 from scanlearn.files import write_text, written_beside
@@ -22,6 +25,8 @@ from scanlearn.nets.location_encoder import LocationEncoder
 from scanlearn.nets.slice_encoder import SliceEncoder
 
 Encoder = LocationEncoder | DenseEncoder
+
+_Built = TypeVar("_Built", bound=nn.Module, covariant=True)
 
 WEIGHTS = "encoder.safetensors"
 CARD = "encoder.json"
@@ -159,14 +164,16 @@ def read_card(run: Path) -> EncoderCard | SliceEncoderCard:
     """Read a run's ``encoder.json``, or say that it has no encoder yet."""
     path = run / "checkpoints" / CARD
     try:
-        return _CARDS.validate_python(json.loads(path.read_text("utf-8")))
+        return _CARDS.validate_python(parse_json(read_text(path)))
     except FileNotFoundError:
         raise BadRun(
             f"{run} has no trained encoder ({CARD} is missing)",
             expected="a pre-training run that has saved at least once",
             next_step="Choose another run, or train from scratch",
         ) from None
-    except (ValueError, ValidationError) as error:
+    except ValidationError as error:
+        raise BadRun(f"{path} cannot be understood: {explain(error)}") from None
+    except ValueError as error:
         raise BadRun(f"{path} cannot be understood: {error}") from None
 
 
@@ -198,8 +205,7 @@ def load_encoder(run: Path) -> tuple[Encoder, EncoderCard]:
         If the run has none, or one that sees slices.
     """
     card = read_patch_card(run)
-    encoder = card.build()
-    fill(encoder, run, weights=WEIGHTS, card=CARD)
+    encoder = built(card, run, weights=WEIGHTS, name=CARD)
     return encoder.eval(), card
 
 
@@ -218,8 +224,7 @@ def load_slice_encoder(run: Path) -> tuple[SliceEncoder, SliceEncoderCard]:
             expected="a pre-training with --method joint, which sees slices",
             next_step="Choose another run",
         )
-    encoder = card.build()
-    fill(encoder, run, weights=WEIGHTS, card=CARD)
+    encoder = built(card, run, weights=WEIGHTS, name=CARD)
     return encoder.eval(), card
 
 
@@ -254,17 +259,43 @@ def load_encoder_for_frames(run: Path) -> tuple[LocationEncoder, EncoderCard]:
     return encoder, card.model_copy(update={"convention": Convention()})
 
 
-def fill(network: nn.Module, run: Path, *, weights: str, card: str) -> None:
-    """Give a network the weights of a file in a run's ``checkpoints/``."""
+class Buildable(Protocol[_Built]):
+    """A card that can make the network whose weights lie beside it."""
+
+    def build(self) -> _Built:
+        """Make the network, untrained."""
+        ...
+
+
+def built(card: Buildable[_Built], run: Path, *, weights: str, name: str) -> _Built:
+    """Make a card's network with the weights beside it in a run's ``checkpoints/``.
+
+    Shapes are compared before memory is taken: a card can promise any size.
+
+    Raises
+    ------
+    BadRun
+        If the weights are missing, damaged or those of another network.
+    """
     found = load_weights(run / "checkpoints" / weights)
     try:
-        network.load_state_dict(found)
-    except RuntimeError:
-        raise BadRun(
-            f"{run} has weights ({weights}) of another network than {card} describes",
-            expected="both files from the same training",
-            next_step="Resume the run so that it saves them again",
-        ) from None
+        with torch.device("meta"):
+            promised = card.build().state_dict()
+        if _shapes(promised) == _shapes(found):
+            network = card.build()
+            network.load_state_dict(found)
+            return network
+    except (RuntimeError, ValueError, TypeError, ArithmeticError):
+        pass
+    raise BadRun(
+        f"{run} has weights ({weights}) of another network than {name} describes",
+        expected="both files from the same training",
+        next_step="Resume the run so that it saves them again",
+    )
+
+
+def _shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: x.shape for name, x in weights.items()}
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:

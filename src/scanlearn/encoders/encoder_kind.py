@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
+
+from scanlearn.documents import parse_json, read_text
 
 #: Patches with their location, the same as maps of whole scans, or slices.
 EncoderKind = Literal["patches", "dense", "slices"]
@@ -28,4 +29,4 @@ def encoder_kind(run: Path) -> EncoderKind | None:
 
 @lru_cache(maxsize=512)
 def _read(path: Path, _changed: int) -> EncoderKind:
-    return _KINDS[json.loads(path.read_text("utf-8"))["architecture"]]
+    return _KINDS[parse_json(read_text(path))["architecture"]]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pickle
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +64,26 @@ class Checkpoints:
             # torch's own words advise to load it without any check.
             reason = "it is damaged, or holds more than tensors and plain values"
             raise _unreadable(path, reason) from None
+        if not isinstance(state, dict):
+            raise _unreadable(path, "it holds no state of a training")
         return dict(state)
+
+    @contextmanager
+    def understood(self, name: str) -> Iterator[None]:
+        """Take a state up in this block: what does not fit is told in one line.
+
+        Raises
+        ------
+        BadRun
+            If keys are missing, or shapes are those of another network.
+        """
+        try:
+            yield
+        except torch.OutOfMemoryError:
+            raise
+        except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as no:
+            reason = f"it is not a state of this training ({_first_words(no)})"
+            raise _unreadable(self.folder / name / _STATE, reason) from None
 
     def _settle(self, name: str) -> None:
         """Move a complete new state into the place of the old one."""
@@ -83,6 +104,14 @@ def _write(path: Path, state: dict[str, Any]) -> None:
         if isinstance(error.__context__, OSError):
             raise error.__context__ from None
         raise
+
+
+def _first_words(error: Exception) -> str:
+    """Return what is missing or of another shape first, without torch's whole list."""
+    lines = [line.strip(" \t.") for line in str(error).splitlines() if line.strip()]
+    # The first line of several only names the class of the network.
+    text = lines[1] if len(lines) > 1 else "".join(lines)
+    return f"{type(error).__name__}: {text[:200]}"
 
 
 def _unreadable(path: Path, reason: str) -> BadRun:

@@ -14,7 +14,11 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from scanlearn.config.engine import EngineConfig
 from scanlearn.engine.checkpoints import Checkpoints
-from scanlearn.engine.optimisers import make_optimiser, make_schedule
+from scanlearn.engine.optimisers import (
+    load_optimiser,
+    make_optimiser,
+    make_schedule,
+)
 from scanlearn.engine.pace import Pace
 from scanlearn.engine.recipe import Batch, Recipe, StepResult
 from scanlearn.randomness import seed_everything
@@ -123,13 +127,15 @@ class _Training:
         if state is None:
             self._write("last", 0)
             return 0
-        self.recipe.load_state_dict(state["recipe"])
-        self.recipe.remember(state["memory"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.schedule.load_state_dict(state["schedule"])
-        self.best = state["best"]
-        self.last_metrics = state.get("metrics", {})
-        return int(state["step"])
+        with self.checkpoints.understood("last"):
+            self.recipe.load_state_dict(state["recipe"])
+            self.recipe.remember(state["memory"])
+            load_optimiser(self.optimiser, state["optimiser"])
+            self.schedule.load_state_dict(state["schedule"])
+            self.best = state["best"]
+            self.last_metrics = state.get("metrics", {})
+            step = int(state["step"])
+        return step
 
     def steps_from(self, step: int) -> int:
         """Return where the round ends that a step is in."""

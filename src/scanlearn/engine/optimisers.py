@@ -43,6 +43,25 @@ def make_optimiser(groups: list[dict[str, Any]], config: OptimiserConfig) -> Opt
     )
 
 
+def load_optimiser(optimiser: Optimizer, state: dict[str, Any]) -> None:
+    """Take up the state of an optimiser, which torch does without a look at shapes.
+
+    Raises
+    ------
+    ValueError
+        If its momenta are those of other parameters.
+    """
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    numbers = [n for group in state["param_groups"] for n in group["params"]]
+    for number, p in zip(numbers, parameters, strict=True):
+        for name, x in state["state"].get(number, {}).items():
+            if torch.is_tensor(x) and x.dim() and x.shape != p.shape:
+                raise ValueError(
+                    f"{name} of {tuple(x.shape)} for a parameter of {tuple(p.shape)}"
+                )
+    optimiser.load_state_dict(state)
+
+
 class Larc(torch.optim.SGD):
     """SGD whose gradients are scaled to the length of what they change.
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+from scanlearn.documents import parse_json, read_text
 from scanlearn.errors import BadScan
 from scanlearn.scans.geometry import Grid
 
@@ -128,7 +128,7 @@ def read_prediction(file: Path) -> Prediction:
         If it is no such summary.
     """
     try:
-        about = json.loads(file.read_text(encoding="utf-8"))
+        about = parse_json(read_text(file))
         return _prediction(file, about)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadScan(

@@ -7,18 +7,19 @@ The layout is shown in ``docs/architecture.md``. Everything but ``events.jsonl``
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import socket
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
 import psutil
 
+from scanlearn import processes
 from scanlearn.config.run import RunConfig, load_yaml, parse_run_config, to_yaml
 from scanlearn.errors import BadRun
 from scanlearn.files import write_text
@@ -30,6 +31,8 @@ from scanlearn.runs.events import (
     Stopped,
     parse_event,
 )
+from scanlearn.runs.last_line import last_line
+from scanlearn.runs.owner import read_owner
 
 #: A worker on another machine that has said nothing for so long is given up.
 FOREIGN_SILENCE_SECONDS = 900.0
@@ -124,18 +127,12 @@ class RunFolder:
         """Return the newest event without reading the whole story."""
         if not self.events_file.exists():
             return None
-        with self.events_file.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - 65536))
-            lines = [line for line in file.read().split(b"\n")[:-1] if line]
-        return parse_event(lines[-1]) if lines else None
+        line = last_line(self.events_file)
+        return parse_event(line) if line else None
 
     def process(self) -> dict[str, Any]:
         """Return what ``run.json`` says of the worker; empty before it starts."""
-        try:
-            return dict(json.loads((self.path / "run.json").read_text("utf-8")))
-        except FileNotFoundError:
-            return {}
+        return read_owner(self.path / "run.json")
 
     def claim(self, facts: dict[str, Any]) -> None:
         """Make this process the run's worker; a run has at most one.
@@ -146,14 +143,16 @@ class RunFolder:
             What else to note: device, versions, seed, cohort fingerprint.
         """
         here = psutil.Process()
-        if self.is_alive() and self.process()["pid"] != here.pid:
+        # A launcher notes what it starts, which may be the parent of who trains.
+        noted = self.is_alive() and self.process()["pid"]
+        if noted and noted not in (here.pid, here.ppid()):
             raise BadRun(
-                f"{self.name} is being trained by process {self.process()['pid']}",
+                f"{self.name} is being trained by process {noted}",
                 next_step="Watch it, or stop it first",
             )
-        stop = self.stop_file
-        if stop.exists() and stop.stat().st_mtime < here.create_time():
-            stop.unlink()  # it was meant for an earlier worker
+        if not noted:
+            # It was meant for an earlier worker.
+            self.stop_file.unlink(missing_ok=True)
         self.note_owner(here, facts)
 
     def note_owner(
@@ -162,6 +161,7 @@ class RunFolder:
         """Write which process trains the run; a launcher does so before it claims."""
         owner = {
             "pid": worker.pid,
+            "process_mark": processes.birth_mark(worker.pid),
             "process_started": worker.create_time(),
             "host": socket.gethostname(),
         }
@@ -170,8 +170,7 @@ class RunFolder:
     def is_alive(self) -> bool:
         """Whether a worker process is on it.
 
-        The start time is compared as well, because process ids are used again. A worker
-        on another machine counts as alive while its story goes on.
+        A worker on another machine counts as alive while its story goes on.
         """
         owner = self.process()
         if not owner:
@@ -180,12 +179,8 @@ class RunFolder:
             return self._silence_seconds() < FOREIGN_SILENCE_SECONDS and not isinstance(
                 self.last_event(), LAST_WORDS
             )
-        try:
-            process = psutil.Process(owner["pid"])
-            same = abs(process.create_time() - owner["process_started"]) < 1.0
-            return bool(same and process.status() != psutil.STATUS_ZOMBIE)
-        except psutil.Error:
-            return False
+        mark = owner.get("process_mark") or _mark_of_old(owner)
+        return processes.is_alive(owner["pid"], mark)
 
     def _silence_seconds(self) -> float:
         written = self.events_file if self.events_file.exists() else self.path
@@ -259,12 +254,24 @@ class EventLog:
                 file.truncate(data.rfind(b"\n") + 1)
 
 
+def _mark_of_old(owner: dict[str, Any]) -> str:
+    """Return the birth mark of a worker noted by 0.1, which told it by the clock."""
+    try:
+        started = psutil.Process(owner["pid"]).create_time()
+        same = abs(started - owner["process_started"]) < 1.0
+        return processes.birth_mark(owner["pid"]) if same else ""
+    except psutil.Error:
+        return ""
+
+
 def find_runs(folder: Path) -> Iterator[RunFolder]:
-    """Yield the runs of a folder, newest first."""
-    configs = Path(folder).expanduser().glob("*/config.yaml")
-    found = [(file.stat().st_mtime, file.parent) for file in configs]
+    """Yield the runs of a folder, newest first; none that vanish meanwhile."""
+    found = []
+    for file in Path(folder).expanduser().glob("[!.]*/config.yaml"):
+        with suppress(OSError):
+            found.append((file.stat().st_mtime, file.parent))
     for _, path in sorted(found, reverse=True):
-        if not path.name.startswith("."):
+        with suppress(BadRun):
             yield RunFolder(path)
 
 

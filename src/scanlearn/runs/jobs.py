@@ -12,8 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 
-from pydantic import ValidationError
-
+from scanlearn.errors import BadRun
 from scanlearn.runs.events import LAST_WORDS, Crashed, Event, parse_event
 from scanlearn.runs.follow import HEARTBEAT_SECONDS
 from scanlearn.runs.launch import give_way
@@ -52,7 +51,7 @@ class Job:
                 return
             try:
                 event = parse_event(line)
-            except ValidationError:
+            except BadRun:
                 printed.append(line)  # a library's own words, kept for a report
                 continue
             yield event

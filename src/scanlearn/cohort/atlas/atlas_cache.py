@@ -16,6 +16,7 @@ from scanlearn.anatomy.placement import Placement
 from scanlearn.cohort.atlas.atlas_quality import AtlasQuality, quality_of
 from scanlearn.cohort.layout import Layout
 from scanlearn.cohort.record import ScanRecord
+from scanlearn.documents import parse_json
 from scanlearn.files import write_text
 
 #: A number for how scans are registered: another one makes kept placements void.
@@ -81,7 +82,7 @@ def _read(layout: Layout, record: ScanRecord, shape: str) -> _Kept | None:
     """Read what was kept; what cannot be understood is found anew."""
     try:
         text = layout.placement(record.key, shape).read_text(encoding="utf-8")
-        content = json.loads(text)
+        content = parse_json(text)
         if content["seen"] != _seen(layout, record):
             return None
         return _Kept(

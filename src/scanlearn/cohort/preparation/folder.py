@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-import psutil
 
+from scanlearn import processes
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.layout import Layout, Settings, read_settings, write_settings
 from scanlearn.cohort.preparation.spacing import (
@@ -139,16 +139,12 @@ def _lock(layout: Layout) -> Iterator[None]:
 
 def _identity(pid: int) -> str:
     """Return a text that no other process ever has: numbers alone are used again."""
-    started = psutil.Process(pid).create_time()
-    return f"{socket.gethostname()} {pid} {started:.0f}"
+    return f"{socket.gethostname()} {pid} {processes.birth_mark(pid)}"
 
 
 def _is_alive(holder: str) -> bool:
-    host, pid, _ = (*holder.split(), "", "", "")[:3]
+    host, pid, mark = (*holder.split(maxsplit=2), "", "", "")[:3]
     if host != socket.gethostname() or not pid.isdigit():
         # On another machine of a shared disk: nobody here can tell.
         return True
-    try:
-        return _identity(int(pid)) == holder
-    except psutil.NoSuchProcess:
-        return False
+    return processes.is_alive(int(pid), mark)

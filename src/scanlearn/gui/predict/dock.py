@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from scanlearn.gui.kit.background import (
 )
 from scanlearn.gui.kit.job_row import JobRow
 from scanlearn.gui.kit.notice import Notice
+from scanlearn.gui.kit.scratch_folder import scratch_folder
 from scanlearn.gui.kit.widgets import (
     SCAN_FILES,
     Pages,
@@ -82,8 +81,7 @@ class PredictDock(QWidget):
         self.saving = SaveSection()
         self.prediction: Prediction | None = None
         self._target: Any = None
-        self._folder = Path(tempfile.mkdtemp(prefix="scanlearn-predict-"))
-        self.destroyed.connect(partial(_remove, self._folder))
+        self._folder = scratch_folder(self, "predict")
         self._lay_out()
         self._connect()
         self._show_models(self.state.runs.rows)
@@ -243,7 +241,3 @@ class PredictDock(QWidget):
         gate(self.predict_button, missing, self.missing)
         if self.job.busy:  # told by its own row
             self.missing.setVisible(False)
-
-
-def _remove(folder: Path, _gone: object = None) -> None:
-    shutil.rmtree(folder, ignore_errors=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from qtpy.QtWidgets import QLineEdit, QSpinBox, QVBoxLayout, QWidget
 
+from scanlearn.documents import parse_json, read_text
 from scanlearn.gui.kit.background import Failure, Report, in_background
 from scanlearn.gui.kit.job_row import JobRow
 from scanlearn.gui.kit.notice import Notice
@@ -76,12 +76,12 @@ class ComparisonSection(QWidget):
     def compare(self) -> None:
         """Train and test in a process of its own."""
         assert self._run is not None
-        run, folder = RunFolder(self._run.path), self._folder()
+        path, folder = self._run.path, self._folder()
         budgets, repeats = self.budgets.text(), self.repeats.value()
         self.notice.clear()
 
         def work(_report: Report) -> list[str]:
-            return _arguments(run, budgets, repeats, folder)
+            return _arguments(RunFolder(path), budgets, repeats, folder)
 
         in_background(self, work, done=self._start, failed=self._failed)
         gate(self.compare_button, "Starting…")
@@ -108,10 +108,11 @@ class ComparisonSection(QWidget):
         verdict = self._folder() / "verdict.json"
         if not verdict.exists():
             return
-        found = json.loads(verdict.read_text("utf-8"))
-        self.picture.show_picture(
-            verdict.with_name("curves.png"), ". ".join(found["sentences"]) + "."
-        )
+        try:
+            said = ". ".join(parse_json(read_text(verdict))["sentences"]) + "."
+        except (OSError, ValueError, KeyError, TypeError):
+            return  # damaged: comparing again writes it again
+        self.picture.show_picture(verdict.with_name("curves.png"), said)
         self.picture.setVisible(True)
 
     def _failed(self, failure: Failure) -> None:

@@ -9,6 +9,7 @@ from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QLineEdit, QVBoxLayout, QWidget
 
+from scanlearn.errors import ScanlearnError
 from scanlearn.gui.kit.background import Failure, Report, in_background
 from scanlearn.gui.kit.notice import Notice
 from scanlearn.gui.kit.settings import runs_folder, under_home
@@ -130,10 +131,11 @@ class RunsDock(QWidget):
 
     def resume(self) -> None:
         """Go on with the selected run."""
-        run = self._run()
+        path = self._path()
         self.notice.clear()
 
         def work(_report: Report) -> RunFolder:
+            run = RunFolder(path)
             launch(run)
             return run
 
@@ -142,14 +144,21 @@ class RunsDock(QWidget):
 
     def stop(self) -> None:
         """Ask the selected run to save and end."""
-        self._run().request_stop()
+        try:
+            RunFolder(self._path()).request_stop()
+        except (
+            ScanlearnError,
+            OSError,
+        ) as error:  # deleted, or a full disk
+            self.notice.show_error(error)
+            return
         gate(self.stop_button, STOPPING)
         self.state.runs.refresh()
 
-    def _run(self) -> RunFolder:
+    def _path(self) -> Path:
         chosen = self.table.chosen()
         assert chosen is not None
-        return RunFolder(chosen.path)
+        return chosen.path
 
     def _resumed(self, run: RunFolder) -> None:
         self._show_card(run)
@@ -182,13 +191,20 @@ class RunsDock(QWidget):
         self.notice.clear()
         chosen = self.table.chosen()
         shown = self.card.run.path if self.card else None
-        if chosen is None or chosen.state == "unreadable":
+        if chosen is None or chosen.damaged:
             self._show_card(None)
             if chosen is not None:
                 self.notice.say(chosen.sentence)
         elif chosen.path != shown:
-            self._show_card(RunFolder(chosen.path))
+            self._open_card(chosen.path)
         self._refresh()
+
+    def _open_card(self, path: Path) -> None:
+        try:
+            self._show_card(RunFolder(path))
+        except (ScanlearnError, OSError) as error:  # damaged since the list was read
+            self._show_card(None)
+            self.notice.show_error(error)
 
     def _show_card(self, run: RunFolder | None) -> None:
         if self.card is not None:
@@ -229,4 +245,4 @@ class RunsDock(QWidget):
         gate(self.resume_button, nothing or resumable)
 
     def _open(self, name: str) -> None:
-        QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._run().path / name)))
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._path() / name)))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
+from scanlearn.errors import ScanlearnError
 from scanlearn.gui.runs.run_card import RunCard
 from scanlearn.gui.shared.run_list import RunRow
 from scanlearn.gui.shared.state import shared_state
@@ -50,7 +53,8 @@ class RunSlot(QWidget):
         for row in rows:
             mine = row.kind == self._kind and row.state == "running"
             if mine and row.name not in self._left:
-                self.show_run(RunFolder(row.path))
+                with suppress(ScanlearnError, OSError):  # its row will tell
+                    self.show_run(RunFolder(row.path))
                 return
 
     def _ended(self, _run: RunFolder) -> None:

@@ -10,12 +10,12 @@ from pathlib import Path
 from qtpy.QtCore import QObject, QTimer, Signal
 from qtpy.QtWidgets import QWidget
 
-from scanlearn.errors import ScanlearnError
 from scanlearn.gui.kit.background import Failure, Report, in_background
 from scanlearn.gui.shared.story import Story, best_text
 from scanlearn.pretraining.registry import all_methods
 from scanlearn.runs import RunFolder, find_runs
 from scanlearn.runs.about import About, read_about
+from scanlearn.runs.damage import damage
 from scanlearn.runs.events import parse_event
 from scanlearn.runs.pace import disk_bytes
 from scanlearn.tasks.registry import all_tasks
@@ -54,6 +54,11 @@ class RunRow:
     def title(self) -> str:
         """The name it was given, else that of its folder without the date."""
         return self.about.name or undated(self.name)
+
+    @property
+    def damaged(self) -> bool:
+        """Whether it cannot be read; ``sentence`` says why."""
+        return self.kind == "?"
 
     @property
     def percent(self) -> int:
@@ -124,8 +129,8 @@ class RunList(QObject):
             telling = self._stories.setdefault(run.path, _Telling())
             try:
                 rows.append(_row(run, telling))
-            except (ScanlearnError, OSError, ValueError) as error:
-                rows.append(_unreadable(run.path, error))
+            except Exception as error:  # noqa: BLE001 - one run is not the end of all
+                rows.append(_damaged(run.path, error))
         return tuple(rows)
 
 
@@ -148,28 +153,31 @@ class _Telling:
     def read_on(self, file: Path) -> Story:
         if not file.exists():
             return self.story
+        if file.stat().st_size < self.position:  # moved away, and begun again
+            self.story, self.position = Story(), 0
         with file.open("rb") as events:
             events.seek(self.position)
             chunk = events.read()
         whole = chunk[: chunk.rfind(b"\n") + 1]
-        self.position += len(whole)
         lines = [line for line in whole.split(b"\n") if line]
         points = [n for n, line in enumerate(lines) if b'"kind":"step"' in line[:80]]
         # A long training has thousands of curve points: only the newest is needed.
         unneeded = set(points[:-1])
-        for number, line in enumerate(lines):
-            if number not in unneeded:
-                self.story.add(parse_event(line))
+        wanted = [line for n, line in enumerate(lines) if n not in unneeded]
+        # All are read before any is told: a damaged line is found at every look.
+        for event in [parse_event(line) for line in wanted]:
+            self.story.add(event)
+        self.position += len(whole)
         return self.story
 
 
-def _unreadable(path: Path, error: Exception) -> RunRow:
-    said, size = read_about(path), disk_bytes(path)
+def _damaged(path: Path, error: Exception) -> RunRow:
+    told = damage(error)
     return RunRow(
-        *(path, "?", "?", "unreadable"),
-        sentence=str(error),
-        about=said,
-        disk_bytes=size,
+        *(path, "?", "?", told.word),
+        sentence=told.sentence,
+        about=read_about(path),
+        disk_bytes=disk_bytes(path),
     )
 
 

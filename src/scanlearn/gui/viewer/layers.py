@@ -12,6 +12,7 @@ from napari.layers import Image
 from numpy.typing import NDArray
 
 from scanlearn.config.palette import AGAINST, FOR, class_colour
+from scanlearn.scans.formats import stem_of
 from scanlearn.scans.geometry import Grid, napari_affine, world_to_patient
 from scanlearn.scans.read import OnUneven
 from scanlearn.scans.scan import Scan
@@ -24,6 +25,11 @@ ORIGIN = "scanlearn"
 
 #: Name of each class value in ``layer.metadata``.
 CLASSES = "scanlearn classes"
+
+#: In ``layer.metadata`` of labels: what counts as truth, a
+#: :class:`scanlearn.cohort.labels.known_slices.KnownSlices`, or None before the first
+#: stroke on an empty layer. Without the key the labels themselves tell.
+KNOWN = "scanlearn known"
 
 #: Marks an image layer that lies over a scan, in ``layer.metadata``.
 OVERLAY = "scanlearn overlay"
@@ -40,7 +46,8 @@ class Origin:
 
     ``on_uneven`` says what was chosen for missing or unevenly spaced slices;
     ``letters`` are those of a radiograph, see
-    :class:`scanlearn.scans.scan.Acquisition`.
+    :class:`scanlearn.scans.scan.Acquisition`. ``has_scale`` is false where millimetres
+    are not known.
     """
 
     source: Path
@@ -51,6 +58,7 @@ class Origin:
     volume: int | None = None
     on_uneven: OnUneven = "refuse"
     letters: tuple[str, ...] = ()
+    has_scale: bool = True
 
     def options(self) -> list[str]:
         """Return what makes a command read the scan as it is shown."""
@@ -75,7 +83,7 @@ def image_layer(scan: Scan, origin: Origin) -> LayerData:
     return (
         np.ascontiguousarray(shown.voxels),
         {
-            "name": f"{origin.patient} · {origin.modality or 'image'}",
+            "name": f"{origin.patient} · {origin.modality or stem_of(origin.source)}",
             "contrast_limits": display_range(shown),
             "colormap": "gray",
             **placed(shown.grid, origin),

@@ -7,7 +7,6 @@ what this program writes also carries its affine, which other readers pass over.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scanlearn.documents import parse_json
 from scanlearn.errors import BadScan
 from scanlearn.scans.files.picture import picture_grid
 from scanlearn.scans.geometry import Grid
@@ -106,7 +106,7 @@ def is_ome_image(folder: Path) -> bool:
             return False
         if found:
             try:
-                content = json.loads(path.read_bytes())
+                content = parse_json(path.read_bytes())
                 attributes = (
                     content.get("attributes", {}) if name[0] == "z" else content
                 )

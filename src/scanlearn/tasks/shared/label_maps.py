@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,8 +13,10 @@ from scanlearn.cohort.labels.label_matching import near_name
 from scanlearn.cohort.labels.paint import (
     Labelling,
 )
+from scanlearn.documents import parse_json, read_text
 from scanlearn.errors import BadLabels
 from scanlearn.tasks.shared.class_names import FileClasses, join_classes
+from scanlearn.tasks.shared.known_in_part import known_in_part
 from scanlearn.tasks.shared.label_set import CLASSES_FILE, LabelSet, map_path
 from scanlearn.tasks.shared.seen_labels import SeenLabels, see_labels
 
@@ -75,7 +76,16 @@ def collect_labels(
         labels = _of_cohort(LabelSet.load(saved), cohort, saved)
         return _with_known(labels, dict(known or {}), saved)
     files, strangers = match_labels(source, cohort, ignore_reference=ignore_reference)
-    seen = [see_labels(file, cohort.record(file.key), labelling) for file in files]
+    in_part = known_in_part(source)
+    seen = [
+        see_labels(
+            file,
+            cohort.record(file.key),
+            labelling,
+            in_part=file.path.name in in_part,
+        )
+        for file in files
+    ]
     listed = dict(known or {}) | _listed_beside(source)
     classes = join_classes([one.classes for one in seen], listed)
     pairs = zip(seen, classes.values, strict=True)
@@ -147,7 +157,7 @@ def _listed_beside(source: Path) -> dict[int, str]:
 def _dataset_names(path: Path) -> dict[int, str]:
     """Read ``{"labels": {"liver": 1}}`` or, as older versions have it, the reverse."""
     try:
-        stated = json.loads(path.read_text(encoding="utf-8"))["labels"].items()
+        stated = parse_json(read_text(path))["labels"].items()
         pairs = [(n, v) if isinstance(v, int) else (v, int(n)) for n, v in stated]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}  # some other program's file, or labels made of several numbers
@@ -206,7 +216,7 @@ def _told(kind: str, places: Sequence[tuple[str, str]]) -> list[str]:
 def _listed_names(path: Path) -> dict[int, str]:
     """Read ``{"1": "lung"}`` or ``{"classes": [{"value": 1, "name": "lung"}]}``."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(read_text(path))
         if "classes" in content:
             return {int(c["value"]): str(c["name"]) for c in content["classes"]}
         return {int(value): str(name) for value, name in content.items()}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from torch import Tensor, nn
 
-from scanlearn.encoders.encoder_file import fill, save_weights
+from scanlearn.config.run import explain
+from scanlearn.encoders.encoder_file import Buildable, built, save_weights
 from scanlearn.errors import BadRun
 from scanlearn.files import write_text
 
@@ -17,7 +18,6 @@ CARD = "model.json"
 
 _Card = TypeVar("_Card")
 _Network = TypeVar("_Network", bound=nn.Module)
-_Built = TypeVar("_Built", bound=nn.Module, covariant=True)
 
 
 def save_model(folder: Path, weights: dict[str, Tensor], card: BaseModel) -> None:
@@ -44,15 +44,7 @@ def read_model_card(run: Path, kind: TypeAdapter[_Card], *, task: str) -> _Card:
             next_step=f"Choose a run made by 'scanlearn finetune --task {task}'",
         ) from None
     except ValidationError as error:
-        raise BadRun(f"{path} cannot be understood: {error}") from None
-
-
-class BuildableCard(Protocol[_Built]):
-    """A card that can make the network whose weights lie beside it."""
-
-    def build(self) -> _Built:
-        """Make the network, untrained."""
-        ...
+        raise BadRun(f"{path} cannot be understood: {explain(error)}") from None
 
 
 def expected(card: object, kind: type[_Card], run: Path) -> _Card:
@@ -72,8 +64,6 @@ def expected(card: object, kind: type[_Card], run: Path) -> _Card:
     return card
 
 
-def load_network(card: BuildableCard[_Network], run: Path) -> _Network:
+def load_network(card: Buildable[_Network], run: Path) -> _Network:
     """Make the network of a card with a run's weights, on the CPU, to be used."""
-    network = card.build()
-    fill(network, run, weights=WEIGHTS, card=CARD)
-    return network.eval()
+    return built(card, run, weights=WEIGHTS, name=CARD).eval()

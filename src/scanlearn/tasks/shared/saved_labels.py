@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from scanlearn.documents import parse_json, read_text
 from scanlearn.errors import BadLabels
 from scanlearn.files import write_text
 
@@ -35,7 +36,7 @@ def saved_labels(path: Path, *, source: str = "table") -> Iterator[Any]:
         If the file cannot be read, or its content is not what the ``with`` expects.
     """
     try:
-        yield json.loads(path.read_text(encoding="utf-8"))
+        yield parse_json(read_text(path))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
         raise BadLabels(
             f"{path} cannot be read ({problem})",

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 from scanlearn.gui.class_counts import ClassCounts
 from scanlearn.gui.kit.background import Report, in_background
 from scanlearn.gui.kit.widgets import button, gate, heading, hint, row
+from scanlearn.gui.tasks.segmentation.truth_section import TruthSection
 from scanlearn.gui.tasks.shared.class_table import ClassTable
 from scanlearn.gui.tasks.shared.label_panel import LabelPanel
 from scanlearn.gui.tasks.shared.labelled_list import LabelledList
@@ -22,7 +23,7 @@ from scanlearn.gui.viewer.labels_io import (
     Painted,
     amount,
     snapshot,
-    write_labels,
+    write_truth,
 )
 from scanlearn.gui.viewer.new_layers import (
     chosen_labels,
@@ -30,14 +31,16 @@ from scanlearn.gui.viewer.new_layers import (
     recolour,
     shown_scan,
 )
+from scanlearn.gui.viewer.truth import TruthTracker
+from scanlearn.tasks.shared.known_in_part import note_known_in_part
 
 if TYPE_CHECKING:
     from scanlearn.cohort.catalogue import Cohort
     from scanlearn.tasks.shared.label_set import LabelSet
 
 _PAINT = (
-    "Paint a few slices of a few scans; what you leave unpainted in other slices is "
-    "ignored, not taken for background."
+    "Paint a few slices of a few scans, or correct a prediction. Slices you touched or "
+    "ticked count; all others are unknown, not background."
 )
 
 
@@ -56,10 +59,13 @@ class PaintedLabels:
 
     def source(self, cohort: Cohort, draft: Path) -> Path:
         """Write painted layers as masks named by scan keys."""
+        in_part = []
         for painted in self.painted:
-            key = scan_key_of(painted.origin, painted.name, cohort)
-            write_labels(draft / f"{key}.nii.gz", painted)
+            mask = f"{scan_key_of(painted.origin, painted.name, cohort)}.nii.gz"
+            if write_truth(draft / mask, painted):
+                in_part.append(mask)
         if self.painted:
+            note_known_in_part(draft, in_part)
             return draft
         assert self.masks is not None
         return self.masks
@@ -90,6 +96,8 @@ class PaintedPanel(LabelPanel):
         self.classes = ClassTable()
         self.labels = LabelledList()
         self.counts = ClassCounts()
+        self.tracker = TruthTracker(viewer, self)
+        self.truth = TruthSection(self.tracker)
         self._cohort: Path | None = None
         self._cancel: Callable[[], None] = lambda: None
         self.new_button = button(
@@ -110,6 +118,7 @@ class PaintedPanel(LabelPanel):
             hint(_PAINT),
             self.labels,
             row(self.new_button, self.use_button, self.browse_button),
+            self.truth,
             self.counts,
         ):
             layout.addWidget(widget)
@@ -143,6 +152,7 @@ class PaintedPanel(LabelPanel):
         gate(self.new_button, no_scan)
         none = "" if chosen_labels(self.viewer) else "Press 'New label layer' and paint"
         gate(self.use_button, none)
+        self.truth.refresh()
 
     def missing(self) -> str:
         """Say that labels are needed."""
@@ -164,8 +174,12 @@ class PaintedPanel(LabelPanel):
         assert layer is not None
         painted = snapshot(layer)
 
+        earlier = self.labels.of_scan(painted.origin)
+
         def work(_report: Report) -> tuple[Painted, Amount]:
-            return painted, amount(painted)
+            amount(painted)  # something of this layer itself has to count
+            joined = painted if earlier is None else painted.over(earlier)
+            return joined, amount(joined)
 
         in_background(self, work, done=self._used, failed=self.failed.emit)
 

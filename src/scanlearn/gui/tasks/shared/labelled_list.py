@@ -60,6 +60,11 @@ class LabelledList(QListWidget):
         """Return the labels taken from layers."""
         return [source[0] for source in self.sources if isinstance(source, tuple)]
 
+    def of_scan(self, origin: Origin) -> Any | None:
+        """Return what was taken from a layer of this scan before."""
+        drawn = self.painted()
+        return next((d for d in drawn if d.origin.same_scan(origin)), None)
+
     def scans(self) -> int | None:
         """Return how many scans have labels, about; None where it is not known."""
         masks = 0 if self.folder() is None else self._masks
