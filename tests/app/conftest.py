@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,11 +16,9 @@ Make = Callable[..., RunFolder]
 @pytest.fixture(autouse=True)
 def _own_process():
     """Undo what a training sets for the whole process it runs in."""
-    handler = signal.getsignal(signal.SIGTERM)
     _forget()
     yield
     _forget()
-    signal.signal(signal.SIGTERM, handler)
 
 
 def _forget() -> None:

@@ -22,6 +22,8 @@ from scanlearn.runs.follow import follow
 from scanlearn.runs.launch import launch
 from scanlearn.worker import main, train_run
 
+STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
 
 def wait_for(run, kind):
     """Follow a run until it says a certain thing."""
@@ -92,15 +94,26 @@ def test_a_run_names_no_patient(resumed, tiny_cohort):
         assert "phantom" not in path.name.lower()
 
 
-@pytest.mark.parametrize("how", ["stop file", "SIGTERM"])
-def test_a_stopped_training_leaves_a_usable_encoder(pretraining, how):
+@pytest.fixture
+def heard():
+    """Undo what a shell does to what it starts in the background: ignore SIGINT."""
+    handlers = {number: signal.getsignal(number) for number in STOPPING}
+    for number in STOPPING:
+        signal.signal(number, signal.default_int_handler)
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("how", [None, *STOPPING])
+def test_a_stopped_training_leaves_a_usable_encoder(pretraining, heard, how):
     run = pretraining(f"stopped by {how}", steps=100_000, save_every=100_000)
     worker = launch(run)
     wait_for(run, Step)
-    if how == "stop file":
+    if how is None:
         run.request_stop()
     else:
-        worker.terminate()
+        worker.send_signal(how)
     assert worker.wait(timeout=60) == 0
     assert run.state() == "stopped"
     *events, stopped = run.events()

@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.preparation.plan import patient_identity
 from scanlearn.cohort.preparation.prepare import prepare
-from scanlearn.cohort.preparation.privacy import scrubbed, secrets_of
+from scanlearn.cohort.preparation.privacy import scrubbed, secrets_of, tokens_of
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.phantom.chest import make_chest
 from scanlearn.phantom.dicom_out import write_dicom_series
@@ -32,11 +34,26 @@ MARKS = {
     "StudyDescription": "study of GIVENQX",
     "SeriesDescription": "series of SURQX",
     "ContrastBolusAgent": "agent of GIVENQX",
+    "OtherPatientIDs": ["OTHERQX1", "OTHERQX2"],
+    "OtherPatientNames": "BORNQX^GIVENQX",
+    "InstitutionalDepartmentName": "WARDQX",
+    "OperatorsName": "HANDSQX",
+    "PerformingPhysicianName": "PERFORMQX",
+    "PhysiciansOfRecord": ["RECORDQX", "READERQX"],
+    "StationName": "STATIONQX",
     "StudyInstanceUID": "1.2.826.7731.1",
     "SeriesInstanceUID": "1.2.826.7731.2",
 }
 FRAGMENTS = ("IDQX", "SURQX", "GIVENQX", "19410607", "ISSUERQX", "CLINICQX")
-FRAGMENTS += ("DOCTORQX", "ACCQX", "826.7731", "FOLDERQX", "FILEQX")
+FRAGMENTS += ("DOCTORQX", "ACCQX", "826.7731", "FOLDERQX", "FILEQX", "OTHERQX")
+FRAGMENTS += ("BORNQX", "WARDQX", "HANDSQX", "PERFORMQX", "RECORDQX", "READERQX")
+FRAGMENTS += ("STATIONQX", "NESTEDQX", "LATEQX", "07.06.1941", "1941-06-07", "7.6.41")
+#: What technicians write into free text, and what of it is kept.
+FREE_TEXT = {
+    "BodyPartExamined": "CHEST_SURQX",
+    "ConvolutionKernel": "B30f HANDSQX DOCTORQX",
+    "Manufacturer": "Maker for CLINICQX OTHERQX2, born 07.06.1941 (7.6.41)",
+}
 
 
 @pytest.fixture
@@ -45,10 +62,19 @@ def secretive(tmp_path: Path) -> Path:
     folder = tmp_path / "FOLDERQX"
     phantom = make_chest(3, 1, spacing_mm=(8, 5, 5))
     write_dicom_series(folder / "SURQX_GIVENQX", phantom)
-    for path in (folder / "SURQX_GIVENQX").iterdir():
+    slices = sorted((folder / "SURQX_GIVENQX").iterdir())
+    last = slices[-1].name
+    for path in slices:
         image = pydicom.dcmread(path)
         for name, value in MARKS.items():
             setattr(image, name, value)
+        for name, value in FREE_TEXT.items():
+            setattr(image, name, value)
+        request = pydicom.Dataset()
+        request.RequestingPhysician = "NESTEDQX"
+        image.RequestAttributesSequence = [request]
+        if path.name == last:  # stated by one of the slices only
+            image.OperatorsName = "LATEQX"
         image.save_as(path)
     voxels = phantom.scan.voxels.astype(np.float32)
     voxels[0, 0, 0] = np.nan  # the reader's remark names the file
@@ -62,6 +88,10 @@ def test_no_identity_leaves_the_private_folder(secretive: Path, tmp_path: Path) 
     assert len(report.prepared) == 2
     cohort = Cohort(out)
     assert any("not_finite" in p.code for r in cohort.records() for p in r.checks)
+    (dicom,) = [r for r in cohort.records() if r.kernel]
+    assert dicom.body_part == "CHEST_…"
+    assert dicom.kernel == "B30f … …"
+    assert dicom.manufacturer == "Maker for … …, born … (…)"
     cohort.exclude(cohort.keys()[0], "test")
 
     public = [p for p in out.rglob("*") if "private" not in p.parts and p.is_file()]
@@ -103,3 +133,33 @@ def test_secrets_are_replaced_and_words_stay() -> None:
         "/data/DOE_JANE/ct/0001.dcm of Doe (series 1.2.3.4) has 3 gaps; janet is fine"
     )
     assert scrubbed(text, secrets) == "… of … (series …) has 3 gaps; janet is fine"
+
+
+@pytest.mark.parametrize(
+    ("stated", "text", "left"),
+    [
+        ("Li^Wei", "seen by li, wei and LIWEI", "seen by …, … and LIWEI"),
+        ("DOE^JANE^^DR", "DR CT of Doe_1 for JANE-2", "DR CT of …_1 for …-2"),
+        ("Yamada^Tarou=山田^太郎", "胸部山田様 Tarou", "胸部…様 …"),
+        ("Smith-Jones^A", "Smith, Jones or Smith-Jones", "…, … or …"),
+        ("Chest Clinic Nord", "CHEST at the Clinic Nord", "CHEST at the Clinic …"),
+        ("19410607", "1941 06 07, 7/6/1941, 1941", "…, …, 1941"),
+        ("MÜLLER^Jörg", "Müller, jörg", "…, …"),
+        ("A.*B(", "A.*B( and AxxB(", "… and AxxB("),
+    ],
+)
+def test_parts_of_names_and_dates_are_secrets(
+    stated: str, text: str, left: str
+) -> None:
+    secrets = sorted(tokens_of(stated), key=len, reverse=True)
+    assert scrubbed(text, secrets) == left
+
+
+@given(st.text(min_size=1, max_size=30), st.text(max_size=30), st.text(max_size=30))
+def test_no_stated_value_survives_between_spaces(
+    stated: str, before: str, after: str
+) -> None:
+    secrets = sorted(tokens_of(stated), key=len, reverse=True)
+    for secret in secrets:
+        left = scrubbed(f"{before} {secret} {after}", [secret])
+        assert f" {secret} " not in left

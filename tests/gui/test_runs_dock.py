@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from scanlearn.gui.runs.dock import RunsDock
 from scanlearn.runs.events import Crashed, Started, Step
@@ -122,3 +125,31 @@ def test_a_run_deleted_under_the_dock_is_told(
     qtbot.waitUntil(lambda: dock.notice.isVisible(), timeout=10_000)
     assert "does not exist" in dock.notice.text.text()
     qtbot.waitUntil(lambda: not dock.table.rows, timeout=10_000)
+
+
+def test_a_run_is_shared_as_one_file(
+    open_dock: Any, make_finished: Any, tmp_path: Path, qtbot: Any
+) -> None:
+    run = make_finished("2026-11-21_drasclr_chest", "pretrain")
+    save_file({"w": torch.zeros(2)}, run.checkpoints / "encoder.safetensors")
+    (run.checkpoints / "encoder.json").write_text("{}")
+    dock = open_dock(RunsDock)
+    qtbot.waitUntil(lambda: dock.card is not None, timeout=10_000)
+    assert dock.share.isVisibleTo(dock)
+    dock.share.share(tmp_path / "given")
+    assert not dock.share.share_button.isEnabled()
+    qtbot.waitUntil(lambda: "Written" in dock.share.written.text(), timeout=60_000)
+    assert (tmp_path / "given.zip").is_file()
+    assert dock.share.share_button.isEnabled()
+
+
+def test_a_run_that_cannot_be_shared_says_why(
+    open_dock: Any, make_finished: Any, tmp_path: Path, qtbot: Any
+) -> None:
+    make_finished("2026-11-21_drasclr_chest", "pretrain")
+    dock = open_dock(RunsDock)
+    qtbot.waitUntil(lambda: dock.card is not None, timeout=10_000)
+    dock.share.share(tmp_path / "given.zip")
+    qtbot.waitUntil(dock.share.notice.isVisible, timeout=60_000)
+    assert "no model to share" in dock.share.notice.text.text()
+    assert not list(tmp_path.glob("*.zip*"))

@@ -148,7 +148,8 @@ def test_slices_painted_by_hand_before_are_kept(
     stroke(dock, predicted, 20, 0)
     click(panel.use_button)
     qtbot.waitUntil(lambda: "5 of 31" in panel.labels.item(0).text(), timeout=10_000)
-    (painted,) = panel.labels.painted()
+    (kept,) = panel.labels.painted()
+    painted = kept.read()
     assert np.array_equal(painted.labels[4], mine.data[4])  # by hand, kept
     assert np.array_equal(painted.labels[7], predicted.data[7])  # corrected since
     assert (painted.labels[10] == 1).all()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import zipfile
+
+import nibabel as nib
 import pytest
 
 from scanlearn import __version__
@@ -69,6 +72,7 @@ STORY = {
     "evaluate": ("{run}", "--labels", "{here}/sample/labels/lungs", "--json"),
     "suggest": ("{run}", "{here}/cohort", "--json"),
     "runs": ("{here}/runs", "--json"),
+    "share": ("{run}", "{here}/given.zip", "--json"),
     "device": ("--json",),
 }
 
@@ -83,3 +87,17 @@ def test_a_command_does_its_work(scanlearn, place, name):
     }
     answer = scanlearn(name, *(word.format(**names) for word in STORY[name]))
     assert answer.status == 0, answer.err
+
+
+def test_a_shared_run_predicts_elsewhere(scanlearn, place, tmp_path):
+    with zipfile.ZipFile(place / "given.zip") as bundle:
+        bundle.extractall(tmp_path)
+    scan = place / "sample" / "scans" / "dicom" / "PHANTOM-0001"
+    for run, out in ((tmp_path / "given", "there"), (place / "runs" / "lungs", "here")):
+        answer = scanlearn("predict", run, scan, "--out", tmp_path / out)
+        assert answer.status == 0, answer.err
+    name = "PHANTOM-0001_labels.nii.gz"
+    maps = [nib.load(tmp_path / out / name).get_fdata() for out in ("there", "here")]
+    assert (maps[0] == maps[1]).all()
+    (row,) = scanlearn("runs", tmp_path, "--json").document
+    assert row["state"] == "finished"

@@ -15,6 +15,7 @@ from scanlearn.cli import (
     representation,
     runs,
     scans,
+    sharing,
     suggesting,
     training,
     using,
@@ -62,5 +63,6 @@ for room in (
     released,
     runs,
     card,
+    sharing,
 ):
     room.register(application)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scanlearn.cohort.labels.paint import IGNORED, planes_of
+from scanlearn.cohort.labels.paint import IGNORED, how_painted, planes_of
 from scanlearn.scans.geometry import Grid
 
 Along = tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]
@@ -44,6 +45,25 @@ class KnownSlices:
     def nothing(self) -> bool:
         """Whether no slice is known."""
         return not self.whole and not any(part.any() for part in self.along)
+
+    @classmethod
+    def of_painted(cls, labels: NDArray[np.integer[Any]], grid: Grid) -> KnownSlices:
+        """Return what a map says of itself by how it is painted; slow.
+
+        Parameters
+        ----------
+        labels
+            A map that is not empty.
+        grid
+            Its grid.
+        """
+        how = how_painted(labels, grid)
+        none = cls.none(labels.shape)
+        if how.labelling == "dense":
+            return replace(none, whole=True)
+        others = tuple(axis for axis in range(3) if axis != how.axis)
+        touched = np.flatnonzero((labels != 0).any(axis=others))
+        return none.marked(how.axis, touched.tolist())
 
     def holds(self, axis: int, index: int) -> bool:
         """Whether a slice is known."""
@@ -84,18 +104,18 @@ class KnownSlices:
 
 
 def with_unknown_ignored(
-    labels: NDArray[np.integer], known: KnownSlices
-) -> NDArray[np.integer]:
+    labels: NDArray[np.integer[Any]], known: KnownSlices
+) -> NDArray[np.integer[Any]]:
     """Return a copy in which voxels that nobody looked at are :data:`IGNORED`."""
     return labels.copy() if known.whole else np.where(known.mask(), labels, IGNORED)
 
 
 def laid_over(
-    mine: NDArray[np.integer],
+    mine: NDArray[np.integer[Any]],
     known: KnownSlices,
-    earlier: NDArray[np.integer],
+    earlier: NDArray[np.integer[Any]],
     earlier_known: KnownSlices,
-) -> tuple[NDArray[np.integer], KnownSlices]:
+) -> tuple[NDArray[np.integer[Any]], KnownSlices]:
     """Return a map in which what was known earlier stays where mine is not known.
 
     Parameters

@@ -67,7 +67,7 @@ def prepare_one(job: Job) -> ScanRecord:
     record = ScanRecord(
         key=job.key,
         patient=job.patient,
-        modality=acquisition.modality,
+        modality=_modality(acquisition.modality, secrets),
         body_part=scrubbed(acquisition.body_part, secrets),
         kernel=scrubbed(acquisition.kernel, secrets),
         manufacturer=scrubbed(acquisition.manufacturer, secrets),
@@ -102,6 +102,11 @@ def prepare_one(job: Job) -> ScanRecord:
         keep_placement(job.layout, record, default_atlas(), placement)
     write_record(job.layout, record)
     return record
+
+
+def _modality(stated: str, secrets: list[str]) -> str:
+    # The two letters of a modality may be somebody's initials, too.
+    return stated if len(stated) == 2 else scrubbed(stated, secrets)
 
 
 def stored_units(scan: Scan) -> Units:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from napari.layers import Layer
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QLabel, QWidget
 
 from scanlearn.gui.kit.background import (
@@ -40,6 +41,7 @@ from scanlearn.gui.shared.run_list import RunRow
 from scanlearn.gui.shared.state import shared_state
 from scanlearn.gui.tasks.registry import dock_task
 from scanlearn.gui.tasks.shared.result_panel import ResultPanel
+from scanlearn.gui.viewer.add_layers import add_one_by_one, made
 from scanlearn.gui.viewer.file_layers import read_entry
 from scanlearn.gui.viewer.layers import LayerData, grid_of, origin_of
 from scanlearn.gui.viewer.new_layers import is_scan
@@ -52,7 +54,7 @@ _VIEWS = 5
 
 _ABOUT = "Lay what a fine-tuned model finds over a scan, and tell it in a table."
 
-Result = tuple[Prediction, list[LayerData]]
+Result = tuple[Prediction, list[Layer]]
 
 
 class PredictDock(QWidget):
@@ -81,6 +83,7 @@ class PredictDock(QWidget):
         self.saving = SaveSection()
         self.prediction: Prediction | None = None
         self._target: Any = None
+        self._laying = ""
         self._folder = scratch_folder(self, "predict")
         self._lay_out()
         self._connect()
@@ -113,6 +116,7 @@ class PredictDock(QWidget):
     def _connect(self) -> None:
         self.state.runs.changed.connect(self._show_models)
         self.state.runs.watch(self)
+        self.state.scan_opened.connect(self._choose_scan)
         self.models.changed.connect(self._refresh)
         self.scans.currentIndexChanged.connect(self._refresh)
         self.covariates.changed.connect(self._refresh)
@@ -176,18 +180,31 @@ class PredictDock(QWidget):
         out = self._out
 
         def work(_report: Report) -> Result:
-            return prediction_layers(read_predictions(out), origin, grid)
+            found, layers = prediction_layers(read_predictions(out), origin, grid)
+            return found, made(layers)
 
         in_background(self, work, done=self._show_layers, failed=self._failed)
-        self._refresh()
+        self._lay("Reading the result…")
 
     def _show_layers(self, result: Result) -> None:
         prediction, layers = result
-        added = [
-            getattr(self.viewer, f"add_{kind}")(data, **settings)
-            for data, settings, kind in layers
-        ]
-        self._show_result(prediction, added)
+
+        def done() -> None:
+            self._lay("")
+            self._show_result(prediction, layers)
+
+        add_one_by_one(
+            self,
+            self.viewer,
+            layers,
+            told=lambda n, total: self._lay(f"Adding layer {n} of {total}…"),
+            done=done,
+        )
+
+    def _lay(self, words: str) -> None:
+        """Say how far a result is from being seen."""
+        self._laying = words
+        self._refresh()
 
     def _show_result(
         self, prediction: Prediction | None, layers: Sequence[Any] = ()
@@ -208,6 +225,7 @@ class PredictDock(QWidget):
         return self.panels[task]
 
     def _failed(self, failure: Failure) -> None:
+        self._laying = ""
         self.notice.show_failure(failure)
         self._refresh()
 
@@ -226,6 +244,10 @@ class PredictDock(QWidget):
         fill(self.scans, items or none, self.scans.currentData())
         self._refresh()
 
+    def _choose_scan(self, layer: str) -> None:
+        """Choose a scan that was shown to be predicted on."""
+        self.scans.setCurrentIndex(max(0, self.scans.findData(layer)))
+
     def _refresh(self) -> None:
         self._show_views()
         self.covariates.show_model(self.models.path)
@@ -236,6 +258,8 @@ class PredictDock(QWidget):
             missing = "Add a scan to the viewer first, or open one with Browse…"
         elif self.job.busy:
             missing = "A prediction is going on"
+        elif self._laying:
+            missing = self._laying
         elif self.saving.job.busy:
             missing = "The last result is being saved"
         gate(self.predict_button, missing, self.missing)

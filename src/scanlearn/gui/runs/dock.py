@@ -31,6 +31,7 @@ from scanlearn.gui.runs.pair_section import PairSection
 from scanlearn.gui.runs.run_card import RunCard
 from scanlearn.gui.runs.run_order import ORDERS
 from scanlearn.gui.runs.runs_table import RunsTable
+from scanlearn.gui.runs.share_section import ShareSection
 from scanlearn.gui.runs.similar_section import SimilarSection
 from scanlearn.gui.runs.suggestions_section import SuggestionsSection
 from scanlearn.gui.shared.run_list import RunRow
@@ -81,6 +82,7 @@ class RunsDock(QWidget):
         self.comparison = ComparisonSection()
         self.suggestions = SuggestionsSection(napari_viewer)
         self.model_card = ModelCardSection()
+        self.share = ShareSection()
         self.pair = PairSection(napari_viewer)
         self.card: RunCard | None = None
         self._wanted: Path | None = None
@@ -121,6 +123,7 @@ class RunsDock(QWidget):
         layout.addWidget(self.comparison)
         layout.addWidget(self.suggestions)
         layout.addWidget(self.model_card)
+        layout.addWidget(self.share)
         layout.addStretch(1)
 
     def show_run(self, path: Path) -> None:
@@ -226,6 +229,7 @@ class RunsDock(QWidget):
         self.suggestions.show_run(chosen)
         self.model_card.show_run(chosen)
         self.similar.show_run(chosen)
+        self.share.show_run(chosen)
         self.locations.choose_run(chosen)
         self.manage.show_runs(self.table.selected(), self.state.runs.rows)
         self.pair.show_runs(self.table.selected())

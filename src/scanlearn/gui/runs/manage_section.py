@@ -11,13 +11,13 @@ from qtpy.QtWidgets import QLineEdit, QVBoxLayout, QWidget
 
 from scanlearn.gui.kit.amounts import size_text
 from scanlearn.gui.kit.background import Failure, Report, in_background
+from scanlearn.gui.kit.durations import duration
 from scanlearn.gui.kit.notice import Notice
 from scanlearn.gui.kit.settings import runs_folder
 from scanlearn.gui.kit.widgets import button, fold, gate, hint, labelled
 from scanlearn.gui.runs.bin import dependants, move_to_bin
 from scanlearn.gui.runs.runs_table import clock
 from scanlearn.gui.shared.run_list import RunRow
-from scanlearn.gui.shared.story import duration
 from scanlearn.runs.about import About, parse_tags, read_about, write_about
 
 _BROKEN = (

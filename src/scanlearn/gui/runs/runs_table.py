@@ -11,10 +11,10 @@ from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
 from scanlearn.gui.kit.amounts import size_text
+from scanlearn.gui.kit.durations import duration
 from scanlearn.gui.kit.health_light import COLOURS, SYMBOLS
 from scanlearn.gui.runs.run_order import found_runs, sorted_runs
 from scanlearn.gui.shared.run_list import RunRow
-from scanlearn.gui.shared.story import duration
 from scanlearn.pretraining.registry import all_methods
 from scanlearn.tasks.registry import all_tasks
 
@@ -109,7 +109,9 @@ def _texts(run: RunRow) -> tuple[str, str, str, str]:
         state = f"{SYMBOLS[run.light]} {run.percent} %"
     else:
         state = run.state
-    return run.title, _short(run.method), state, run.best or "–"
+    ended = run.state in ("finished", "stopped")
+    unknown = "not checked" if ended else "–"
+    return run.title, _short(run.method), state, run.best or unknown
 
 
 def _last(run: RunRow, order: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from qtpy.QtWidgets import QWidget
 
-from scanlearn.gui.kit.background import Failure
+from scanlearn.gui.kit.background import Failure, connect_while_alive
 from scanlearn.gui.kit.notice import Notice
 from scanlearn.gui.kit.progress_row import ProgressRow
 from scanlearn.gui.kit.widgets import button, gate, hint, page, row, rule
@@ -24,6 +24,7 @@ from scanlearn.gui.scans.scan_list import ScanList
 from scanlearn.gui.scans.scan_reader import ScanReader
 from scanlearn.gui.scans.scan_search import ScanSearch
 from scanlearn.gui.scans.scan_summary import summary
+from scanlearn.gui.scans.try_it import TryIt
 from scanlearn.gui.scans.volume_choice import VolumeChoice
 from scanlearn.gui.shared.state import count_scans, shared_state
 from scanlearn.gui.viewer.file_layers import is_uneven
@@ -33,7 +34,7 @@ from scanlearn.scans.scan import ScanEntry
 
 _WELCOME = (
     "Open a folder of CT or MR scans (DICOM or NIfTI); folders inside it are searched "
-    "too. No scans at hand? <b>Sample</b> writes a few artificial chest CTs."
+    "too."
 )
 
 
@@ -46,6 +47,7 @@ class ScansDock(QWidget):
         self.state = shared_state()
         self.opener = OpenRow()
         self.welcome = hint(_WELCOME)
+        self.try_it = TryIt(napari_viewer)
         self.list = ScanList()
         self.progress = ProgressRow()
         self.summary = hint()
@@ -79,6 +81,7 @@ class ScansDock(QWidget):
             self.opener,
             self.notice,
             self.welcome,
+            self.try_it,
             self.list,
             self.progress,
             self.summary,
@@ -98,6 +101,10 @@ class ScansDock(QWidget):
     def _connect(self) -> None:
         self.opener.chosen.connect(self.open_path)
         self.opener.sample_wanted.connect(self.write_sample)
+        self.try_it.failed.connect(self.notice.show_failure)
+        events = self.viewer.layers.events
+        for emitter in (events.inserted, events.removed):
+            connect_while_alive(self, emitter, self._refresh)
         self.list.selection_changed.connect(self._refresh)
         self.list.selection_changed.connect(
             lambda: self.lungs.show_lines(self.list.chosen_rows())
@@ -234,6 +241,7 @@ class ScansDock(QWidget):
         self.list.show_scans(scans)
         self.list.setVisible(bool(scans))
         self.welcome.setVisible(not scans)
+        self.try_it.setVisible(not scans)
         self._show_remarks()
 
     def _show_remarks(self) -> None:

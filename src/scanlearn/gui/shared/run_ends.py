@@ -9,8 +9,8 @@ from napari.utils.notifications import show_info, show_warning
 from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QApplication
 
+from scanlearn.gui.kit.durations import duration
 from scanlearn.gui.shared.run_list import RunList, RunRow
-from scanlearn.gui.shared.story import duration
 
 
 class RunEnds(QObject):

@@ -15,7 +15,7 @@ from scanlearn.gui.shared.story import Story, best_text
 from scanlearn.pretraining.registry import all_methods
 from scanlearn.runs import RunFolder, find_runs
 from scanlearn.runs.about import About, read_about
-from scanlearn.runs.damage import damage
+from scanlearn.runs.damage import Damage, damage
 from scanlearn.runs.events import parse_event
 from scanlearn.runs.pace import disk_bytes
 from scanlearn.tasks.registry import all_tasks
@@ -130,7 +130,7 @@ class RunList(QObject):
             try:
                 rows.append(_row(run, telling))
             except Exception as error:  # noqa: BLE001 - one run is not the end of all
-                rows.append(_damaged(run.path, error))
+                rows.append(_unreadable(run.path, damage(error)))
         return tuple(rows)
 
 
@@ -171,13 +171,13 @@ class _Telling:
         return self.story
 
 
-def _damaged(path: Path, error: Exception) -> RunRow:
-    told = damage(error)
+def _unreadable(path: Path, told: Damage) -> RunRow:
+    said, size = read_about(path), disk_bytes(path)
     return RunRow(
         *(path, "?", "?", told.word),
         sentence=told.sentence,
-        about=read_about(path),
-        disk_bytes=disk_bytes(path),
+        about=said,
+        disk_bytes=size,
     )
 
 

@@ -18,6 +18,10 @@ class DockState(QObject):
 
     cohorts_changed = Signal()
     run_selected = Signal(object)
+    #: A prediction is being corrected; carries the run that made it.
+    correcting = Signal(object)
+    #: A scan was shown to be predicted on; carries the name of its layer.
+    scan_opened = Signal(str)
 
     def __init__(self) -> None:
         super().__init__()
@@ -25,6 +29,8 @@ class DockState(QObject):
         self.ends = RunEnds(self.runs)
         self.cohort: Path | None = None
         self._elsewhere: list[Path] = []
+        #: What trainings run on; empty until a process has told.
+        self.device = ""
 
     def cohorts(self) -> list[Path]:
         """Return the cohorts of the folder and those opened from elsewhere."""

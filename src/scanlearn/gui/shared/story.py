@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from scanlearn.gui.kit.durations import duration
 from scanlearn.runs.events import (
     LAST_WORDS,
     Crashed,
@@ -145,17 +146,6 @@ def best_text(story: Story) -> str:
     known = [name for name in order if name in story.best]
     name = (known or list(story.best))[0]
     return f"{name} {story.best[name]:.2f}"
-
-
-def duration(seconds: float) -> str:
-    """Say a duration as people do: ``"1 h 02 min"``, ``"45 s"``."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    minutes = round(whole / 60)
-    return (
-        f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
-    )
 
 
 def progress_text(story: Story) -> str:

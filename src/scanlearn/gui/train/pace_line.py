@@ -21,9 +21,9 @@ from scanlearn.gui.kit.background import (
     follow_in_background,
     in_background,
 )
+from scanlearn.gui.kit.durations import duration
 from scanlearn.gui.kit.settings import runs_folder
 from scanlearn.gui.kit.widgets import button, gate, hint, row
-from scanlearn.gui.shared.story import duration
 from scanlearn.runs import Event, RunFolder, follow
 from scanlearn.runs.events import Crashed
 from scanlearn.runs.pace import Pace, find_pace, pace_of, same_costs

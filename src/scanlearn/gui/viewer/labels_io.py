@@ -33,6 +33,10 @@ class Painted:
     #: What counts as truth; None where the labels themselves tell.
     known: KnownSlices | None = None
 
+    def with_known(self, known: KnownSlices) -> Painted:
+        """Return the same of which this counts."""
+        return replace(self, known=known)
+
     def over(self, earlier: Painted) -> Painted:
         """Return the same with what was known before and is not known here; slow."""
         if self.known is None or earlier.known is None:
@@ -68,7 +72,7 @@ def amount(painted: Painted) -> Amount:
     labels = as_small_integers(painted.labels, painted.name)
     values = tuple(int(value) for value in np.unique(labels) if value)
     if painted.known is not None:
-        return _amount_known(painted, painted.known, values)
+        return amount_known(painted.name, painted.grid, painted.known, values)
     if not values:
         raise BadLabels(
             f"Nothing is painted on the layer '{painted.name}'",
@@ -81,16 +85,23 @@ def amount(painted: Painted) -> Amount:
     return Amount("whole scan" if whole else counted, how.text, values)
 
 
-def _amount_known(
-    painted: Painted, known: KnownSlices, values: tuple[int, ...]
+def amount_known(
+    name: str, grid: Grid, known: KnownSlices, values: tuple[int, ...]
 ) -> Amount:
+    """Say how much counts where it is known which slices do.
+
+    Raises
+    ------
+    BadLabels
+        If none does.
+    """
     if known.nothing:
         raise BadLabels(
-            f"No slice of the layer '{painted.name}' was touched or ticked",
+            f"No slice of the layer '{name}' was touched or ticked",
             expected="slices that somebody looked at",
             next_step="Correct a slice, or tick 'This slice is right' (T) where it is",
         )
-    counted = known.counted(painted.grid)
+    counted = known.counted(grid)
     rest = "" if known.whole else "; all else is unknown, not background"
     return Amount(counted, f"{counted} count as truth{rest}", values)
 

@@ -31,6 +31,10 @@ CLASSES = "scanlearn classes"
 #: stroke on an empty layer. Without the key the labels themselves tell.
 KNOWN = "scanlearn known"
 
+#: In ``layer.metadata`` of labels: tells a layer from others on the same scan, also
+#: when it comes back from disk.
+LAYER = "scanlearn layer"
+
 #: Marks an image layer that lies over a scan, in ``layer.metadata``.
 OVERLAY = "scanlearn overlay"
 

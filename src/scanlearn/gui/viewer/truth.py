@@ -88,8 +88,7 @@ class TruthTracker(QObject):
         self._followed.append(layer)
         layer.events.paint.connect(self._painted)
         layer.events.set_data.connect(self._drawn_anew)
-        if KNOWN in layer.metadata:
-            layer.bind_key(TICK_KEY, partial(_turn, self), overwrite=True)
+        layer.bind_key(TICK_KEY, partial(_turn, self), overwrite=True)
         self.came.emit(layer)
 
     def _forget_gone(self) -> None:

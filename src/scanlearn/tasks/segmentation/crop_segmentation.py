@@ -22,6 +22,7 @@ from scanlearn.randomness import numpy_generator
 from scanlearn.runs.folder import RunFolder
 from scanlearn.tasks.segmentation.card import SliceSegmenterCard, save_segmenter
 from scanlearn.tasks.segmentation.crop_windows import segment_crops
+from scanlearn.tasks.segmentation.earlier import EarlierSlices
 from scanlearn.tasks.segmentation.learning_scans import learning_scans
 from scanlearn.tasks.segmentation.training_views import read_side, training_views
 from scanlearn.tasks.segmentation.unet_recipe import UNetRecipe
@@ -50,7 +51,9 @@ class CropSegmentation(UNetRecipe):
     def __init__(self, config: RunConfig, run: RunFolder) -> None:
         section = config.section(SegmentationConfig)
         fresh = TrunkConfig(architecture="small", width=section.width)
-        self.start = start = slice_start(config.start_from, fresh)
+        earlier = EarlierSlices.of(config.start_from)
+        start = earlier.start() if earlier else slice_start(config.start_from, fresh)
+        self.start = start
         scans = learning_scans(
             section,
             LabelSet.load(run.inputs).for_training(),
@@ -60,7 +63,9 @@ class CropSegmentation(UNetRecipe):
             run=run.path,
         )
         unet = SliceUNet(start.encoder, classes=len(scans.classes) + 1, context=False)
-        super().__init__(config, scans, unet, pretrained=start.pretrained)
+        super().__init__(
+            config, scans, unet, pretrained=start.pretrained, earlier=earlier
+        )
         self.views = training_views(
             self.config, size=self.config.crop, dims=2, hounsfield=self.units == "HU"
         )

@@ -26,6 +26,7 @@ from scanlearn.nets.slice_unet import SliceUNet
 from scanlearn.randomness import numpy_generator
 from scanlearn.runs.folder import RunFolder
 from scanlearn.tasks.segmentation.card import SliceSegmenterCard, save_segmenter
+from scanlearn.tasks.segmentation.earlier import EarlierSlices
 from scanlearn.tasks.segmentation.learning_scans import learning_scans
 from scanlearn.tasks.segmentation.slice_windows import segment_slices
 from scanlearn.tasks.segmentation.unet_recipe import UNetRecipe
@@ -57,7 +58,9 @@ class SliceSegmentation(UNetRecipe):
     def __init__(self, config: RunConfig, run: RunFolder) -> None:
         section = config.section(SegmentationConfig)
         fresh = TrunkConfig(architecture="small", width=section.width)
-        self.start = start = slice_start(config.start_from, fresh)
+        earlier = EarlierSlices.of(config.start_from)
+        start = earlier.start() if earlier else slice_start(config.start_from, fresh)
+        self.start = start
         scans = learning_scans(
             section,
             LabelSet.load(run.inputs).for_training(),
@@ -69,7 +72,9 @@ class SliceSegmentation(UNetRecipe):
         unet = SliceUNet(
             start.encoder, classes=len(scans.classes) + 1, context=section.context
         )
-        super().__init__(config, scans, unet, pretrained=start.pretrained)
+        super().__init__(
+            config, scans, unet, pretrained=start.pretrained, earlier=earlier
+        )
         self.side = section.side or _side_of([*scans.training, *scans.held_out])
         # In the plane only, and no mirroring, for left and right are classes.
         self.views = CropViews(

@@ -28,6 +28,7 @@ from scanlearn.tasks.segmentation.card import (
     save_segmenter,
     segmenting_unet,
 )
+from scanlearn.tasks.segmentation.earlier import EarlierVolumes
 from scanlearn.tasks.segmentation.learning_scans import learning_scans
 from scanlearn.tasks.segmentation.training_views import read_side, training_views
 from scanlearn.tasks.segmentation.unet_recipe import UNetRecipe
@@ -68,11 +69,17 @@ class Segmentation(UNetRecipe):
     def __init__(self, config: RunConfig, run: RunFolder) -> None:
         section = config.section(SegmentationConfig)
         labels = LabelSet.load(run.inputs).for_training()
-        start = start_of(
-            config,
-            width=section.width,
-            spacing_mm=section.spacing_mm,
-            labelled={item.scan for item in labels.items},
+        labelled = {item.scan for item in labels.items}
+        earlier = EarlierVolumes.of(config.start_from)
+        start = (
+            earlier.start(config, labelled)
+            if earlier
+            else start_of(
+                config,
+                width=section.width,
+                spacing_mm=section.spacing_mm,
+                labelled=labelled,
+            )
         )
         scans = learning_scans(
             section,
@@ -82,11 +89,12 @@ class Segmentation(UNetRecipe):
             seed=config.engine.seed,
             run=run.path,
         )
-        unet = segmenting_unet(
-            start.encoder, classes=len(scans.classes), stride=section.stride
+        stride = earlier.card.stride if earlier else section.stride
+        unet = segmenting_unet(start.encoder, classes=len(scans.classes), stride=stride)
+        super().__init__(
+            config, scans, unet, pretrained=start.pretrained, earlier=earlier
         )
-        super().__init__(config, scans, unet, pretrained=start.pretrained)
-        self.atlas, self.placed = start.atlas, start.placed
+        self.atlas, self.placed, self.stride = start.atlas, start.placed, stride
 
     def tiles(self, scans: Sequence[LabelledScan]) -> Dataset[Batch]:
         """Return ``image`` (1, t, t, t), ``labels`` and ``boxes`` (2, 3) by number."""
@@ -168,7 +176,7 @@ class Segmentation(UNetRecipe):
             tile=self.config.tile,
             atlas=self.atlas.to_dict() if self.atlas else None,
             classes=self.classes,
-            stride=self.config.stride,
+            stride=self.stride,
             whole=self.whole_values,
             together=self.together,
             pretrained=self.pretrained,

@@ -26,6 +26,7 @@ from scanlearn.engine.recipe import Batch
 from scanlearn.engine.tile_numbers import tile_batches
 from scanlearn.nets.weight_average import WeightAverage
 from scanlearn.runs.events import Health
+from scanlearn.tasks.segmentation.earlier import Earlier, take_over
 from scanlearn.tasks.segmentation.labelled_scans import mean_dice
 from scanlearn.tasks.segmentation.learning_scans import LearningScans
 from scanlearn.tasks.segmentation.self_training import SCALES, SelfTraining
@@ -47,12 +48,20 @@ class UNetRecipe(ViewedRecipe):
         The network as it begins, on its encoder.
     pretrained
         Name of the run the encoder was trained in; empty for a fresh one.
+    earlier
+        The segmenter that it goes on from, if it does.
     """
 
     score = "dice"
 
     def __init__(
-        self, config: RunConfig, scans: LearningScans, unet: Any, *, pretrained: str
+        self,
+        config: RunConfig,
+        scans: LearningScans,
+        unet: Any,
+        *,
+        pretrained: str,
+        earlier: Earlier | None,
     ) -> None:
         super().__init__(config.engine.seed)
         self.config = config.section(SegmentationConfig)
@@ -62,7 +71,11 @@ class UNetRecipe(ViewedRecipe):
         self.training_scans, self.held_out = scans.training, scans.held_out
         self.pretrained = pretrained
         self.unet = unet
-        self.started_whole = take_decoder(unet, config.start_from)
+        self.started_whole = (
+            take_over(unet, earlier, scans.classes, scans.units)
+            if earlier
+            else take_decoder(unet, config.start_from)
+        )
         self.average: WeightAverage | None = None
         if self.config.average:
             self.average = WeightAverage(unet, self.config.average)

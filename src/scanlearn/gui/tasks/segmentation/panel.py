@@ -8,23 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
+from scanlearn.cohort.labels.kept_labels import KeptFacts
 from scanlearn.gui.class_counts import ClassCounts
-from scanlearn.gui.kit.background import Report, in_background
+from scanlearn.gui.kit.background import in_background
 from scanlearn.gui.kit.widgets import button, gate, heading, hint, row
+from scanlearn.gui.tasks.segmentation.keeper import Kept, LabelKeeper
+from scanlearn.gui.tasks.segmentation.kept_scans import CohortScans, KeptScan
+from scanlearn.gui.tasks.segmentation.next_scan import NextScan
 from scanlearn.gui.tasks.segmentation.truth_section import TruthSection
 from scanlearn.gui.tasks.shared.class_table import ClassTable
 from scanlearn.gui.tasks.shared.label_panel import LabelPanel
-from scanlearn.gui.tasks.shared.labelled_list import LabelledList
+from scanlearn.gui.tasks.shared.labelled_list import LabelledList, Source
 from scanlearn.gui.tasks.shared.scan_keys import scan_key_of
-from scanlearn.gui.viewer.labels_io import (
-    Amount,
-    Painted,
-    amount,
-    snapshot,
-    write_truth,
-)
+from scanlearn.gui.viewer.labels_io import Amount, Painted, write_truth
 from scanlearn.gui.viewer.new_layers import (
     chosen_labels,
     new_labels,
@@ -43,13 +42,19 @@ _PAINT = (
     "ticked count; all others are unknown, not background."
 )
 
+#: Classes are counted after so long a rest.
+_REST_MILLISECONDS = 600
+
+#: A cohort's scans, and those of them that have labels.
+Opened = tuple[CohortScans, list[tuple[KeptScan, Amount, KeptFacts]]]
+
 
 @dataclass(frozen=True)
 class PaintedLabels:
     """Painted layers, or a folder of masks where there are none."""
 
     classes: Mapping[int, str]
-    painted: tuple[Painted, ...]
+    painted: tuple[Painted | KeptScan, ...]
     masks: Path | None
 
     def changes(self) -> dict[str, Any]:
@@ -60,8 +65,10 @@ class PaintedLabels:
     def source(self, cohort: Cohort, draft: Path) -> Path:
         """Write painted layers as masks named by scan keys."""
         in_part = []
-        for painted in self.painted:
-            mask = f"{scan_key_of(painted.origin, painted.name, cohort)}.nii.gz"
+        for drawn in self.painted:
+            key = scan_key_of(drawn.origin, drawn.name, cohort)
+            mask = f"{key}.nii.gz"
+            painted = drawn.read() if isinstance(drawn, KeptScan) else drawn
             if write_truth(draft / mask, painted):
                 in_part.append(mask)
         if self.painted:
@@ -69,6 +76,15 @@ class PaintedLabels:
             return draft
         assert self.masks is not None
         return self.masks
+
+
+def _is_kept(source: Source) -> bool:
+    return isinstance(source, tuple) and isinstance(source[0], KeptScan)
+
+
+def _opened(cohort: Path) -> Opened:
+    scans = CohortScans(cohort)
+    return scans, scans.kept()
 
 
 def counted(labels: PaintedLabels, cohort: Path) -> LabelSet:
@@ -98,6 +114,12 @@ class PaintedPanel(LabelPanel):
         self.counts = ClassCounts()
         self.tracker = TruthTracker(viewer, self)
         self.truth = TruthSection(self.tracker)
+        self.keeper = LabelKeeper(self.tracker, self)
+        self.next = NextScan(viewer, "segmentation", self._labelled_keys)
+        self._counting = QTimer(self)
+        self._counting.setSingleShot(True)
+        self._counting.setInterval(_REST_MILLISECONDS)
+        self._counting.timeout.connect(self._count)
         self._cohort: Path | None = None
         self._cancel: Callable[[], None] = lambda: None
         self.new_button = button(
@@ -119,12 +141,18 @@ class PaintedPanel(LabelPanel):
             self.labels,
             row(self.new_button, self.use_button, self.browse_button),
             self.truth,
+            self.next,
             self.counts,
         ):
             layout.addWidget(widget)
         self.classes.changed.connect(self._classes_changed)
         self.labels.changed.connect(self.changed)
-        self.labels.changed.connect(self._count)
+        # Counting reads all labels: not at every stroke.
+        self.labels.changed.connect(self._counting.start)
+        self.labels.updated.connect(self._counting.start)
+        self.keeper.kept.connect(self._kept)
+        self.keeper.failed.connect(self.failed)
+        self.next.failed.connect(self.failed)
 
     def new_layer(self) -> None:
         """Add an empty label layer over the shown scan, ready to paint."""
@@ -142,9 +170,18 @@ class PaintedPanel(LabelPanel):
 
     def show_cohort(self, cohort: Path | None) -> None:
         """Count the classes anew: labels belong to scans of the cohort."""
-        if cohort != self._cohort:
-            self._cohort = cohort
-            self._count()
+        if cohort == self._cohort:
+            return
+        self._cohort = cohort
+        self.keeper.show_scans(None)
+        self._count()
+        if cohort is not None:
+            in_background(
+                self,
+                lambda _report: _opened(cohort),
+                done=self._restore,
+                failed=self.failed.emit,
+            )
 
     def refresh(self) -> None:
         """Look again at the viewer's layers."""
@@ -153,6 +190,7 @@ class PaintedPanel(LabelPanel):
         none = "" if chosen_labels(self.viewer) else "Press 'New label layer' and paint"
         gate(self.use_button, none)
         self.truth.refresh()
+        self.next.refresh()
 
     def missing(self) -> str:
         """Say that labels are needed."""
@@ -172,20 +210,27 @@ class PaintedPanel(LabelPanel):
     def _use_layer(self) -> None:
         layer = chosen_labels(self.viewer)
         assert layer is not None
-        painted = snapshot(layer)
+        self.keeper.keep_now(layer)
 
-        earlier = self.labels.of_scan(painted.origin)
+    def _kept(self, kept: Kept) -> None:
+        """List a layer that was written."""
+        self.classes.include(kept.amount.values, kept.classes)
+        self.truth.saved.setText(kept.text)
+        self.labels.add((kept.scan, kept.amount))
 
-        def work(_report: Report) -> tuple[Painted, Amount]:
-            amount(painted)  # something of this layer itself has to count
-            joined = painted if earlier is None else painted.over(earlier)
-            return joined, amount(joined)
+    def _labelled_keys(self) -> set[str]:
+        return {one.key for one in self.labels.painted() if isinstance(one, KeptScan)}
 
-        in_background(self, work, done=self._used, failed=self.failed.emit)
-
-    def _used(self, source: tuple[Painted, Amount]) -> None:
-        self.classes.include(source[1].values, source[0].classes)
-        self.labels.add(source)
+    def _restore(self, opened: Opened) -> None:
+        """List what the cohort keeps, and keep what is painted there from now on."""
+        scans, kept = opened
+        if scans.cohort != self._cohort:
+            return  # another was chosen meanwhile
+        for _, told, facts in kept:
+            self.classes.include(told.values, facts.classes)
+        others = [one for one in self.labels.sources if not _is_kept(one)]
+        self.labels.show_sources([*((scan, told) for scan, told, _ in kept), *others])
+        self.keeper.show_scans(scans)
 
     def _count(self) -> None:
         """Count files and voxels of each class in the background."""
