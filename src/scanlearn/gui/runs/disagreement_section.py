@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from scanlearn.gui.kit.background import (
 )
 from scanlearn.gui.kit.job_row import JobRow
 from scanlearn.gui.kit.notice import Notice
+from scanlearn.gui.kit.scratch_folder import scratch_folder
 from scanlearn.gui.kit.widgets import button, combo, fill, gate, heading, hint, labelled
 from scanlearn.gui.runs.disagreement_layers import pair_layers
 from scanlearn.gui.shared.run_list import RunRow
@@ -54,11 +53,11 @@ class DisagreementSection(QWidget):
         self.notice = Notice()
         self.list = QListWidget()
         self.list.setMinimumHeight(110)
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.open_button = button("Open", self.open_scan, "Shows the chosen scan")
         self._runs: tuple[RunRow, RunRow] | None = None
         self._target: Any = None
-        self._folder = Path(tempfile.mkdtemp(prefix="scanlearn-disagree-"))
-        self.destroyed.connect(partial(_remove, self._folder))
+        self._folder = scratch_folder(self, "disagree")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         for widget in (
@@ -204,7 +203,3 @@ class DisagreementSection(QWidget):
 def _predicts_maps(run: RunRow) -> bool:
     task = all_tasks().get(run.method)
     return task is not None and task.label_maps
-
-
-def _remove(folder: Path, _gone: object = None) -> None:
-    shutil.rmtree(folder, ignore_errors=True)

@@ -70,7 +70,7 @@ class PairSection(QWidget):
 
     def show_runs(self, runs: Sequence[RunRow]) -> None:
         """Compare these; the section hides unless they are two that can be read."""
-        fits = len(runs) == 2 and all(run.state != "unreadable" for run in runs)
+        fits = len(runs) == 2 and not any(run.damaged for run in runs)
         self.setVisible(fits)
         pair = (runs[0], runs[1]) if fits else None
         if pair == self._runs:

@@ -9,7 +9,16 @@ from typing import Any
 from scanlearn.gui.shared.run_list import RunRow
 
 #: Running first, then what asks for something, then what is done.
-_STATES = ("running", "crashed", "lost", "unreadable", "new", "stopped", "finished")
+_STATES = (
+    "running",
+    "crashed",
+    "lost",
+    "unreadable",
+    "newer",
+    "new",
+    "stopped",
+    "finished",
+)
 
 #: How runs may be sorted; *newest first* is the order in which they come.
 ORDERS: dict[str, Callable[[RunRow], Any] | None] = {
