@@ -54,9 +54,10 @@ def train_run(run: RunFolder, learnable: Learnable) -> Iterator[Event]:
         yield from _written(run, iter([_crashed(error)]))
         return
     if not accelerator.is_main_process:
-        # The other processes of a distributed training train along in silence.
-        for _ in _train(run, config, learnable, accelerator):
-            pass
+        # The other processes train along in silence, but for what ends them.
+        for event in _told(_train(run, config, learnable, accelerator)):
+            if isinstance(event, Crashed):
+                yield event
         return
     yield from _written(run, _told(_train(run, config, learnable, accelerator)))
 
@@ -89,6 +90,8 @@ def _train(
         return bool(terminated) or run.stop_file.exists()
 
     if isinstance(recipe, Fit):
+        if not accelerator.is_main_process:
+            return  # what is fitted at once is fitted by one
         yield from fit_at_once(recipe, run.checkpoints, should_stop=should_stop)
         return
     for event in train(

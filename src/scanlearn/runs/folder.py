@@ -146,7 +146,9 @@ class RunFolder:
             What else to note: device, versions, seed, cohort fingerprint.
         """
         here = psutil.Process()
-        if self.is_alive() and self.process()["pid"] != here.pid:
+        family = {here.pid, *(parent.pid for parent in here.parents())}
+        mine = self.process().get("pid") in family or self._is_of_this_job()
+        if self.is_alive() and not mine:
             raise BadRun(
                 f"{self.name} is being trained by process {self.process()['pid']}",
                 next_step="Watch it, or stop it first",
@@ -164,6 +166,7 @@ class RunFolder:
             "pid": worker.pid,
             "process_started": worker.create_time(),
             "host": socket.gethostname(),
+            "job": os.environ.get("SLURM_JOB_ID"),
         }
         write_text(self.path / "run.json", json.dumps(owner | (facts or {}), indent=2))
 
@@ -186,6 +189,12 @@ class RunFolder:
             return bool(same and process.status() != psutil.STATUS_ZOMBIE)
         except psutil.Error:
             return False
+
+    def _is_of_this_job(self) -> bool:
+        """Whether this process goes on with a job whose machine was taken away."""
+        job, owner = os.environ.get("SLURM_JOB_ID"), self.process()
+        elsewhere = owner.get("host") != socket.gethostname()
+        return job is not None and elsewhere and owner.get("job") == job
 
     def _silence_seconds(self) -> float:
         written = self.events_file if self.events_file.exists() else self.path
