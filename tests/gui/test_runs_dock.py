@@ -3,10 +3,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from qtpy.QtGui import QGuiApplication
 
 from scanlearn.gui.runs.dock import RunsDock
 from scanlearn.runs.events import Crashed, Started, Step
 from scanlearn.runs.folder import EventLog
+from scanlearn.runs.slurm import batch_script
 
 pytestmark = pytest.mark.viewer
 
@@ -74,3 +76,20 @@ def test_an_unreadable_run_is_listed(open_dock: Any, make_run: Any, qtbot: Any) 
     qtbot.waitUntil(lambda: dock.table.rowCount() == 1, timeout=10_000)
     assert dock.table.item(0, 2).text() == "unreadable"
     assert dock.notice.isVisible()
+
+
+def test_a_cluster_gets_a_script(open_dock: Any, make_run: Any, qtbot: Any) -> None:
+    run = make_run("2026-11-21_drasclr_chest")
+    log = EventLog(run)
+    log.write(Crashed(error="Memory ran out", details="a long report"))
+    log.close()
+    dock = open_dock(RunsDock)
+    qtbot.waitUntil(lambda: dock.card is not None, timeout=10_000)
+    shown = dock.card.show_batch_script()
+    shown.cards.setValue(4)
+    assert "#SBATCH --gpus-per-node=4" in shown.text.toPlainText()
+    shown.copy_button.click()
+    clipboard = QGuiApplication.clipboard()
+    assert clipboard is not None
+    assert clipboard.text() == batch_script(run, cards=4, hours=24)
+    shown.close()

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 from pathlib import Path
 
+import psutil
 import pytest
 
+from scanlearn.errors import BadRun
+from scanlearn.runs.events import Finished, Started, Step
+from scanlearn.runs.folder import EventLog
+from scanlearn.runs.follow import follow
 from scanlearn.runs.slurm import batch_script
 
 if shutil.which("bash") is None:
@@ -72,3 +78,36 @@ def test_what_the_cluster_is_asked_for(run) -> None:
     asked = {line[8:] for line in text.splitlines() if line.startswith("#SBATCH ")}
     assert {"--requeue", "--ntasks-per-node=4", "--time=12:00:00"} <= asked
     assert text.startswith("#!/bin/bash\n")
+
+
+def test_what_another_machine_trains_is_followed(run) -> None:
+    """On a shared disk: there is no process to ask, only the story."""
+    run.note_owner(psutil.Process())
+    owner = run.process() | {"host": "node-17", "pid": 1}
+    (run.path / "run.json").write_text(json.dumps(owner))
+    log = EventLog(run)
+    log.write(Started(steps=2))
+    heard = follow(run, heartbeat_seconds=0.01)
+    assert isinstance(next(heard), Started)
+    assert next(heard) is None
+    assert run.state() == "running"
+    log.write(Step(step=1, values={"loss": 1.0}))
+    log.write(Finished(step=2))
+    log.close()
+    rest = [event for event in heard if event is not None]
+    assert [type(event) for event in rest] == [Step, Finished]
+    assert run.state() == "finished"
+
+
+def test_a_job_that_was_queued_again_takes_its_run_up(run, monkeypatch) -> None:
+    """Its first machine vanished without a word: no other job may take the run."""
+    monkeypatch.setenv("SLURM_JOB_ID", "123")
+    run.claim({})
+    owner = run.process() | {"host": "node-17", "pid": 1}
+    (run.path / "run.json").write_text(json.dumps(owner))
+    monkeypatch.setenv("SLURM_JOB_ID", "124")
+    with pytest.raises(BadRun, match="is being trained"):
+        run.claim({})
+    monkeypatch.setenv("SLURM_JOB_ID", "123")
+    run.claim({})
+    assert run.process()["pid"] == os.getpid()
