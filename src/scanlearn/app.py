@@ -62,9 +62,10 @@ def train_run(
         yield from _written(run, iter([_crashed(error)]))
         return
     if not accelerator.is_main_process:
-        # The other processes of a distributed training train along in silence.
-        for _ in _train(run, config, learnable, accelerator, stop_asked):
-            pass
+        # The other processes train along in silence, but for what ends them.
+        for event in _told(_train(run, config, learnable, accelerator, stop_asked)):
+            if isinstance(event, Crashed):
+                yield event
         return
     events = _train(run, config, learnable, accelerator, stop_asked)
     yield from _written(run, _told(events))
@@ -101,6 +102,8 @@ def _train(
         return stop_asked() or run.stop_file.exists() or not run.exists()
 
     if isinstance(recipe, Fit):
+        if not accelerator.is_main_process:
+            return  # what is fitted at once is fitted by one
         yield from fit_at_once(recipe, run.checkpoints, should_stop=should_stop)
         return
     for event in train(

@@ -1,74 +1,127 @@
-"""Which process is which, and whether it still lives: told by no clock.
+"""What the processes of one training do together: sums, means, shares of a batch.
 
-Numbers of processes are used again, and wall clocks are set: by a time server, by hand,
-when a laptop wakes up. So a process is known by its number and by what the system noted
-when it started and never changes.
+Sample ``i`` of a batch belongs to process ``i % count()``. Everything random is drawn
+for the whole batch, and each process takes its share: however many there are, they
+learn what one would. Outside :func:`together` a process is alone, so that what one does
+for all (a validation, an export) waits for nobody.
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, TypeVar, cast
 
-import psutil
+import torch
+from torch import Tensor
+from torch import distributed as dist
+
+_T = TypeVar("_T")
+
+_is_together = False
 
 
-def birth_mark(pid: int) -> str:
-    """Return a text that no other process of this number has on this machine, ever.
+@contextmanager
+def together() -> Iterator[None]:
+    """Let the processes of a training act as one; all of them have to enter it."""
+    global _is_together
+    before, _is_together = _is_together, dist.is_available() and dist.is_initialized()
+    try:
+        yield
+    finally:
+        _is_together = before
 
-    Raises
-    ------
-    psutil.NoSuchProcess
-        If there is no such process.
+
+def count() -> int:
+    """Return how many processes act as one here."""
+    return dist.get_world_size() if _is_together else 1
+
+
+def rank() -> int:
+    """Return the number of this process among them."""
+    return dist.get_rank() if _is_together else 0
+
+
+def share(whole: _T) -> _T:
+    """Return this process's part of tensors or sequences, or of what was drawn.
+
+    Of a dataclass each field is shared; plain numbers stay as they are.
     """
-    if sys.platform == "linux":
-        return f"{_boot()} {_ticks(pid)}"
-    elif sys.platform == "darwin":
-        return _noted_start(pid)
-    else:
-        # Windows keeps the time with the process; setting the clock leaves it.
-        return repr(psutil.Process(pid).create_time())
+    if count() == 1:
+        return whole
+    given: Any = whole
+    if isinstance(whole, Tensor | list | tuple):
+        return cast("_T", given[rank() :: count()])
+    if is_dataclass(whole) and not isinstance(whole, type):
+        parts = {part.name: share(getattr(whole, part.name)) for part in fields(whole)}
+        return cast("_T", replace(given, **parts))
+    return whole
 
 
-def is_alive(pid: int, mark: str) -> bool:
-    """Whether the process of this number and birth mark is at work on this machine."""
-    try:
-        same = birth_mark(pid) == mark
-        return same and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
+def places(numbers: Tensor) -> Tensor:
+    """Return the places in this process's share of those numbers (n,) that it has."""
+    return numbers[numbers % count() == rank()] // count()
 
 
-def _boot() -> str:
-    """Return the number that Linux draws at each start."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
-    except OSError:  # some containers hide it
-        return "-"
+def whole(size: int) -> int:
+    """Return the size of a batch of which each process has ``size`` samples."""
+    return size * count()
 
 
-def _ticks(pid: int) -> int:
-    """Return the clock ticks from the system's start to that of a process."""
-    try:
-        facts = Path(f"{psutil.PROCFS_PATH}/{pid}/stat").read_text("utf-8", "replace")
-    except OSError:
-        raise psutil.NoSuchProcess(pid) from None
-    # Its name, in brackets, may hold brackets and blanks; the start is the 22nd entry.
-    return int(facts.rpartition(")")[2].split()[19])
+def spread(mine: Tensor) -> Tensor:
+    """Return a tensor of the whole batch's length whose :func:`share` is ``mine``."""
+    return mine.repeat_interleave(count(), dim=0)
 
 
-def _noted_start(pid: int) -> str:
-    """Return when macOS says that a process started, as noted then."""
-    # psutil moves its time when the clock is set, by what it saw when it was imported.
-    said = subprocess.run(
-        ["/bin/ps", "-o", "lstart=", "-p", str(pid)],
-        env=os.environ | {"LC_ALL": "C", "TZ": "UTC"},
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout.strip()
-    if not said:
-        raise psutil.NoSuchProcess(pid)
-    return said
+@torch.no_grad()
+def gathered(mine: Tensor, dim: int = 0) -> Tensor:
+    """Return the whole batch along ``dim``, in its order; no gradient passes."""
+    if count() == 1:
+        return mine
+    mine = mine.contiguous()
+    parts = [torch.empty_like(mine) for _ in range(count())]
+    dist.all_gather(parts, mine)
+    return torch.stack(parts, dim=dim + 1).flatten(dim, dim + 1)
+
+
+def summed(mine: Tensor) -> Tensor:
+    """Return the sum over all processes; gradients pass.
+
+    A loss made of such sums is that of the whole batch in each process, and the mean of
+    their gradients, which is what is learned from, is its gradient.
+    """
+    if count() == 1:
+        return mine
+    total: Tensor = _Summed.apply(mine)  # type: ignore[no-untyped-call]
+    return total
+
+
+@torch.no_grad()
+def mean(mine: Tensor) -> Tensor:
+    """Return the mean over all processes; no gradient passes."""
+    return summed(mine) / count()
+
+
+@torch.no_grad()
+def from_first(mine: Tensor) -> Tensor:
+    """Return what the first process has, wherever there are several."""
+    if dist.is_available() and dist.is_initialized():
+        mine = mine.contiguous()
+        dist.broadcast(mine, src=0)
+    return mine
+
+
+class _Summed(torch.autograd.Function):
+    @staticmethod
+    def forward(_ctx: Any, mine: Tensor) -> Tensor:
+        total = mine.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(_ctx: Any, *gradients: Tensor) -> Tensor:
+        # Each process's loss depends on this sum.
+        total = gradients[0].clone()
+        dist.all_reduce(total)
+        return total

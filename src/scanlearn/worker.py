@@ -1,7 +1,8 @@
 """The machines' door: ``python -m scanlearn.worker RUN`` trains a run.
 
-``accelerate launch -m scanlearn.worker RUN`` and ``torchrun -m scanlearn.worker RUN``
-train it on several GPUs.
+On a machine with several graphics cards it starts a process for each. ``accelerate
+launch -m scanlearn.worker RUN`` and ``torchrun -m scanlearn.worker RUN`` do so on
+several machines.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ import sys
 from collections.abc import Iterator
 
 from scanlearn import app
+from scanlearn.cohort.catalogue import Cohort
 from scanlearn.config.run import RunConfig
-from scanlearn.errors import ScanlearnError, of_the_world
+from scanlearn.engine.devices import count_processes
+from scanlearn.engine.several_processes import in_processes, is_one_of_several
+from scanlearn.errors import BadConfig, ScanlearnError, of_the_world
 from scanlearn.pretraining.method import Method
 from scanlearn.pretraining.registry import method_of
 from scanlearn.runs.events import Crashed, Event
@@ -30,7 +34,11 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write("usage: python -m scanlearn.worker RUN\n")
         return 2
     try:
-        return _train(RunFolder(arguments[0]))
+        run = RunFolder(arguments[0])
+        count = _processes(run)
+        if count > 1:
+            return in_processes(count, train_alone, str(run.path))
+        return _train(run)
     except (ScanlearnError, OSError) as error:
         # No run, one that has a worker already, or a disk that takes no more.
         sys.stderr.write(f"{of_the_world(error) or error}\n")
@@ -50,6 +58,27 @@ def train_run(run: RunFolder) -> Iterator[Event]:
 def learned_by(config: RunConfig) -> Method | Task:
     """Return the method or task that settings name."""
     return method_of(config) if config.kind == "pretrain" else task_of(config)
+
+
+def train_alone(path: str) -> int:
+    """Train a run in this process, which may be one of several; returns the status."""
+    return main([path])
+
+
+def _processes(run: RunFolder) -> int:
+    """Return how many processes this one shall start; 1 if it trains by itself."""
+    if is_one_of_several():
+        return 1
+    config = run.config()
+    try:
+        count = count_processes(config.engine, config.recipe.shared_sizes)
+    except BadConfig:
+        return 1  # the training tells
+    if config.kind == "pretrain" and config.engine.processes is None:
+        records = (r for path in config.cohorts for r in Cohort(path).records())
+        patients = len({record.patient for record in records})
+        count = min(count, max(1, patients // 2))
+    return count
 
 
 def _train(run: RunFolder) -> int:

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 import torch
+from qtpy.QtGui import QGuiApplication
 from safetensors.torch import save_file
 
 from scanlearn.gui.runs.dock import RunsDock
 from scanlearn.runs.events import Crashed, Started, Step
 from scanlearn.runs.folder import EventLog, RunFolder
+from scanlearn.runs.slurm import batch_script
 
 pytestmark = pytest.mark.viewer
 
@@ -153,3 +155,20 @@ def test_a_run_that_cannot_be_shared_says_why(
     qtbot.waitUntil(dock.share.notice.isVisible, timeout=60_000)
     assert "no model to share" in dock.share.notice.text.text()
     assert not list(tmp_path.glob("*.zip*"))
+
+
+def test_a_cluster_gets_a_script(open_dock: Any, make_run: Any, qtbot: Any) -> None:
+    run = make_run("2026-11-21_drasclr_chest")
+    log = EventLog(run)
+    log.write(Crashed(error="Memory ran out", details="a long report"))
+    log.close()
+    dock = open_dock(RunsDock)
+    qtbot.waitUntil(lambda: dock.card is not None, timeout=10_000)
+    shown = dock.card.show_batch_script()
+    shown.cards.setValue(4)
+    assert "#SBATCH --gpus-per-node=4" in shown.text.toPlainText()
+    shown.copy_button.click()
+    clipboard = QGuiApplication.clipboard()
+    assert clipboard is not None
+    assert clipboard.text() == batch_script(run, cards=4, hours=24)
+    shown.close()

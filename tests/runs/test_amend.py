@@ -9,7 +9,7 @@ import pytest
 
 from scanlearn.config.run import parse_settings
 from scanlearn.errors import BadConfig, BadRun
-from scanlearn.processes import birth_mark
+from scanlearn.process_identity import birth_mark
 from scanlearn.runs.amend import amend
 from scanlearn.runs.folder import RunFolder
 

@@ -14,7 +14,7 @@ import pytest
 
 from scanlearn.cohort.preparation import folder as preparing
 from scanlearn.errors import BadRun
-from scanlearn.processes import birth_mark, is_alive
+from scanlearn.process_identity import birth_mark, is_alive
 from scanlearn.runs.folder import RunFolder
 from scanlearn.runs.launch import launch
 

@@ -1,4 +1,4 @@
-"""Commands that manage runs: runs, resume, stop, device."""
+"""Commands that manage runs: runs, resume, stop, slurm, device."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +15,7 @@ from scanlearn.runs.amend import amend
 from scanlearn.runs.damage import damage
 from scanlearn.runs.events import Finished, Message
 from scanlearn.runs.folder import RunFolder, find_runs
+from scanlearn.runs.slurm import batch_script
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")]
 
@@ -24,6 +25,7 @@ def register(application: typer.Typer) -> None:
     application.command("runs")(list_runs)
     application.command()(resume)
     application.command()(stop)
+    application.command()(slurm)
     application.command()(device)
 
 
@@ -101,6 +103,22 @@ def stop(run: Run) -> None:
         raise BadRun(f"{folder.name} is not running (it is {folder.state()})")
     folder.request_stop()
     print_text(f"{folder.name} will save and stop")
+
+
+def slurm(
+    run: Run,
+    cards: Annotated[
+        int, typer.Option(min=1, help="Graphics cards, with a process each.")
+    ] = 1,
+    hours: Annotated[int, typer.Option(min=1, help="Longest time of a job.")] = 24,
+) -> None:
+    """Print a batch script that trains a run on a Slurm cluster.
+
+    Example: scanlearn slurm runs/drasclr --cards 4 > train.sh
+    """
+    folder = RunFolder(run)
+    folder.config()  # refused here where it cannot be read, not by the cluster
+    typer.echo(batch_script(folder, cards=cards, hours=hours), nl=False)
 
 
 def device(as_json: AsJson = False, as_events: AsEvents = False) -> None:

@@ -177,6 +177,12 @@ class DrasclrConfig(RecipeConfig):
         "are estimated when the encoder is saved",
     )
 
+    @property
+    def shared_sizes(self) -> tuple[int, ...]:
+        """Pairs of patients, for no one is told apart from nobody; tiles of voxels."""
+        pairs = self.batch // 2
+        return (pairs, self.voxels.batch) if self.dense else (pairs,)
+
     @model_validator(mode="after")
     def _some_negatives(self) -> Self:
         if not self.queue and not self.in_batch:

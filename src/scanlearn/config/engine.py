@@ -44,6 +44,12 @@ class EngineConfig(Frozen):
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
         default="auto", description="auto takes a GPU when there is one"
     )
+    processes: int | None = Field(
+        default=None,
+        ge=1,
+        description="That share each batch; if not given, one a graphics card, as far "
+        "as batches divide evenly",
+    )
     precision: Literal["auto", "no", "bf16", "fp16"] = Field(
         default="auto", description="Mixed precision; auto is bf16 where it pays"
     )

@@ -196,6 +196,12 @@ class JointConfig(RecipeConfig):
         "when the encoder is saved",
     )
 
+    @property
+    def shared_sizes(self) -> tuple[int, ...]:
+        """Images, volumes, and crops of pixels if they are grouped."""
+        sizes = (self.batch, self.volume_batch)
+        return (*sizes, self.pixels.batch) if self.dense else sizes
+
     @model_validator(mode="after")
     def _something_to_minimise(self) -> Self:
         weights = self.intra + self.inter + self.masked + self.dense

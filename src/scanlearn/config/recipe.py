@@ -22,6 +22,11 @@ class RecipeConfig(Frozen):
 
     name: str
 
+    @property
+    def shared_sizes(self) -> tuple[int, ...]:
+        """What is divided evenly among the processes of a training: its batches."""
+        return (getattr(self, "batch", 1),)
+
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         """Note the name of a new section."""

@@ -62,6 +62,12 @@ class TextureConfig(RecipeConfig):
         description="Inverse strength of the ridge penalty; if not given, 0.01 on an "
         "encoder of slices, else 0.1",
     )
+
+    @property
+    def shared_sizes(self) -> tuple[int, ...]:
+        """Places; what is fitted at once to frozen features is fitted by one."""
+        return (self.batch if self.method == "full" else 1,)
+
     folds: int = Field(
         default=5, ge=2, description="Of the cross-validation by patient"
     )

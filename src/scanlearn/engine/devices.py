@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import platform
 import sys
+from collections.abc import Iterable
 
 import psutil
 import torch
 from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
 
 from scanlearn.config.engine import EngineConfig
+from scanlearn.engine.several_processes import PATIENCE, meet_the_others
 from scanlearn.errors import BadConfig
 
 #: Options of glibc's ``mallopt``: what is freed at the top of the heap stays up to the
@@ -25,13 +29,34 @@ def make_accelerator(config: EngineConfig) -> Accelerator:
     Under ``accelerate launch`` or ``torchrun`` this joins the other processes.
     """
     device = choose_device(config.device)
-    torch.set_num_threads(config.threads or max(1, (os.cpu_count() or 1) - 1))
+    meet_the_others(on_card=device == "cuda")
+    beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    cores = ((os.cpu_count() or 1) - 1) // beside
+    torch.set_num_threads(config.threads or max(1, cores))
     return Accelerator(
         cpu=device == "cpu",
         mixed_precision=choose_precision(config.precision, device),
         gradient_accumulation_steps=config.accumulate,
         step_scheduler_with_optimizer=False,
+        kwargs_handlers=[
+            # Stages freeze parts, and an encoder has layers that a decoder leaves out.
+            DistributedDataParallelKwargs(find_unused_parameters=True),
+            InitProcessGroupKwargs(timeout=PATIENCE),
+        ],
     )
+
+
+def count_processes(config: EngineConfig, sizes: Iterable[int]) -> int:
+    """Return how many processes a training shall have.
+
+    So many as are asked for; else one a graphics card, as far as all ``sizes`` divide
+    evenly among them.
+    """
+    if config.processes is not None:
+        return config.processes
+    cards = torch.cuda.device_count() if choose_device(config.device) == "cuda" else 1
+    some, common = max(1, cards), math.gcd(*sizes)
+    return next(count for count in range(some, 0, -1) if common % count == 0)
 
 
 def choose_device(wanted: str) -> str:
@@ -112,7 +137,10 @@ def describe_device() -> str:
     """Say in one line what a training would run on."""
     if torch.cuda.is_available():
         free, _ = torch.cuda.mem_get_info()
-        return f"CUDA: {torch.cuda.get_device_name()}, {free / 2**30:.0f} GB free"
+        text = f"CUDA: {torch.cuda.get_device_name()}, {free / 2**30:.0f} GB free"
+        cards = torch.cuda.device_count()
+        several = f"; {cards} cards, trained on by one process each"
+        return text + several if cards > 1 else text
     memory = psutil.virtual_memory().available / 2**30
     kind = "Apple GPU" if torch.backends.mps.is_available() else "CPU"
     return f"{kind}: {os.cpu_count()} cores, {memory:.0f} GB memory free"

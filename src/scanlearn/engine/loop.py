@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from accelerate import Accelerator
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from scanlearn import processes
 from scanlearn.config.engine import EngineConfig
+from scanlearn.engine.batch_parts import halved, joined, on_device, parts_of, said
 from scanlearn.engine.checkpoints import Checkpoints
 from scanlearn.engine.optimisers import (
     load_optimiser,
@@ -23,6 +26,7 @@ from scanlearn.engine.optimisers import (
 from scanlearn.engine.pace import Pace
 from scanlearn.engine.recipe import Batch, Recipe, StepResult
 from scanlearn.errors import BadRun, Diverged
+from scanlearn.nets.shared_norm import SharedBatchNorm
 from scanlearn.randomness import seed_everything
 from scanlearn.runs.events import (
     Epoch,
@@ -82,6 +86,7 @@ def train(
             pace.steps = steps
         result = training.step(step, batches)
         step += 1
+        yield from training.heard()
         if training.agreed(not bool(torch.isfinite(result.loss))):
             raise training.diverged(f"The loss is not a number at step {step}")
         if step % config.log_every == 0 or step == steps:
@@ -121,12 +126,16 @@ class _Training:
         self.wrapped, self.optimiser = accelerator.prepare(recipe, self.optimiser)
         self.best: float | None = None
         self.last_metrics: dict[str, float] = {}
+        self.parts = 1
+        self._messages: list[Message] = []
 
     def resume(self) -> int:
         """Take up the last checkpoint; returns its step, 0 without one."""
         if self.accelerator.is_main_process:
             self.checkpoints.sweep()
-        state = self.checkpoints.load("last")
+        with self.accelerator.main_process_first():
+            state = self.checkpoints.load("last")
+        self.accelerator.wait_for_everyone()  # before the first of them writes
         if state is None:
             self._write("last", 0)
             return 0
@@ -138,7 +147,9 @@ class _Training:
                 self.schedule.load_state_dict(state["schedule"])
             self.best = state["best"]
             self.last_metrics = state.get("metrics", {})
+            self.parts = state.get("parts", 1)
             step = int(state["step"])
+        self._forget_gradients()
         return step
 
     def steps_from(self, step: int) -> int:
@@ -178,26 +189,71 @@ class _Training:
         self.recipe.before_step(step, self.config.steps)
         if step in self.starts:
             self.optimiser.state.clear()
-        for _ in range(self.config.accumulate):
-            batch = _to_device(next(batches), self.accelerator.device)
-            with self.accelerator.accumulate(self.wrapped):
-                result: StepResult = self.wrapped(batch)
-                self.accelerator.backward(result.loss)
-                if self.config.clip_norm and self.accelerator.sync_gradients:
-                    self.accelerator.clip_grad_norm_(
-                        self.recipe.parameters(), self.config.clip_norm
-                    )
-                self.optimiser.step()
-                self.optimiser.zero_grad()
-            with torch.no_grad():
-                self.recipe.after_step(self.accelerator.gather(result.carry))
+        several = [next(batches) for _ in range(self.config.accumulate)]
+        while (result := self._learned(several, step)) is None:
+            self._forget_gradients()
         self.schedule.step()
         return result
 
+    def _learned(self, several: list[Batch], step: int) -> StepResult | None:
+        """Learn from the batches of a step; None if memory was too small for that."""
+        try:
+            return [self._learn(batch) for batch in several][-1]
+        except torch.OutOfMemoryError:
+            alone = self.recipe.divisible and self.accelerator.num_processes == 1
+            self.parts = halved(self.parts, several[0], divisible=alone)
+            self._messages.append(said(self.parts, several[0], step=step + 1))
+            return None
+
+    def _forget_gradients(self) -> None:
+        """Begin a step again, in the parts that there are now."""
+        self.optimiser.zero_grad()
+        self.accelerator.step = 0
+        count = self.config.accumulate * self.parts
+        self.accelerator.gradient_accumulation_steps = count
+        if self.accelerator.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _learn(self, batch: Batch) -> StepResult:
+        """Learn from a batch, part by part."""
+        batch = on_device(batch, self.accelerator.device)
+        return joined([self._learn_part(*p) for p in parts_of(batch, self.parts)])
+
+    def _learn_part(self, part: Batch, weight: float) -> StepResult:
+        with self.accelerator.accumulate(self.wrapped), self._as_one():
+            result: StepResult = self.wrapped(part)
+            result.loss = result.loss * weight
+            self.accelerator.backward(result.loss)
+            if self.config.clip_norm and self.accelerator.sync_gradients:
+                self.accelerator.clip_grad_norm_(
+                    self.recipe.parameters(), self.config.clip_norm
+                )
+            self.optimiser.step()
+            self.optimiser.zero_grad()
+        with torch.no_grad(), self._as_one():
+            carry = result.carry.items()
+            self.recipe.after_step({k: processes.gathered(x) for k, x in carry})
+        return result
+
+    def heard(self) -> list[Message]:
+        """Return what happened since it was asked last."""
+        found, self._messages = self._messages, []
+        return found
+
     def values(self, result: StepResult) -> dict[str, float]:
-        """Return the curve's values as numbers."""
+        """Return the curve's values as numbers, the means over all processes."""
         values = {"loss": result.loss.detach(), **result.values}
-        return {name: float(value) for name, value in values.items()}
+        with processes.together():
+            told = processes.mean(torch.stack([x.float() for x in values.values()]))
+        return dict(zip(values, told.tolist(), strict=True))
+
+    @contextmanager
+    def _as_one(self) -> Iterator[None]:
+        """Let all processes see the whole batch."""
+        with processes.together(), ExitStack() as stack:
+            if processes.count() > 1:
+                stack.enter_context(SharedBatchNorm())
+            yield
 
     def look(self, step: int) -> Iterator[Event]:
         """Validate and judge; a better score becomes the best checkpoint."""
@@ -267,12 +323,9 @@ class _Training:
             "schedule": self.schedule.state_dict(),
             "best": self.best,
             "metrics": self.last_metrics,
+            "parts": self.parts,
         }
 
 
 def _is_finite(value: object) -> bool:
     return not isinstance(value, torch.Tensor) or bool(value.isfinite().all())
-
-
-def _to_device(batch: Batch, device: torch.device) -> Batch:
-    return {name: x.to(device, non_blocking=True) for name, x in batch.items()}

@@ -30,7 +30,8 @@ class StepResult:
     values
         Scalars for the curve, without gradient.
     carry
-        Tensors for :meth:`Recipe.after_step`, gathered over processes on dim 0.
+        Tensors for :meth:`Recipe.after_step`, a sample each on dim 0: it gets those of
+        the whole batch, of all processes.
     """
 
     loss: Tensor
@@ -44,13 +45,14 @@ def check_share(batch: int, processes: int, *, least: int) -> None:
     Raises
     ------
     BadConfig
-        If one of them gets less than ``least`` samples.
+        If it does not divide evenly, or one of them gets less than ``least`` samples.
     """
-    if batch // processes < least:
+    mine, over = divmod(batch, processes)
+    if over or mine < least:
         raise BadConfig(
             f"A batch of {batch} over {processes} processes leaves "
-            f"{batch // processes} for each",
-            expected=f"{least} or more for each process",
+            f"{batch / processes:.3g} for each",
+            expected=f"a whole number for each process, {least} or more",
             next_step="Start fewer processes, or set a larger batch (no larger than "
             "the number of patients, where patients are compared)",
         )
@@ -66,6 +68,10 @@ class Recipe(nn.Module, ABC):
 
     #: Name of the validation metric that the best checkpoint has most of.
     score: str = ""
+
+    #: Whether a batch may be learned from in parts where memory is too small for it:
+    #: its samples are not compared, and nothing is carried to :meth:`after_step`.
+    divisible: bool = False
 
     @property
     @abstractmethod

@@ -17,6 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from scanlearn import processes
+
 #: The heat falls off with a Gaussian of a sixth of the size, but at least half a cell.
 _SIGMA_OF_SIZE, _SIGMA_OF_CELL = 1 / 6, 0.5
 
@@ -147,13 +149,13 @@ def centre_loss(
     maps = maps.float()
     n = targets.offsets.shape[1]
     weight = targets.weight[:, None]
-    total = weight.sum().clamp_min(1e-6)
+    total = processes.summed(weight.sum()).clamp_min(1e-6)
     offset = F.smooth_l1_loss(maps[:, 1 : n + 1], targets.offsets, reduction="none")
     size = F.smooth_l1_loss(maps[:, n + 1 :], targets.sizes, reduction="none")
     return {
         "heat": heat_loss(maps[:, 0], targets.heat, hardest=hardest),
-        "offset": _OFFSET_WEIGHT * (offset * weight).sum() / total,
-        "size": (size * weight).sum() / total,
+        "offset": _OFFSET_WEIGHT * processes.summed((offset * weight).sum()) / total,
+        "size": processes.summed((size * weight).sum()) / total,
     }
 
 
@@ -176,8 +178,8 @@ def heat_loss(logits: Tensor, heat: Tensor, *, hardest: int | None = None) -> Te
     wrong = -wrong.flatten(1)
     if hardest is not None and hardest < wrong.shape[1]:
         wrong = wrong.topk(hardest, dim=1).values
-    count = is_centre.sum().clamp_min(1)
-    return (wrong.sum() - right.sum()) / count
+    count = processes.summed(is_centre.sum()).clamp_min(1)
+    return processes.summed(wrong.sum() - right.sum()) / count
 
 
 def decode(

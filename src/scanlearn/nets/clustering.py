@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from scanlearn import processes
+
 #: Label of a sample that was never assigned.
 UNASSIGNED = -100
 
@@ -104,11 +106,11 @@ def deepcluster_loss(
     for matrix, targets in zip(centroids, labels, strict=True):
         wanted = targets.repeat(len(views))
         logits = z @ matrix.detach().T / temperature
-        counted = (wanted != UNASSIGNED).sum().clamp_min(1)
+        counted = processes.summed((wanted != UNASSIGNED).sum()).clamp_min(1)
         total = F.cross_entropy(
             logits, wanted, ignore_index=UNASSIGNED, reduction="sum"
         )
-        losses.append(total / counted)
+        losses.append(processes.summed(total) / counted)
     return torch.stack(losses).mean()
 
 

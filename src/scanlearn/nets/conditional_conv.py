@@ -132,7 +132,7 @@ class ConditionalConv3d(nn.Module):
             y = torch.einsum("ge,gnec->gnc", self.gates(locations), each)
         else:
             y = rows @ self._mixed(locations, weight).flatten(2).mT
-        return (y + bias).view(*seen.shape[:-1], -1).movedim(-1, 1)
+        return (y + bias).view(*seen.shape[:-1], len(bias)).movedim(-1, 1)
 
     def _grouped(self, x: Tensor, kernels: Tensor, bias: Tensor) -> Tensor:
         groups, batch = len(kernels), len(x) // len(kernels)

@@ -33,6 +33,7 @@ def local_logits(
     *,
     temperature: float,
     in_batch: bool = False,
+    batch: Negatives | None = None,
 ) -> Tensor:
     """Compare each query with its own key and with keys of other patients.
 
@@ -52,6 +53,8 @@ def local_logits(
         Divides the cosines.
     in_batch
         Whether the other keys of the batch at the same location are negatives too.
+    batch
+        The keys of the whole batch, where these are a process's part of it.
 
     Returns
     -------
@@ -61,7 +64,8 @@ def local_logits(
     positive = (queries * keys).sum(dim=-1, keepdim=True)
     columns = [positive, _others(queries, negatives.keys, patients, negatives.patients)]
     if in_batch:
-        columns.append(_others(queries, keys, patients, patients))
+        every = batch or Negatives(keys, patients)
+        columns.append(_others(queries, every.keys, patients, every.patients))
     return torch.cat(columns, dim=-1) / temperature
 
 

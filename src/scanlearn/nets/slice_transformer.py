@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from scanlearn import processes
 from scanlearn.nets.deformable_attention import DeformableAttention
 
 #: Slice positions run from 0 to this along every volume, whatever its slices.
@@ -164,7 +165,8 @@ def hidden_loss(predicted: Tensor, tokens: Tensor, hidden: Tensor) -> Tensor:
     """
     target = F.normalize(tokens.detach().float(), dim=-1)
     guess = F.normalize(predicted.float(), dim=-1)
-    return (guess - target).square().sum(dim=-1)[hidden].mean()
+    far = (guess - target).square().sum(dim=-1)[hidden].sum()
+    return processes.summed(far) / processes.summed(hidden.sum())
 
 
 def copied_loss(tokens: Tensor, hidden: Tensor, lengths: Tensor) -> Tensor:
@@ -198,7 +200,9 @@ def hidden_slices(
 
     At least one slice stays to be seen, unless it is the only one.
     """
-    noise = torch.rand(len(lengths), size, generator=generator, device=lengths.device)
+    n, device = processes.whole(len(lengths)), lengths.device
+    noise = torch.rand(n, size, generator=generator, device=device)
+    noise = processes.share(noise)
     noise = noise.masked_fill(~slice_mask(lengths, size), 2.0)
     count = torch.ceil(lengths.double() * share - 1e-9).long().clamp_min(1)
     count = torch.minimum(count, (lengths - 1).clamp_min(1))

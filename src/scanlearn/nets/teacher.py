@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +31,7 @@ class MomentumTeacher(nn.ModuleList):
         torch._foreach_lerp_(list(self.parameters()), list(student), 1 - momentum)
 
     @torch.no_grad()
-    def keys(self, x: Tensor, locations: Tensor, order: Tensor) -> Tensor:
+    def keys(self, x: Tensor, locations: Tensor, parts: Sequence[Tensor]) -> Tensor:
         """Encode the keys of G locations, each in two shuffled halves.
 
         The halves have batch-norm statistics of their own, so that the statistics of a
@@ -44,8 +44,8 @@ class MomentumTeacher(nn.ModuleList):
             (G * B, 1, S, S, S), location by location.
         locations
             (G, 3).
-        order
-            (B,) a random permutation.
+        parts
+            Of :func:`shuffled_parts`: together they name each of the B patches.
 
         Returns
         -------
@@ -55,13 +55,19 @@ class MomentumTeacher(nn.ModuleList):
         groups = len(locations)
         x = x.view(groups, -1, *x.shape[1:])
         encoder, head = self
-        # A half of one patch has no statistics: two or three patches stay together.
-        halves = 2 if groups * (len(order) // 2) > 1 else 1
-        parts = [
-            head(encoder(x[:, half].flatten(0, 1), locations)).view(
-                groups, len(half), -1
+        found = [
+            head(encoder(x[:, part].flatten(0, 1), locations)).unflatten(
+                0, (groups, len(part))
             )
-            for half in order.chunk(halves)
+            for part in parts
         ]
-        keys = torch.cat(parts, dim=1)[:, order.argsort()]
+        keys = torch.cat(found, dim=1)[:, torch.cat(list(parts)).argsort()]
         return F.normalize(keys.float(), dim=-1)
+
+
+def shuffled_parts(order: Tensor, locations: int) -> tuple[Tensor, ...]:
+    """Return two halves of a permutation (B,) of the patches at some locations.
+
+    A half of one patch has no statistics: two or three patches stay together.
+    """
+    return order.chunk(2 if locations * (len(order) // 2) > 1 else 1)

@@ -7,6 +7,7 @@ The layout is shown in ``docs/architecture.md``. Everything but ``events.jsonl``
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import time
@@ -18,7 +19,7 @@ from typing import Any, Literal
 
 import psutil
 
-from scanlearn import processes
+from scanlearn import process_identity
 from scanlearn.config.run import RunConfig, load_yaml, parse_run_config, to_yaml
 from scanlearn.errors import BadRun
 from scanlearn.files import sweep, unfinished, write_text
@@ -147,9 +148,10 @@ class RunFolder:
             What else to note: device, versions, seed, cohort fingerprint.
         """
         here = psutil.Process()
-        # A launcher notes what it starts, which may be the parent of who trains.
+        # A launcher notes what it starts, which may be a parent of who trains.
+        family = {here.pid, *(parent.pid for parent in here.parents())}
         noted = self.is_alive() and self.process()["pid"]
-        if noted and noted not in (here.pid, here.ppid()):
+        if noted and noted not in family and not self._is_of_this_job():
             raise BadRun(
                 f"{self.name} is being trained by process {noted}",
                 next_step="Watch it, or stop it first",
@@ -169,9 +171,10 @@ class RunFolder:
         """Write which process trains the run; a launcher does so before it claims."""
         owner = {
             "pid": worker.pid,
-            "process_mark": processes.birth_mark(worker.pid),
+            "process_mark": process_identity.birth_mark(worker.pid),
             "process_started": worker.create_time(),
             "host": socket.gethostname(),
+            "job": os.environ.get("SLURM_JOB_ID"),
         }
         write_text(self.path / "run.json", json.dumps(owner | (facts or {}), indent=2))
 
@@ -188,7 +191,13 @@ class RunFolder:
                 self.last_event(), LAST_WORDS
             )
         mark = owner.get("process_mark") or _mark_of_old(owner)
-        return processes.is_alive(owner["pid"], mark)
+        return process_identity.is_alive(owner["pid"], mark)
+
+    def _is_of_this_job(self) -> bool:
+        """Whether this process goes on with a job whose machine was taken away."""
+        job, owner = os.environ.get("SLURM_JOB_ID"), self.process()
+        elsewhere = owner.get("host") != socket.gethostname()
+        return job is not None and elsewhere and owner.get("job") == job
 
     def _silence_seconds(self) -> float:
         written = self.events_file if self.events_file.exists() else self.path
@@ -267,7 +276,7 @@ def _mark_of_old(owner: dict[str, Any]) -> str:
     try:
         started = psutil.Process(owner["pid"]).create_time()
         same = abs(started - owner["process_started"]) < 1.0
-        return processes.birth_mark(owner["pid"]) if same else ""
+        return process_identity.birth_mark(owner["pid"]) if same else ""
     except psutil.Error:
         return ""
 

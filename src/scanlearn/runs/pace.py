@@ -20,7 +20,10 @@ _FREE = {
     *("average", "keep_largest", "unlabelled"),
 }
 
-_OF_THE_DEVICE = ("device", "precision", "threads", "workers", "accumulate")
+_OF_THE_DEVICE = (
+    *("device", "processes", "precision"),
+    *("threads", "workers", "accumulate"),
+)
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class NoiseRows:
+    """Which of the noise of ``of`` samples is each sample's own: its ``row`` (B,).
+
+    A process that has a part of a batch takes its rows of the whole batch's noise.
+    """
+
+    row: Tensor
+    of: int
+
+    @classmethod
+    def among(cls, noisy: Tensor) -> Self:
+        """Return the rows of the samples (B,) that have any noise."""
+        return cls(noisy.cumsum(0) - 1, int(noisy.sum()))
 
 
 @dataclass(frozen=True)
@@ -15,6 +32,7 @@ class IntensityDraw:
     noise_std: Tensor  # (B,), 0 where no noise
     gamma: Tensor  # (B,), 1 where unchanged
     noise_seed: int
+    noise_rows: NoiseRows | None = None  # all in turn if None
 
 
 @dataclass(frozen=True)
@@ -41,7 +59,8 @@ class IntensityViews:
         gamma = torch.where(
             uniform() < self.gamma_probability, low + uniform() * (high - low), 1.0
         )
-        return IntensityDraw(noise, gamma, draw_seed(generator))
+        rows = NoiseRows.among(noise > 0)
+        return IntensityDraw(noise, gamma, draw_seed(generator), rows)
 
     def apply(self, x: Tensor, draw: IntensityDraw) -> Tensor:
         """Change a batch (B, ...) of intensities; returns a new tensor."""
@@ -49,9 +68,8 @@ class IntensityViews:
         bent = (draw.gamma != 1).nonzero().flatten()
         x = x.clone()
         if len(noisy):
-            generator = torch.Generator(x.device).manual_seed(draw.noise_seed)
             part = x[noisy]
-            noise = torch.empty_like(part).normal_(generator=generator)
+            noise = normal_noise(part, draw.noise_seed, draw.noise_rows, noisy)
             x[noisy] = part + noise * column(draw.noise_std[noisy], part)
         if len(bent):
             x[bent] = _gamma(x[bent], draw.gamma[bent])
@@ -64,6 +82,17 @@ def _gamma(x: Tensor, exponent: Tensor) -> Tensor:
     span = column(flat.amax(dim=1), x) - low
     scaled = (x - low) / (span + 1e-7)
     return scaled.pow(column(exponent, x)) * span + low
+
+
+def normal_noise(
+    like: Tensor, seed: int, rows: NoiseRows | None, noisy: Tensor
+) -> Tensor:
+    """Return normal noise for samples (b, ...), those of a batch that (b,) names."""
+    generator = torch.Generator(like.device).manual_seed(seed)
+    if rows is None:
+        return torch.empty_like(like).normal_(generator=generator)
+    noise = like.new_empty(rows.of, *like.shape[1:]).normal_(generator=generator)
+    return noise if rows.of == len(like) else noise[rows.row[noisy]]
 
 
 def column(values: Tensor, like: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from scanlearn.views.intensity import column, draw_seed
+from scanlearn.views.intensity import NoiseRows, column, draw_seed, normal_noise
 
 #: Blur whose difference from the image a kernel adds or takes away.
 _KERNEL_MM = 1.0
@@ -28,6 +28,7 @@ class ScannerDraw:
     gain: Tensor  # (B,), 0 where the kernel stays
     noise_std: Tensor  # (B,), 0 where the dose stays
     noise_seed: int
+    noise_rows: NoiseRows | None = None  # all in turn if None
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,8 @@ class ScannerViews:
         dose = self.least_dose + uniform() * (1 - self.least_dose)
         added = self.noise * (1 / dose - 1).sqrt()
         added = added * (uniform() < self.dose_probability)
-        return ScannerDraw(gain, added, draw_seed(generator))
+        rows = NoiseRows.among(added > 0)
+        return ScannerDraw(gain, added, draw_seed(generator), rows)
 
     def apply(self, x: Tensor, draw: ScannerDraw) -> Tensor:
         """Change a batch (B, C, S, P, L) of intensities in HU; returns a new tensor."""
@@ -83,8 +85,7 @@ class ScannerViews:
         noisy = (draw.noise_std > 0).nonzero().flatten()
         if len(noisy):
             part = x[noisy]
-            generator = torch.Generator(x.device).manual_seed(draw.noise_seed)
-            white = torch.empty_like(part).normal_(generator=generator)
+            white = normal_noise(part, draw.noise_seed, draw.noise_rows, noisy)
             grain = ct_noise(white, self.voxel_mm)
             x[noisy] = part + column(draw.noise_std[noisy], part) * grain
         return x

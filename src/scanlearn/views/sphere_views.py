@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from scanlearn import processes
 from scanlearn.views.affine import AffineViews, apply_affine
 
 
@@ -65,7 +66,9 @@ def random_views(
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Mirror each axis of half of the tiles, then turn all."""
-    draw = torch.rand(len(image), 3, generator=generator, device=generator.device)
-    image, objects, boxes = mirror(image, objects, boxes, draw < 0.5)
-    image, objects = turn(image, objects, affine.sample(len(image), generator))
+    n = processes.whole(len(image))
+    draw = torch.rand(n, 3, generator=generator, device=generator.device)
+    flips, maps = processes.share(draw < 0.5), affine.sample(n, generator)
+    image, objects, boxes = mirror(image, objects, boxes, flips)
+    image, objects = turn(image, objects, processes.share(maps))
     return image, objects, boxes

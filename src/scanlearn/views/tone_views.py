@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from scanlearn.views.intensity import column, draw_seed
+from scanlearn.views.intensity import NoiseRows, column, draw_seed, normal_noise
 from scanlearn.views.smooth_fields import smooth_field
 
 #: Coefficients of a receiving field along each axis: one interval, so it is smooth.
@@ -35,6 +35,7 @@ class ToneDraw:
     coarser: Tensor  # (B,) factor of the pixels' size, 1 where unchanged
     noise: Tensor  # (B,) standard deviation, in spreads
     noise_seed: int
+    noise_rows: NoiseRows | None = None  # all in turn if None
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ class ToneViews:
             coarser=some(*self.coarser, 0.2, 1.0),
             noise=some(0.0, self.noise, 1 / 3, 0.0),
             noise_seed=draw_seed(generator),
+            noise_rows=NoiseRows(torch.arange(n, device=device), n),
         )
 
     def apply(self, x: Tensor, draw: ToneDraw) -> Tensor:
@@ -101,8 +103,8 @@ class ToneViews:
             x[n] = along_axes(x[n], blurring(float(draw.blur[n]), x.shape[-1]))
         for n in (draw.coarser > 1).nonzero().flatten().tolist():
             x[n] = along_axes(x[n], coarsening(float(draw.coarser[n]), x.shape[-1]))
-        generator = torch.Generator(x.device).manual_seed(draw.noise_seed)
-        noise = torch.empty_like(x).normal_(generator=generator)
+        every = torch.arange(len(x), device=x.device)
+        noise = normal_noise(x, draw.noise_seed, draw.noise_rows, every)
         return x + noise * column(draw.noise * spread, x)
 
 

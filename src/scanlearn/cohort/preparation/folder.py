@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from scanlearn import processes
+from scanlearn import process_identity
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.layout import Layout, Settings, read_settings, write_settings
 from scanlearn.cohort.preparation.spacing import (
@@ -138,7 +138,7 @@ def _lock(layout: Layout) -> Iterator[None]:
 
 def _identity(pid: int) -> str:
     """Return a text that no other process ever has: numbers alone are used again."""
-    return f"{socket.gethostname()} {pid} {processes.birth_mark(pid)}"
+    return f"{socket.gethostname()} {pid} {process_identity.birth_mark(pid)}"
 
 
 def _is_alive(holder: str) -> bool:
@@ -146,4 +146,4 @@ def _is_alive(holder: str) -> bool:
     if host != socket.gethostname() or not pid.isdigit():
         # On another machine of a shared disk: nobody here can tell.
         return True
-    return processes.is_alive(int(pid), mark)
+    return process_identity.is_alive(int(pid), mark)

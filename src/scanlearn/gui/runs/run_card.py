@@ -27,6 +27,7 @@ from scanlearn.gui.kit.health_light import HealthLight
 from scanlearn.gui.kit.notice import Notice
 from scanlearn.gui.kit.preview_picture import PreviewPicture
 from scanlearn.gui.kit.widgets import BORDER, button, gate, hint, row
+from scanlearn.gui.runs.batch_script import BatchScript
 from scanlearn.gui.runs.curve import Curve
 from scanlearn.gui.shared.story import (
     STOPPING,
@@ -97,7 +98,7 @@ class RunCard(QFrame):
             "QToolButton { font-size: 14pt; padding: 0 6px }"
             "QToolButton::menu-indicator { image: none }"
         )
-        self.more_button.setToolTip("Kill, folder, log")
+        self.more_button.setToolTip("Kill, folder, log, Slurm script")
         self.more_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(self.more_button)
         kill = menu.addAction("Kill now (keeps the last checkpoint)", self.kill)
@@ -105,6 +106,7 @@ class RunCard(QFrame):
         self.kill_action = kill
         menu.addAction("Open folder", self.open_folder)
         menu.addAction("Open log", self.open_log)
+        menu.addAction("Slurm script…", self.show_batch_script)
         self.more_button.setMenu(menu)
 
     def _lay_out(self) -> None:
@@ -155,6 +157,12 @@ class RunCard(QFrame):
     def open_log(self) -> None:
         """Open what the worker printed."""
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.run.log)))
+
+    def show_batch_script(self) -> BatchScript:
+        """Show the script with which a cluster trains the run."""
+        shown = BatchScript(self.run, self)
+        shown.show()
+        return shown
 
     def _watch(self) -> Callable[[], None]:
         name = self.run.name

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+import torch
 from torch import Tensor
 
+from scanlearn import processes
 from scanlearn.pretraining.shared.effective_rank import effective_rank
 from scanlearn.runs.events import Health
 
@@ -40,7 +42,7 @@ class ContrastHealth:
     Parameters
     ----------
     batch
-        Patients a landmark in this process: chance of retrieval is ``1 / batch``.
+        Patients a landmark: chance of retrieval is ``1 / batch``.
     """
 
     def __init__(self, *, batch: int) -> None:
@@ -57,6 +59,7 @@ class ContrastHealth:
     ) -> None:
         """Take in one step: queries and keys (G, B, D), logits (G, B, 1 + N).
 
+        Queries and keys are those of all processes, the rest is of each its own.
         ``losses`` holds each term that is trained under its name.
         """
         if not queries.isfinite().all():
@@ -74,8 +77,8 @@ class ContrastHealth:
             "rank": effective_rank(flat),
             **(losses or {}),
         }
-        for name, value in values.items():
-            new = float(value)
+        told = processes.mean(torch.stack([value.float() for value in values.values()]))
+        for name, new in zip(values, told.tolist(), strict=True):
             old = self._means.get(name, new)
             self._means[name] = old + _NEWEST * (new - old)
 

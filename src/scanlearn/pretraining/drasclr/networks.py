@@ -94,7 +94,7 @@ class DrasclrNetworks(Recipe, ABC):
         )
         self.by_voxel = self._voxels(voxel) if config.dense else None
         self.meter = ContrastHealth(batch=self.plan.batch)
-        self._step = self._part = self._rank = 0
+        self._step = self._part = 0
         # In a tuple, for a module's attribute would become a part of its state.
         self._exported: tuple[Encoder, ...] = ()
 
@@ -127,13 +127,12 @@ class DrasclrNetworks(Recipe, ABC):
         self, first_step: int, engine: EngineConfig, accelerator: Accelerator
     ) -> Iterator[Batch]:
         """Yield what :func:`~scanlearn.pretraining.drasclr.patches.collate` gives."""
-        self._rank = accelerator.process_index
         self.queues.to(accelerator.device)
-        world = accelerator.num_processes
-        check_share(self.plan.batch, world, least=2)
-        self.meter.batch = self.plan.batch // world
+        rank, world = accelerator.process_index, accelerator.num_processes
+        self.meter.batch = self.plan.batch - self.plan.batch % world
+        check_share(self.meter.batch, world, least=2)
         requests = LandmarkBatches(
-            self.plan, first_step * engine.accumulate, rank=self._rank, world=world
+            self.plan, first_step * engine.accumulate, rank=rank, world=world
         )
         patches = iter(
             DataLoader(

@@ -11,13 +11,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from scanlearn import processes
 from scanlearn.engine.recipe import Batch, StepResult
 from scanlearn.nets.contrast import (
+    Negatives,
     contrastive_loss,
     local_logits,
     neighbour_queries,
     retrieval_accuracy,
 )
+from scanlearn.nets.teacher import shuffled_parts
 from scanlearn.pretraining.drasclr.networks import DrasclrNetworks
 from scanlearn.pretraining.drasclr.voxel_agreement import VoxelAgreement
 from scanlearn.randomness import torch_generator
@@ -44,27 +47,35 @@ class Drasclr(DrasclrNetworks):
         queries = queries.view(*voxels.shape[:2], -1)
         around = self._neighbours(batch)
         keys = self.keys(self.view(voxels, "key"), self.locations[landmarks])
-        logits = self._logits(queries, keys, batch)
+        # Keys of other processes are as good negatives as those of this one.
+        every = Negatives(
+            processes.gathered(keys, 1), processes.gathered(batch["patients"], 1)
+        )
+        logits = self._logits(queries, keys, batch, every)
         loss = contrastive_loss(logits)
-        accuracy = retrieval_accuracy(queries.detach(), keys)
+        told = processes.gathered(queries.detach(), 1)
+        accuracy = retrieval_accuracy(told, every.keys)
         values, losses = {"retrieval": accuracy}, {"local": loss.detach()}
         if around is not None:
-            further = contrastive_loss(self._logits(around, keys, batch))
+            further = contrastive_loss(self._logits(around, keys, batch, every))
             losses["neighbouring"] = further.detach()
             values |= losses
             loss = loss + self.config.beta * further
         if self.by_voxel is not None:
-            told = self._dense(self.by_voxel, batch)
-            losses["dense"] = values["dense"] = told.detach() / self.by_voxel.chance
-            loss = loss + self.config.dense * told
-        self.meter.add(queries.detach(), keys, logits.detach(), accuracy, losses)
-        carry = {"landmarks": landmarks, "keys": keys, "patients": batch["patients"]}
+            dense = self._dense(self.by_voxel, batch)
+            losses["dense"] = values["dense"] = dense.detach() / self.by_voxel.chance
+            loss = loss + self.config.dense * dense
+        self.meter.add(told, every.keys, logits.detach(), accuracy, losses)
+        carry = {
+            "landmarks": landmarks.expand_as(keys[..., 0].T),
+            "keys": keys.transpose(0, 1),
+            "patients": batch["patients"].T,
+        }
         return StepResult(loss, values=values, carry=carry)
 
     def _dense(self, by_voxel: VoxelAgreement, batch: Batch) -> Tensor:
-        place = self._step, self._part, self._rank
         tiles = batch["tiles"]
-        generator = torch_generator(self.seed, "tiles", *place, device=tiles.device)
+        generator = self._generator("tiles", device=tiles.device)
         features, boxes = batch["tile_features"], batch["tile_boxes"]
         loss: Tensor = by_voxel(tiles, features, boxes, generator)
         return loss
@@ -89,7 +100,9 @@ class Drasclr(DrasclrNetworks):
         batch_size = batch["voxels"].shape[1]
         return neighbour_queries(r.view(*landmarks.shape, batch_size, -1), mean=mean)
 
-    def _logits(self, queries: Tensor, keys: Tensor, batch: Batch) -> Tensor:
+    def _logits(
+        self, queries: Tensor, keys: Tensor, batch: Batch, every: Negatives
+    ) -> Tensor:
         return local_logits(
             queries,
             keys,
@@ -97,6 +110,7 @@ class Drasclr(DrasclrNetworks):
             self.queues.at(self._slots(batch["landmarks"])),
             temperature=self.config.temperature,
             in_batch=self.config.in_batch,
+            batch=every,
         )
 
     def view(self, voxels: Tensor, name: str) -> Tensor:
@@ -115,22 +129,29 @@ class Drasclr(DrasclrNetworks):
         return x.transpose(1, 2).flatten(0, 2)[:, None]
 
     def _view(self, x: Tensor, name: str) -> Tensor:
-        place = self._step, self._part, self._rank
-        generator = torch_generator(self.seed, "views", name, *place, device=x.device)
-        return self.views.apply(x, self.views.sample(len(x), generator))
+        generator = self._generator("views", name, device=x.device)
+        draw = self.views.sample(processes.whole(len(x)), generator)
+        return self.views.apply(x, processes.share(draw))
+
+    def _generator(
+        self, *names: str, device: torch.device | str = "cpu"
+    ) -> torch.Generator:
+        # The last number was a process's: runs of before go on with the same views.
+        place = self._step, self._part, 0
+        return torch_generator(self.seed, *names, *place, device=device)
 
     def keys(self, x: Tensor, where: Tensor) -> Tensor:
         """Encode keys (G, B, D) with the teacher, after it has followed the student."""
         self.teacher.follow(self._student(), self.config.momentum)
-        place = self._step, self._part, self._rank
-        generator = torch_generator(self.seed, "shuffle", *place)
-        order = torch.randperm(len(x) // len(where), generator=generator)
-        return self.teacher.keys(x, where, order.to(x.device))
+        size = processes.whole(len(x) // len(where))
+        order = torch.randperm(size, generator=self._generator("shuffle"))
+        parts = shuffled_parts(order.to(x.device), len(where))
+        return self.teacher.keys(x, where, [processes.places(part) for part in parts])
 
     def after_step(self, carry: Batch) -> None:
         """Enqueue the keys of all processes at their landmarks."""
-        slots = self._slots(carry["landmarks"])
-        self.queues.put(slots, carry["keys"], carry["patients"])
+        slots = self._slots(carry["landmarks"][0])
+        self.queues.put(slots, carry["keys"].transpose(0, 1), carry["patients"].T)
 
     def _slots(self, landmarks: Tensor) -> Tensor:
         """Return which queues belong to landmarks."""

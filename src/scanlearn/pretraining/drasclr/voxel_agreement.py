@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from scanlearn import processes
 from scanlearn.config.drasclr import ViewConfig
 from scanlearn.nets.location_encoder import LocationEncoder
 from scanlearn.nets.location_unet import LocationUNet
@@ -104,7 +105,8 @@ class VoxelAgreement(nn.Module):
         generator
             Of the changes.
         """
-        draw = self.views.sample(len(tiles), generator)
+        drawn = self.views.sample(processes.whole(len(tiles)), generator)
+        draw = processes.share(drawn)
         seen = apply_affine(features, draw.maps, size=SIDE)
         targets = self.clusters.of(seen, self._source(seen))
         logits = self.unet(self.views.apply(tiles, draw), boxes)

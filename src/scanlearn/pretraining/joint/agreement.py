@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from scanlearn import processes
 from scanlearn.config.joint import ClusterConfig
 from scanlearn.nets.clustering import (
     UNASSIGNED,
@@ -135,12 +136,15 @@ class DeepCluster(Agreement):
             generator = torch_generator(
                 self.seed, "kmeans", self.name, self.epoch, head
             )
-            self.centroids[head], self.labels[head] = spherical_kmeans(
+            centroids, labels = spherical_kmeans(
                 self.bank[head % VIEWS],
                 len(old),
                 iterations=self.config.iterations,
                 generator=generator,
             )
+            # Rounding may differ between machines, and with it everything.
+            self.centroids[head] = processes.from_first(centroids)
+            self.labels[head] = processes.from_first(labels)
         self.assigned = self.labels[0].clone()
 
     def loss(self, views: Sequence[Tensor], samples: Tensor) -> Tensor:
@@ -188,11 +192,13 @@ class Swav(Agreement):
         matrix = self.prototypes.weight.detach() if frozen else self.prototypes.weight
         scores = [z @ matrix.T for z in views]
         codes = [self._codes(scores[a], a) for a in range(min(VIEWS, len(scores)))]
-        self.assigned[samples.cpu()] = codes[0].argmax(dim=1).cpu()
+        found = processes.gathered(codes[0].argmax(dim=1))
+        self.assigned[processes.gathered(samples).cpu()] = found.cpu()
         return swav_loss(scores, codes, temperature=self.config.temperature)
 
     @torch.no_grad()
     def _codes(self, scores: Tensor, view: int) -> Tensor:
+        scores = processes.gathered(scores)
         n, full = len(scores), self.queued >= self.config.queue
         if self.config.queue and full:
             past = self.queue[view].to(scores.device)
@@ -200,7 +206,7 @@ class Swav(Agreement):
         found = sinkhorn(
             scores, epsilon=self.config.epsilon, iterations=self.config.sinkhorn
         )
-        return found[:n]
+        return processes.share(found[:n])
 
     def keep(self, views: Tensor, samples: Tensor) -> None:
         """Put features in front of the queue."""

@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from scanlearn import processes
 from scanlearn.nets.clustering import UNASSIGNED
 from scanlearn.pretraining.shared.effective_rank import effective_rank
 from scanlearn.runs.events import Health
@@ -112,8 +113,10 @@ class ClusterHealth:
 
     def add(self, values: dict[str, Tensor]) -> None:
         """Take in the values of one step."""
-        for name, value in values.items():
-            new = float(value)
+        if not values:
+            return
+        told = processes.mean(torch.stack([value.float() for value in values.values()]))
+        for name, new in zip(values, told.tolist(), strict=True):
             if math.isfinite(new):
                 old = self.means.get(name, new)
                 self.means[name] = old + _NEWEST * (new - old)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
 from scanlearn.nets.slice_encoder import SliceEncoder
@@ -26,8 +27,11 @@ class KeptTokens:
         self._tokens.clear()
 
     @torch.no_grad()
-    def of(self, volumes: Tensor) -> tuple[Tensor, Tensor]:
-        """Return tokens (B, N, D) of volumes (B,), and how many slices each has."""
+    def of(self, volumes: Tensor, *, size: int | None = None) -> tuple[Tensor, Tensor]:
+        """Return tokens (B, N, D) of volumes (B,), and how many slices each has.
+
+        N is the longest's length if no ``size`` is given.
+        """
         if not self._encoder.centre.num_batches_tracked:
             self._centre(volumes.device)
         for number in volumes.tolist():
@@ -36,6 +40,8 @@ class KeptTokens:
         kept = [self._tokens[number] for number in volumes.tolist()]
         lengths = torch.tensor([len(tokens) for tokens in kept])
         padded = pad_sequence(kept, batch_first=True)
+        if size is not None:
+            padded = F.pad(padded, (0, 0, 0, size - padded.shape[1]))
         return padded.to(volumes.device), lengths.to(volumes.device)
 
     def _centre(self, device: torch.device) -> None:

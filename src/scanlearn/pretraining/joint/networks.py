@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from scanlearn import processes
 from scanlearn.cohort.slices import slice_cohorts
 from scanlearn.config.engine import OptimiserConfig
 from scanlearn.config.joint import JointConfig
@@ -112,7 +113,8 @@ class JointNetworks(Recipe, ABC):
         self, views: KindViews, x: Tensor, hu: Tensor, film: Tensor, name: str
     ) -> Tensor:
         generator = self._generator(name, x.device)
-        return views.apply(x, views.sample(hu, film, generator), hu)
+        draw = views.sample(processes.spread(hu), processes.spread(film), generator)
+        return views.apply(x, processes.share(draw), hu)
 
     def _generator(self, name: str, device: torch.device) -> torch.Generator:
         return torch_generator(self.seed, name, self._step, self._part, device=device)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from scanlearn import processes
 from scanlearn.config.joint import JointViews, PixelConfig
 from scanlearn.nets.slice_encoder import SliceEncoder
 from scanlearn.nets.slice_unet import SliceUNet
@@ -121,7 +122,11 @@ class PixelAgreement(nn.Module):
         generator
             Of the changes.
         """
-        draw = self.views.sample(hounsfield, film, generator)
+        draw = processes.share(
+            self.views.sample(
+                processes.spread(hounsfield), processes.spread(film), generator
+            )
+        )
         size = [len(crops), 1, self.views.size, self.views.size]
         grid = F.affine_grid(draw.maps, size, align_corners=False)
         seen = F.grid_sample(features, grid, padding_mode="border", align_corners=False)

@@ -14,8 +14,7 @@ from accelerate import Accelerator
 from torch.utils.data import DataLoader
 
 from scanlearn.config.engine import EngineConfig
-from scanlearn.engine.recipe import Batch, StepResult
-from scanlearn.errors import BadConfig
+from scanlearn.engine.recipe import Batch, StepResult, check_share
 from scanlearn.pretraining.joint.agreement import Agreement
 from scanlearn.pretraining.joint.cluster_health import Use, use_of
 from scanlearn.pretraining.joint.networks import JointNetworks
@@ -45,16 +44,19 @@ class Joint(JointNetworks):
         self, first_step: int, engine: EngineConfig, accelerator: Accelerator
     ) -> Iterator[Batch]:
         """Yield what :class:`~.slice_batches.SliceData` gives."""
-        if accelerator.num_processes > 1:
-            raise BadConfig(
-                f"There are {accelerator.num_processes} processes",
-                expected="one: the clusters are those of one process",
-                next_step="Start it without 'accelerate launch' or 'torchrun'",
-            )
+        world = accelerator.num_processes
+        for deck in self.plan.decks:
+            check_share(deck.size - deck.size % world, world, least=1)
+        requests = Requests(
+            self.plan,
+            first_step * engine.accumulate,
+            rank=accelerator.process_index,
+            world=world,
+        )
         return iter(
             DataLoader(
                 self.data,
-                sampler=Requests(self.plan, first_step * engine.accumulate),
+                sampler=requests,
                 batch_size=None,
                 num_workers=engine.workers,
                 pin_memory=accelerator.device.type == "cuda",
@@ -142,7 +144,7 @@ class Joint(JointNetworks):
         tokens, lengths = (
             self.volume_tokens(batch, "views")
             if joint
-            else self.kept.of(batch["volume_ids"])
+            else self.kept.of(batch["volume_ids"], size=int(batch["longest"]))
         )
         if joint and config.inter:
             assert self.by_volume is not None

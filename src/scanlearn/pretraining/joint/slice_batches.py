@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -21,6 +21,8 @@ from scanlearn.engine.optimisers import rate_at
 from scanlearn.pretraining.joint.pixel_crops import PixelCrops
 from scanlearn.randomness import numpy_generator
 from scanlearn.views.normalise import shifted
+
+_T = TypeVar("_T")
 
 Stage = Literal["warm", "mask", "joint"]
 
@@ -148,6 +150,22 @@ class StepRequest:
     read_volumes: bool
     #: Images that crops are taken from, each with the crop's number.
     crops: tuple[tuple[int, int], ...] = ()
+    #: The volumes of all processes, whose longest all are padded to.
+    beside: tuple[int, ...] = ()
+
+    def share(self, rank: int, world: int) -> StepRequest:
+        """Return a process's part; what does not divide evenly is left out."""
+
+        def part(numbers: tuple[_T, ...]) -> tuple[_T, ...]:
+            return numbers[rank::world][: len(numbers) // world]
+
+        return StepRequest(
+            part(self.images),
+            part(self.volumes),
+            self.read_volumes,
+            part(self.crops),
+            beside=self.volumes[: len(self.volumes) // world * world],
+        )
 
 
 @dataclass(frozen=True)
@@ -166,6 +184,12 @@ class StepPlan:
     joint_volumes: bool = True
     #: Images that crops are taken from, if pixels are grouped.
     crops: Deck | None = None
+
+    @property
+    def decks(self) -> list[Deck]:
+        """What batches are drawn from."""
+        every = (self.images, self.volumes, self.crops)
+        return [deck for deck in every if deck is not None]
 
     def request(self, number: int) -> StepRequest:
         """Return the request of a batch, several of which may make a step."""
@@ -192,15 +216,18 @@ def _numbers(deck: Deck | None, number: int) -> tuple[int, ...]:
 
 
 class Requests(Sampler[StepRequest]):
-    """Endless requests from a batch on."""
+    """Endless requests from a batch on, a process's share of each."""
 
-    def __init__(self, plan: StepPlan, first: int) -> None:
+    def __init__(
+        self, plan: StepPlan, first: int, *, rank: int = 0, world: int = 1
+    ) -> None:
         self._plan, self._first = plan, first
+        self._rank, self._world = rank, world
 
     def __iter__(self) -> Iterator[StepRequest]:
         number = self._first
         while True:
-            yield self._plan.request(number)
+            yield self._plan.request(number).share(self._rank, self._world)
             number += 1
 
 
@@ -220,9 +247,10 @@ class SliceData(Dataset[dict[str, Tensor]]):
         if request.images:
             batch |= self.images(request.images)
         if request.read_volumes and request.volumes:
-            batch |= self.stacks(request.volumes)
+            batch |= self.stacks(request.volumes, size=self._longest(request.beside))
         elif request.volumes:
             batch["volume_ids"] = torch.tensor(request.volumes)
+            batch["longest"] = torch.tensor(self._longest(request.beside))
         if request.crops:
             batch |= self.pixels(request.crops)
         return batch
@@ -252,15 +280,21 @@ class SliceData(Dataset[dict[str, Tensor]]):
             "image_film": _films(items),
         }
 
-    def stacks(self, numbers: Sequence[int]) -> dict[str, Tensor]:
+    def _longest(self, volumes: Sequence[int]) -> int:
+        return max(len(self.cohorts.volumes[n].indices) for n in volumes)
+
+    def stacks(
+        self, numbers: Sequence[int], *, size: int | None = None
+    ) -> dict[str, Tensor]:
         """Read ``volumes`` (B, N, S, S), ``volume_ids``, ``volume_hu``, ``lengths``.
 
-        The last slice of a shorter volume is repeated; its length tells.
+        The last slice of a shorter volume is repeated; its length tells. N is the
+        longest's length if no ``size`` is given.
         """
         items = [self.cohorts.volumes[n] for n in numbers]
         side = self.config.slice_side
         stacks = [square_pixels(self.cohorts, item, side) for item in items]
-        most = max(map(len, stacks))
+        most = size or max(map(len, stacks))
         filled = [torch.cat([s, s[-1:].expand(most - len(s), -1, -1)]) for s in stacks]
         return {
             "volumes": torch.stack(filled),

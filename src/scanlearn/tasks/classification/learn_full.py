@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
+from scanlearn import processes
 from scanlearn.config.classification import ClassificationConfig
 from scanlearn.config.engine import EngineConfig, OptimiserConfig
 from scanlearn.config.run import RunConfig
@@ -130,7 +131,6 @@ class ImageTraining(ViewedRecipe):
         self, first_step: int, engine: EngineConfig, accelerator: Accelerator
     ) -> Iterator[Batch]:
         """Yield ``image`` (B, 1, S, S), ``targets`` (B, K) and ``hu`` (B,)."""
-        self._rank = accelerator.process_index
         return tile_batches(
             _Draws(self.examples, self.card.several, self.seed),
             self.config.batch,
@@ -216,7 +216,9 @@ class ImageTraining(ViewedRecipe):
         if not self.config.augment:
             return normalised(image)
         generator = self.view_draws(image.device)
-        draw = self.views.sample(hounsfield, generator)
+        draw = processes.share(
+            self.views.sample(processes.spread(hounsfield), generator)
+        )
         return self.views.apply(image, draw, hounsfield)
 
 

@@ -11,6 +11,7 @@ from accelerate import Accelerator
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from scanlearn import processes
 from scanlearn.cohort.slices import SliceCohorts
 from scanlearn.config.detection import DetectionConfig
 from scanlearn.config.engine import EngineConfig
@@ -88,7 +89,6 @@ class BoxDetection(CentreRecipe[SliceDetector]):
         Objects are middles, heights and widths in pixels of the crop; NaN where there
         are fewer.
         """
-        self._rank = accelerator.process_index
         room = _ROOM if self.config.augment else 1.0
         sampler = BoxSampler(
             self.training_images,
@@ -118,7 +118,9 @@ class BoxDetection(CentreRecipe[SliceDetector]):
         image, objects = batch["image"], batch["objects"]
         if self.config.augment:
             generator = self.view_draws(image.device)
-            draw = self.views.sample(batch["hu"], generator)
+            draw = processes.share(
+                self.views.sample(processes.spread(batch["hu"]), generator)
+            )
             before = image.shape[-1]
             objects = carried(objects, draw.maps, before=before, after=self.crop)
             image = self.views.apply(image, draw, batch["hu"])

@@ -12,6 +12,7 @@ from accelerate import Accelerator
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from scanlearn import processes
 from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.config.detection import DetectionConfig
 from scanlearn.config.engine import EngineConfig
@@ -88,7 +89,6 @@ class Detection(CentreRecipe[LocationDetector]):
         Objects are centres in voxels of the tile and diameters in millimetres; NaN
         where there are fewer.
         """
-        self._rank = accelerator.process_index
         sampler = SphereSampler(
             self.training_scans,
             tile=self.config.tile,
@@ -120,7 +120,8 @@ class Detection(CentreRecipe[LocationDetector]):
             image, objects, boxes = random_views(
                 image, objects, boxes, _TURN, generator
             )
-            image = _INTENSITY.apply(image, _INTENSITY.sample(len(image), generator))
+            draw = _INTENSITY.sample(processes.whole(len(image)), generator)
+            image = _INTENSITY.apply(image, processes.share(draw))
         maps: Tensor = self.network(normalised(image), boxes)
         cells = cells_of(self.cohorts.scans[0].grid, self.config.stride)
         return self.losses(maps, objects, cells)

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
+from scanlearn import processes
 from scanlearn.cohort.slices import squared
 from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.config.joint import TrunkConfig
@@ -130,7 +131,9 @@ class SliceSegmentation(UNetRecipe):
         self, image: Tensor, labels: Tensor, hounsfield: Tensor
     ) -> tuple[Tensor, Tensor]:
         generator = self.view_draws(image.device)
-        draw = self.views.sample(hounsfield, generator)
+        draw = processes.share(
+            self.views.sample(processes.spread(hounsfield), generator)
+        )
         grid = F.affine_grid(draw.maps, [len(image), 1, *image.shape[2:]], False)
         turned = F.grid_sample(
             labels.float(), grid, "nearest", padding_mode="border", align_corners=False

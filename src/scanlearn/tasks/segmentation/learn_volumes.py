@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
+from scanlearn import processes
 from scanlearn.cohort.working import WorkingCohorts, WorkingScan
 from scanlearn.config.run import RunConfig
 from scanlearn.config.segmentation import SegmentationConfig
@@ -133,11 +134,12 @@ class Segmentation(UNetRecipe):
             )
             image, labels = views.view(image[:, 0], labels, generator)
             return image[:, None], labels
-        maps = _TURN.sample(len(image), generator)
+        n = processes.whole(len(image))
+        maps = processes.share(_TURN.sample(n, generator))
         size = image.shape[-1]
         image = apply_affine(image, maps, size=size)
         turned = apply_affine(labels[:, None].float(), maps, size=size, nearest=True)
-        draw = _INTENSITY.sample(len(image), generator)
+        draw = processes.share(_INTENSITY.sample(n, generator))
         return _INTENSITY.apply(image, draw), turned[:, 0].to(labels.dtype)
 
     def segment(self, number: int, scales: Sequence[float] = (1.0,)) -> Tensor:

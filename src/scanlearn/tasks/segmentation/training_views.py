@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from scanlearn import processes
 from scanlearn.config.segmentation import SegmentationConfig
 from scanlearn.views.shape_views import ShapeViews, reshaped
 from scanlearn.views.tone_views import ToneViews
@@ -80,9 +81,9 @@ class TrainingViews:
         tuple
             Images of the view's size and labels of the type they had.
         """
-        n, dims = len(image), image.dim() - 1
-        draw = self.shapes.sample(n, dims, generator)
-        tones = self.tones.sample(n, dims, generator)
+        n, dims = processes.whole(len(image)), image.dim() - 1
+        draw = processes.share(self.shapes.sample(n, dims, generator))
+        tones = processes.share(self.tones.sample(n, dims, generator))
         seen = reshaped(image[:, None], draw, size=self.size)
         there = reshaped(labels[:, None].float(), draw, size=self.size, nearest=True)
         return (

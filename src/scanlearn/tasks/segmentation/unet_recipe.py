@@ -131,7 +131,7 @@ class UNetRecipe(ViewedRecipe):
 
         Nothing is drawn before it is asked for: by then the scans have their labels.
         """
-        self._rank = accelerator.process_index
+        self._is_first = accelerator.is_main_process
         return self._through(first_step, engine, accelerator)
 
     def _through(
@@ -175,7 +175,7 @@ class UNetRecipe(ViewedRecipe):
     def _label_others(self, others: SelfTraining) -> None:
         """Label the other scans; one process does it for all."""
         self.eval()
-        if self._rank == 0:
+        if self._is_first:
             others.label(self._looked_at, self.training_scans)
         if torch.distributed.is_initialized():
             torch.distributed.barrier()

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from scanlearn import processes
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.config.engine import EngineConfig, OptimiserConfig
 from scanlearn.config.run import RunConfig
 from scanlearn.config.texture import TextureConfig
-from scanlearn.engine.recipe import Batch, Recipe, StepResult
+from scanlearn.engine.recipe import Batch, Recipe, StepResult, check_share
 from scanlearn.errors import BadConfig
 from scanlearn.features.axial_describers import SliceDescriber
 from scanlearn.features.describer_choice import describer_for
@@ -56,6 +57,7 @@ class TextureTraining(Recipe):
     """
 
     score = "balanced accuracy"
+    divisible = True
 
     def __init__(self, config: RunConfig, run: RunFolder) -> None:
         super().__init__()
@@ -124,11 +126,13 @@ class TextureTraining(Recipe):
             self.train_rows[self.classes[self.train_rows] == k]
             for k in np.unique(self.classes[self.train_rows])
         ]
+        check_share(self.config.batch, accelerator.num_processes, least=1)
         step = first_step * engine.accumulate
         while True:
-            rng = numpy_generator(self.seed, "places", step, accelerator.process_index)
+            rng = numpy_generator(self.seed, "places", step, 0)
             chosen = rng.integers(len(of_class), size=self.config.batch)
             rows = [int(rng.choice(of_class[k])) for k in chosen]
+            rows = rows[accelerator.process_index :: accelerator.num_processes]
             yield {
                 "voxels": self.voxels[rows],
                 "locations": self.where[rows],
@@ -217,14 +221,14 @@ class TextureTraining(Recipe):
         generator = torch_generator(self.seed, "views", self._step, device=x.device)
 
         def draw(*shape: int) -> Tensor:
-            return torch.randn(shape, generator=generator, device=x.device)
+            drawn = torch.randn(shape, generator=generator, device=x.device)
+            return processes.share(drawn)
 
-        ones = (1,) * (x.ndim - 1)
-        shift = _SHIFT * draw(len(x), *ones)
-        spread = _NOISE * torch.rand(
-            (len(x), *ones), generator=generator, device=x.device
-        )
-        x = (x + shift + spread * draw(*x.shape)).clamp(min=0)
+        n, ones = processes.whole(len(x)), (1,) * (x.ndim - 1)
+        shift = _SHIFT * draw(n, *ones)
+        spread = torch.rand((n, *ones), generator=generator, device=x.device)
+        spread = _NOISE * processes.share(spread)
+        x = (x + shift + spread * draw(n, *x.shape[1:])).clamp(min=0)
         if x.ndim == 3:
             turn = int(numpy_generator(self.seed, "turn", self._step).integers(8))
             x = torch.rot90(x, turn % 4, (1, 2))
