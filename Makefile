@@ -23,7 +23,7 @@ ifeq ($(shell uname -s),Linux)
 XVFB := xvfb-run -a -s "-screen 0 1600x1000x24"
 endif
 
-.PHONY: demo test test-lowest check lock clean system
+.PHONY: demo test test-lowest soak check lock clean system
 
 demo: $(READY)
 	$(BIN)/scanlearn demo --out $(DEMO)
@@ -39,6 +39,11 @@ test-lowest: $(READY)
 	$(BIN)/uv pip install --python $(LOWEST) --resolution lowest-direct --editable . --group dev
 	OMP_NUM_THREADS=1 $(XVFB) $(LOWEST)/$(SCRIPTS)/python -m pytest tests/package/test_every_command.py \
 		tests/compatibility
+
+# Starts, stops, kills and resumes 200 trainings through the docks' own code: an hour.
+SOAK ?= soak
+soak: $(READY)
+	OMP_NUM_THREADS=1 $(XVFB) $(BIN)/python benchmarks/soak.py $(SOAK)
 
 check: $(READY)
 	$(BIN)/ruff check src tests benchmarks
@@ -63,4 +68,4 @@ $(READY): pyproject.toml constraints.txt scripts/system-packages.sh
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(LOWEST) build dist demo
+	rm -rf $(VENV) $(LOWEST) build dist demo soak
