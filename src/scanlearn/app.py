@@ -6,9 +6,8 @@ The doors look up the method or task of the run and hand it in.
 from __future__ import annotations
 
 import platform
-import signal
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,12 +15,13 @@ from typing import Any, Protocol
 from accelerate import Accelerator
 
 from scanlearn.cohort.catalogue import Cohort
+from scanlearn.cohort.quality.stored_voxels import check_sample
 from scanlearn.config.run import RunConfig
-from scanlearn.engine.devices import make_accelerator, memory_in_use
+from scanlearn.engine.devices import device_name, make_accelerator, memory_in_use
 from scanlearn.engine.fitting import Fit, fit_at_once
 from scanlearn.engine.loop import train
 from scanlearn.engine.recipe import Recipe
-from scanlearn.errors import ScanlearnError, of_the_world
+from scanlearn.errors import Diverged, ScanlearnError, of_the_world
 from scanlearn.randomness import seed_everything
 from scanlearn.runs.events import Crashed, Event, Saved
 from scanlearn.runs.folder import EventLog, RunFolder
@@ -35,7 +35,12 @@ class Learnable(Protocol):
         ...
 
 
-def train_run(run: RunFolder, learnable: Learnable) -> Iterator[Event]:
+def train_run(
+    run: RunFolder,
+    learnable: Learnable,
+    *,
+    stop_asked: Callable[[], bool] = lambda: False,
+) -> Iterator[Event]:
     """Train a run in this process, from where it stands, and write its events.
 
     Every failure becomes a ``crashed`` event: whoever watches learns of it there.
@@ -46,6 +51,9 @@ def train_run(run: RunFolder, learnable: Learnable) -> Iterator[Event]:
         The run.
     learnable
         The method or the task that its configuration names.
+    stop_asked
+        Asked after every step, beside the run's ``stop`` file; when true, the model is
+        saved and the training ends.
     """
     config = run.config()
     try:
@@ -55,10 +63,11 @@ def train_run(run: RunFolder, learnable: Learnable) -> Iterator[Event]:
         return
     if not accelerator.is_main_process:
         # The other processes of a distributed training train along in silence.
-        for _ in _train(run, config, learnable, accelerator):
+        for _ in _train(run, config, learnable, accelerator, stop_asked):
             pass
         return
-    yield from _written(run, _told(_train(run, config, learnable, accelerator)))
+    events = _train(run, config, learnable, accelerator, stop_asked)
+    yield from _written(run, _told(events))
 
 
 def _written(run: RunFolder, events: Iterator[Event]) -> Iterator[Event]:
@@ -74,19 +83,22 @@ def _written(run: RunFolder, events: Iterator[Event]) -> Iterator[Event]:
 
 
 def _train(
-    run: RunFolder, config: RunConfig, learnable: Learnable, accelerator: Accelerator
+    run: RunFolder,
+    config: RunConfig,
+    learnable: Learnable,
+    accelerator: Accelerator,
+    stop_asked: Callable[[], bool],
 ) -> Iterator[Event]:
     if accelerator.is_main_process:
         facts = _facts(config, accelerator)
         run.claim(facts)
+        for path in config.cohorts:
+            check_sample(Cohort(path), seed=config.engine.seed)
     seed_everything(config.engine.seed, "initial weights")
     recipe = learnable.learn(config, run)
-    terminated = _Flag()
-    # A cluster sends SIGTERM before it takes the machine: save, then go.
-    signal.signal(signal.SIGTERM, terminated.raise_)
 
     def should_stop() -> bool:
-        return bool(terminated) or run.stop_file.exists()
+        return stop_asked() or run.stop_file.exists() or not run.exists()
 
     if isinstance(recipe, Fit):
         yield from fit_at_once(recipe, run.checkpoints, should_stop=should_stop)
@@ -122,26 +134,19 @@ def _told(events: Iterator[Event]) -> Iterator[Event]:
 
 def _crashed(error: ScanlearnError) -> Crashed:
     """Tell, inside its ``except``, of an error that the user can mend."""
-    return Crashed(error=str(error), mendable=True, details=traceback.format_exc())
-
-
-class _Flag:
-    """Set by a signal, asked by the loop."""
-
-    def __init__(self) -> None:
-        self._raised = False
-
-    def raise_(self, *_: object) -> None:
-        self._raised = True
-
-    def __bool__(self) -> bool:
-        return self._raised
+    return Crashed(
+        error=str(error),
+        mendable=True,
+        diverged=isinstance(error, Diverged),
+        details=traceback.format_exc(),
+    )
 
 
 def _facts(config: RunConfig, accelerator: Accelerator) -> dict[str, Any]:
     packages = ("napari-scanlearn", "torch", "accelerate", "numpy")
     return {
         "device": str(accelerator.device),
+        "hardware": device_name(accelerator.device),
         "processes": accelerator.num_processes,
         "precision": accelerator.mixed_precision,
         "seed": config.engine.seed,

@@ -68,6 +68,10 @@ class BadPlace(ScanlearnError):
     """A file, folder, disk or machine that does not allow what was asked."""
 
 
+class Diverged(ScanlearnError):
+    """A training whose numbers ran away: nobody's mistake, but its end."""
+
+
 def of_the_world(error: BaseException) -> ScanlearnError | None:
     """Return what a user can do about an error of the system; None for our own faults.
 

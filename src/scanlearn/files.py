@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 #: Pattern of unfinished files, left behind only by a process that was killed.
 UNFINISHED = ".*.part.*"
 
@@ -23,7 +25,7 @@ def written_beside(path: Path) -> Iterator[Path]:
     what it wrote is removed and a file already at ``path`` stays as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = _beside(path)
+    beside = unfinished(path)
     try:
         yield beside
         os.replace(beside, path)
@@ -35,7 +37,7 @@ def written_beside(path: Path) -> Iterator[Path]:
 def folder_beside(path: Path) -> Iterator[Path]:
     """As :func:`written_beside`, for a folder; one already at ``path`` is replaced."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = _beside(path)
+    beside = unfinished(path)
     try:
         yield beside
         if path.exists():
@@ -45,11 +47,29 @@ def folder_beside(path: Path) -> Iterator[Path]:
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def _beside(path: Path) -> Path:
-    """Return an unfinished name no longer than file systems allow."""
+def unfinished(path: Path) -> Path:
+    """Return the name beside ``path`` under which this process may write.
+
+    It is no longer than file systems allow.
+    """
     # The end is kept: libraries choose a format by it.
     kept = os.fsencode(path.name)[-_LONGEST_BYTES:].decode("utf-8", "ignore")
     return path.with_name(f".{os.getpid()}.part.{kept}")
+
+
+def sweep(folder: Path, *, deep: bool = False) -> None:
+    """Remove what processes that are gone left unfinished in a folder.
+
+    ``deep`` looks in the folders within, too. What a process that lives is writing
+    stays, and so does what a process of the same number left: until the next time.
+    """
+    for part in list(folder.rglob(UNFINISHED) if deep else folder.glob(UNFINISHED)):
+        number = part.name.split(".")[1]
+        if number.isdigit() and not psutil.pid_exists(int(number)):
+            if part.is_dir():
+                shutil.rmtree(part, ignore_errors=True)
+            else:
+                part.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

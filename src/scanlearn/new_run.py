@@ -21,6 +21,7 @@ from scanlearn.errors import BadConfig, BadRun
 from scanlearn.pretraining.doses import dosed
 from scanlearn.pretraining.method import Method
 from scanlearn.runs.folder import RunFolder, new_run_path
+from scanlearn.tasks.shared.earlier_model import learned_task
 from scanlearn.tasks.shared.start_fits import check_start_fits
 from scanlearn.tasks.task import Labels, PlanRequest, Task, TrainingPlan
 
@@ -211,10 +212,10 @@ def _check_start(run: Path | None) -> None:
     if run is None:
         return
     RunFolder(run)
-    if not (run / "checkpoints" / "encoder.json").is_file():
+    if not (run / "checkpoints" / "encoder.json").is_file() and not learned_task(run):
         raise BadRun(
             f"{run} has no trained encoder yet",
-            expected="a pre-training run that has saved at least once",
+            expected="a run that has saved at least once",
             next_step="Choose another run, or start from scratch",
         )
 

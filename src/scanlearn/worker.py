@@ -16,12 +16,16 @@ from scanlearn.pretraining.method import Method
 from scanlearn.pretraining.registry import method_of
 from scanlearn.runs.events import Crashed, Event
 from scanlearn.runs.folder import RunFolder
+from scanlearn.runs.signals import signals_noted
+from scanlearn.streams import make_heedless
 from scanlearn.tasks.registry import task_of
 from scanlearn.tasks.task import Task
 
 
 def main(arguments: list[str]) -> int:
     """Train the run whose folder is named; returns the exit status."""
+    make_heedless("stdout")
+    make_heedless("stderr")
     if len(arguments) != 1:
         sys.stderr.write("usage: python -m scanlearn.worker RUN\n")
         return 2
@@ -34,8 +38,13 @@ def main(arguments: list[str]) -> int:
 
 
 def train_run(run: RunFolder) -> Iterator[Event]:
-    """Train a run in this process, from where it stands; yields its events."""
-    return app.train_run(run, learned_by(run.config()))
+    """Train a run in this process, from where it stands; yields its events.
+
+    A signal that would end the process saves the model first.
+    """
+    learnable = learned_by(run.config())
+    with signals_noted() as stop_asked:
+        yield from app.train_run(run, learnable, stop_asked=stop_asked)
 
 
 def learned_by(config: RunConfig) -> Method | Task:
@@ -48,7 +57,7 @@ def _train(run: RunFolder) -> int:
     for event in train_run(run):
         if isinstance(event, Crashed):
             sys.stderr.write(f"{event.details}\n")
-            status = 2 if event.mendable else 1
+            status = 2 if event.mendable and not event.diverged else 1
     return status
 
 

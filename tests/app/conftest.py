@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,11 +16,9 @@ Make = Callable[..., RunFolder]
 @pytest.fixture(autouse=True)
 def _own_process():
     """Undo what a training sets for the whole process it runs in."""
-    handler = signal.getsignal(signal.SIGTERM)
     _forget()
     yield
     _forget()
-    signal.signal(signal.SIGTERM, handler)
 
 
 def _forget() -> None:
@@ -34,8 +31,14 @@ def pretraining(tiny_cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     """Return a function that writes a pre-training run of seconds."""
     runs = tmp_path_factory.mktemp("runs")
 
-    def make(name: str, *, cohort: Path = tiny_cohort, **engine: object) -> RunFolder:
-        changes = {"recipe": SMALL_DRASCLR, "engine": SMALL_ENGINE | engine}
+    def make(
+        name: str,
+        *,
+        cohort: Path = tiny_cohort,
+        recipe: dict[str, object] = {},  # noqa: B006 - only read
+        **engine: object,
+    ) -> RunFolder:
+        changes = {"recipe": SMALL_DRASCLR | recipe, "engine": SMALL_ENGINE | engine}
         config = pretraining_config(
             [cohort],
             method=method_named("drasclr"),

@@ -67,7 +67,8 @@ def test_findings_are_a_table_within_the_patient(detector, tiny_sample, tmp_path
     scan = tiny_sample / "scans" / "nifti" / "PHANTOM-0002.nii.gz"
     (summary,) = predict_scans(task_of(detector.config()), detector, scan, tmp_path)
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["PHANTOM-0002_findings.csv", "PHANTOM-0002_prediction.json"]
+    ours = ("findings.csv", "lungs.npz", "prediction.json")
+    assert names == [f"PHANTOM-0002_{ending}" for ending in ours]
     about = json.loads(summary.read_text())
     found = read_findings(tmp_path / names[0])
     assert about["task"] == "detection"

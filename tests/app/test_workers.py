@@ -22,6 +22,8 @@ from scanlearn.runs.follow import follow
 from scanlearn.runs.launch import launch
 from scanlearn.worker import main, train_run
 
+STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
 
 def wait_for(run, kind):
     """Follow a run until it says a certain thing."""
@@ -92,15 +94,26 @@ def test_a_run_names_no_patient(resumed, tiny_cohort):
         assert "phantom" not in path.name.lower()
 
 
-@pytest.mark.parametrize("how", ["stop file", "SIGTERM"])
-def test_a_stopped_training_leaves_a_usable_encoder(pretraining, how):
+@pytest.fixture
+def heard():
+    """Undo what a shell does to what it starts in the background: ignore SIGINT."""
+    handlers = {number: signal.getsignal(number) for number in STOPPING}
+    for number in STOPPING:
+        signal.signal(number, signal.default_int_handler)
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("how", [None, *STOPPING])
+def test_a_stopped_training_leaves_a_usable_encoder(pretraining, heard, how):
     run = pretraining(f"stopped by {how}", steps=100_000, save_every=100_000)
     worker = launch(run)
     wait_for(run, Step)
-    if how == "stop file":
+    if how is None:
         run.request_stop()
     else:
-        worker.terminate()
+        worker.send_signal(how)
     assert worker.wait(timeout=60) == 0
     assert run.state() == "stopped"
     *events, stopped = run.events()
@@ -113,6 +126,38 @@ def test_a_stopped_training_leaves_a_usable_encoder(pretraining, how):
         vectors = encoder(torch.zeros(2, 1, 16, 16, 16), torch.zeros(2, 3))
     assert vectors.shape == (2, 8)
     assert bool(vectors.isfinite().all())
+
+
+def test_a_worker_whose_run_is_deleted_ends(pretraining):
+    run = pretraining("deleted", steps=100_000, save_every=100_000)
+    worker = launch(run)
+    wait_for(run, Step)
+    shutil.rmtree(run.path)
+    assert worker.wait(timeout=60) == 2
+    assert not run.path.exists()
+
+
+def test_a_training_that_diverges_fails_and_goes_on_slower(pretraining, scanlearn):
+    """At so high a rate the first step is too far: its batch norms overflow."""
+    changes = {"optimiser": {"name": "sgd", "learning_rate": 1e12}}
+    run = pretraining("diverging", recipe=changes, steps=12, save_every=1)
+    assert launch(run).wait() == 1
+    last = run.last_event()
+    assert isinstance(last, Crashed)
+    assert last.diverged
+    assert "-s optimiser.learning_rate=" in last.error
+    assert run.state() == "crashed"
+    encoder, card = load_encoder(run.path)
+    saved = Checkpoints(run.checkpoints).load("last")["step"]
+    assert card.step == saved < 12
+    for weights in encoder.state_dict().values():
+        assert bool(weights.isfinite().all())
+    answer = scanlearn("resume", run.path, "-s", "optimiser.learning_rate=1e-4")
+    assert answer.status == 0, answer.err
+    told = [event.text for event in run.events() if event.kind == "message"]
+    assert any("optimiser.learning_rate is 0.0001" in text for text in told)
+    starts = [event.step for event in run.events() if event.kind == "started"]
+    assert starts == [0, saved]
 
 
 def test_a_second_worker_is_refused(pretraining, capsys):

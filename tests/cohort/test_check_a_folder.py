@@ -74,7 +74,7 @@ def codes(row: CheckRow) -> set[str]:
 @pytest.mark.parametrize(
     ("code", "severity"),
     [
-        ("tilt", "note"),
+        ("tilt", "warning"),
         ("missing", "error"),
         ("uneven", "error"),
         ("slice-gaps", "warning"),

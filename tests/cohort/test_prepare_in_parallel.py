@@ -16,7 +16,7 @@ import distributed
 import pytest
 
 from scanlearn.cohort.catalogue import Cohort
-from scanlearn.cohort.preparation import prepare_one
+from scanlearn.cohort.preparation import dask_cluster, prepare_one
 from scanlearn.cohort.preparation.pool import run_all
 from scanlearn.cohort.preparation.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
@@ -100,23 +100,6 @@ def test_local_processes_make_the_same_cohort(
         assert (one.voxels(key) == two.voxels(key)).all()
 
 
-def _square_or_die(number: int) -> int:
-    if number == 3:
-        raise ValueError("three")
-    if number == 5:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return number**2
-
-
-def test_an_item_that_kills_its_process_does_not_stop_the_rest() -> None:
-    outcomes = {o.item: o for o in run_all(_square_or_die, range(8), workers=1)}
-    assert len(outcomes) == 8
-    assert isinstance(outcomes[3].error, ValueError)
-    assert type(outcomes[5].error).__name__ == "KilledWorker"
-    for number in (0, 1, 2, 4, 6, 7):
-        assert outcomes[number].result == number**2
-
-
 def test_few_items_stay_in_this_process() -> None:
     ((outcome),) = run_all(lambda _: os.getpid(), ["x"])
     assert outcome.result == os.getpid()
@@ -125,9 +108,7 @@ def test_few_items_stay_in_this_process() -> None:
 def test_a_scheduler_that_is_not_there_is_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from scanlearn.cohort.preparation import pool
-
-    monkeypatch.setattr(pool, "_PATIENCE_S", 1)
+    monkeypatch.setattr(dask_cluster, "_PATIENCE_S", 1)
     with pytest.raises(BadConfig, match="no Dask scheduler answers"):
         list(run_all(abs, [1], scheduler="tcp://127.0.0.1:9"))
 

@@ -11,13 +11,13 @@ from scanlearn.config.engine import EngineConfig, OptimiserConfig
 from scanlearn.engine.checkpoints import Checkpoints
 from scanlearn.engine.devices import make_accelerator
 from scanlearn.engine.loop import train
+from scanlearn.engine.optimisers import make_optimiser, make_schedule
 from scanlearn.engine.recipe import check_share
-from scanlearn.errors import BadConfig, BadRun
+from scanlearn.errors import BadConfig, BadRun, Diverged
 from scanlearn.runs.events import (
     Epoch,
     Finished,
     Health,
-    Message,
     Saved,
     Started,
     Step,
@@ -241,14 +241,51 @@ def test_a_finished_training_is_not_trained_further(tmp_path, small):
 
 def test_a_loss_that_is_no_number_keeps_the_last_checkpoint(tmp_path, small):
     recipe = small(ADAM, breaks_at=4)
-    events = run(recipe, engine(), tmp_path)
-    assert isinstance(events[-2], Message)
-    assert events[-2].severity == "warning"
-    assert "not a number at step 5" in events[-2].text
-    assert (events[-1].kind, events[-1].step) == ("stopped", 5)
+    with pytest.raises(Diverged, match=r"not a number at step 5.*learning_rate=0\.003"):
+        run(recipe, engine(), tmp_path)
     state = state_of(tmp_path)
     assert state["step"] == 3
     assert all(bool(x.isfinite().all()) for x in state["recipe"].values())
+    assert recipe.exported == [0, 3]
+
+
+@pytest.mark.parametrize("scores", [None, {2: 0.1, 4: 0.2, 6: 0.3}])
+def test_a_weight_that_is_no_number_is_never_saved(tmp_path, small, scores):
+    """The loss of a step is that of the weights before it."""
+    recipe = small(ADAM, scores=scores)
+    events = begin(recipe, engine(save_every=1), tmp_path)
+    for event in events:
+        if isinstance(event, Step) and event.step == 4:
+            with torch.no_grad():
+                recipe.net[0].weight[0, 0] = float("inf")
+            break
+    with pytest.raises(Diverged, match="weight is not a number after step 4"):
+        list(events)
+    state = state_of(tmp_path)
+    assert state["step"] == 3
+    assert all(bool(x.isfinite().all()) for x in state["recipe"].values())
+    assert recipe.exported[-1] == (3 if scores is None else 2)
+
+
+@pytest.mark.parametrize("optimiser", [SGD, ADAM])
+def test_a_resumed_training_has_the_rate_asked_for_now(tmp_path, small, optimiser):
+    run(small(optimiser), engine(), tmp_path, stop_after=4)
+    slower = optimiser.model_copy(
+        update={"learning_rate": optimiser.learning_rate / 10, "weight_decay": 0.5}
+    )
+    run(small(slower), engine(save_every=1), tmp_path, stop_after=1)
+    state = state_of(tmp_path)
+    assert state["step"] == 5
+    fresh = small(slower)
+    made = make_optimiser(fresh.parameter_groups(), slower)
+    make_schedule(made, fresh.rate, steps=STEPS)
+    for group, own in zip(
+        state["optimiser"]["param_groups"], made.param_groups, strict=True
+    ):
+        assert group["weight_decay"] == 0.5
+        assert group["initial_lr"] == own["initial_lr"]
+        assert group["lr"] == own["initial_lr"] * fresh.rate(5, STEPS)
+    assert state["schedule"]["base_lrs"] == [g["initial_lr"] for g in made.param_groups]
 
 
 def test_the_best_score_is_kept_and_exported(tmp_path, small):

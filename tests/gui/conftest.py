@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -52,10 +54,21 @@ def prepared(scans_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 @pytest.fixture(autouse=True)
+def nothing_painted(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Take away what a test painted: all of them share the cohort."""
+    yield
+    if "prepared" in request.fixturenames:
+        folder = request.getfixturevalue("prepared") / "painted"
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
 def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """Give every test folders of its own and docks that know nothing yet."""
     from scanlearn.gui.shared.state import shared_state
 
+    guard = "scanlearn.gui.tasks.segmentation.close_guard.close_anyway"
+    monkeypatch.setattr(guard, lambda _window, _layers: True)  # nobody answers
     runs, cohorts = tmp_path / "runs", tmp_path / "cohorts"
     monkeypatch.setenv("SCANLEARN_RUNS", str(runs))
     monkeypatch.setenv("SCANLEARN_COHORTS", str(cohorts))
@@ -146,7 +159,8 @@ def open_dock(
             viewer.window.add_dock_widget(dock, area="right")
             return dock
         manifest = PluginManifest.from_file(MANIFEST)
-        npe2pm.register(manifest)
+        with suppress(ValueError):  # a test may open several
+            npe2pm.register(manifest)
         title = _title(manifest, kind)
         _, dock = viewer.window.add_plugin_dock_widget(manifest.name, title)
         assert type(dock) is kind

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QLabel
+from superqt import QLabeledSlider
 
 from scanlearn.gui.tasks.detection.overlay import finding_layers
 from scanlearn.gui.tasks.detection.result import FindingResult
@@ -82,6 +84,31 @@ def test_marked_points_become_spheres_of_the_run(
     assert len(items) == 2
     expected = [*grid_of(first).to_patient(voxel), 22]
     np.testing.assert_allclose(marked.objects, [expected], atol=1e-6)
+
+
+@pytest.mark.parametrize("open_dock", ["menu", "script"], indirect=True)
+def test_naparis_slider_counts_millimetres(
+    dock: FinetuneDock, scans_folder: Path, click: Any, qtbot: Any
+) -> None:
+    show(dock.viewer, find_scans(scans_folder)[0])
+    click(dock.panel.shown.new_button)
+    points = dock.viewer.layers[-1]
+    points.add(points.world_to_data(dock.viewer.dims.point))
+    window = dock.window()
+    label = next(
+        one for one in window.findChildren(QLabel) if one.text() == "point size:"
+    )
+    slider = next(
+        one
+        for one in label.parentWidget().findChildren(QLabeledSlider)
+        if one.toolTip().startswith("Change the size of currently selected")
+    )
+    slider.setValue(14)
+    np.testing.assert_allclose(diameters_mm(points), [14])
+    slider.setValue(60)  # the selected point, again
+    np.testing.assert_allclose(diameters_mm(points), [60])
+    dock.panel.shown.diameter.setValue(200)
+    np.testing.assert_allclose(diameters_mm(points), [200])
 
 
 @pytest.mark.parametrize("open_dock", ["menu", "script"], indirect=True)
@@ -159,7 +186,7 @@ def test_the_table_filters_and_leads_to_a_finding(found, qtbot: Any) -> None:
     panel = FindingResult(found.viewer)
     qtbot.addWidget(panel)
     panel.show_prediction(found.prediction, [found.layer])
-    assert panel.count.text() == "3 possible nodules, 2 shown"
+    assert panel.count.text() == "3 possible nodules · 2 shown · 0 reviewed"
     assert found.layer.shown.tolist() == [True, True, False]
     assert panel.table.isRowHidden(2)
     panel.least.setValue(0.05)

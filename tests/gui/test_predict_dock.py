@@ -43,11 +43,17 @@ def test_without_a_model_or_a_scan_predict_says_so(
 def test_a_result_lies_over_the_scan_and_is_saved(
     dock: PredictDock, image: Any, tmp_path: Path, click: Any, qtbot: Any
 ) -> None:
+    said: list[str] = []
+    dock.viewer.layers.events.inserted.connect(
+        lambda _event: said.append(dock.missing.text())
+    )
     click(dock.predict_button)
     qtbot.waitUntil(
         lambda: dock.prediction is not None or dock.notice.isVisible(), timeout=30_000
     )
     assert not dock.notice.isVisible(), dock.notice.text.text()
+    assert said == [f"Adding layer {n} of 3…" for n in (1, 2, 3)]
+    assert dock.predict_button.isEnabled()
     probability, uncertainty, labels = dock.viewer.layers[-3:]
     assert labels.name.endswith("lungs (labels)")
     assert grid_of(labels).matches(grid_of(image))

@@ -14,6 +14,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
+from napari.layers import Labels
 from qtpy.QtCore import QEvent, QMimeData, QPointF, Qt
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QApplication, QWidget
@@ -21,7 +22,8 @@ from qtpy.QtWidgets import QApplication, QWidget
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.gui.scans.dock import ScansDock
 from scanlearn.gui.scans.exclusion import known_in
-from scanlearn.gui.scans.scan_list import DRAGGED, ListedScan, ScanList
+from scanlearn.gui.scans.listed_scan import ListedScan
+from scanlearn.gui.scans.scan_list import DRAGGED, ScanList
 from scanlearn.gui.viewer.layers import grid_of, origin_of
 from scanlearn.scans.find import find_scans
 from scanlearn.scans.scan import Problem
@@ -60,7 +62,8 @@ def test_remarks_are_listed_and_lead_to_their_scans(
     assert dock.list.chosen_rows() == [0]
     dock.checks.table.selectRow(0)
     assert [entry.path.name for entry in dock.list.chosen()] == ["gap"]
-    assert "1 slice is missing" in dock.checks.detail.text()
+    said = dock.checks.table.model().index(0, 2).data()
+    assert "1 slice is missing" in said
 
     with qtbot.waitSignal(dock.checks.checked, timeout=120_000):
         click(dock.checks.read_button)
@@ -328,3 +331,93 @@ def test_a_file_that_breaks_off_is_marked_and_explained(
     assert not dock.notice.isVisible(), dock.notice.text.text()
     assert "1 with errors" in dock.summary.text()
     assert said in dock.checks.table.model().index(0, 2).data()
+
+
+def test_a_file_that_breaks_off_beyond_its_middle_is_marked(
+    open_dock: Any, tmp_path: Path, qtbot: Any
+) -> None:
+    voxels = np.random.default_rng(0).integers(0, 4000, (40, 40, 12), np.int16)
+    whole = tmp_path / "whole.nii.gz"
+    nib.save(nib.Nifti1Image(voxels, np.eye(4)), whole)
+    content = whole.read_bytes()
+    (tmp_path / "late.nii.gz").write_bytes(content[: int(0.9 * len(content))])
+    dock = open_dock(ScansDock)
+    dock.open_path(tmp_path)
+    qtbot.waitUntil(lambda: "1 with errors" in dock.summary.text(), timeout=20_000)
+    assert dock.list.text(0).startswith("✕")
+    assert "late.nii.gz" in dock.list.text(0)
+    assert not dock.list.text(1).startswith("✕")
+
+
+def test_masks_among_scans_are_no_scans(
+    open_dock: Any, tmp_path: Path, qtbot: Any, click: Any, places: SimpleNamespace
+) -> None:
+    """One is told by its name, one by its voxels alone."""
+    voxels = np.random.default_rng(0).integers(0, 400, (20, 24, 22), np.int16)
+    mask = np.zeros(voxels.shape, np.uint8)
+    mask[5:9, 6:12, 7:15] = 2
+    (tmp_path / "drawn").mkdir()
+    for name, content in (
+        ("one", voxels),
+        ("one_mask", mask),
+        ("two", voxels + 1),
+        ("drawn/two", mask),
+    ):
+        nib.save(nib.Nifti1Image(content, np.eye(4)), tmp_path / f"{name}.nii.gz")
+    dock = open_dock(ScansDock)
+    dock.open_path(tmp_path)
+    told = lambda: dock.summary.text() == "2 scans · 2 label maps"  # noqa: E731
+    qtbot.waitUntil(told, timeout=20_000)
+    rows = {
+        e.path.relative_to(tmp_path).as_posix(): n
+        for n, e in enumerate(dock.list.entries)
+    }
+    masks = [rows["one_mask.nii.gz"], rows["drawn/two.nii.gz"]]
+    texts = [dock.list.text(n) for n in masks]
+    assert "▦ one_mask.nii.gz\nA label map of one.nii.gz" in texts[0]
+    assert "▦ two.nii.gz\nA label map of two.nii.gz" in texts[1]
+
+    dock.add_rows([masks[0], rows["one.nii.gz"]])
+    layers = dock.viewer.layers
+    qtbot.waitUntil(lambda: len(layers) == 2 and not dock.reader.busy, timeout=20_000)
+    assert layers[0].name.endswith(" · one")
+    assert isinstance(layers[1], Labels)
+    assert np.count_nonzero(layers[1].data) == np.count_nonzero(mask)
+
+    with qtbot.waitSignal(dock.form.prepared, timeout=120_000):
+        click(dock.form.button)
+    assert dock.state.cohort is not None
+    assert len(Cohort(dock.state.cohort)) == 2
+
+
+def test_what_is_found_is_told_whole_and_the_worst_first(
+    dock: ScansDock, click: Any
+) -> None:
+    problems = (
+        Problem(
+            "tilt", "warning", "the gantry was tilted by 14.0 degrees; a grid", "Do"
+        ),
+        Problem("few-slices", "warning", "Only 4 slices: too few.", "Look at it."),
+    )
+    scans = [replace(scan, problems=problems) for scan in dock.list.scans]
+    dock._show_scans(scans)
+    remark = dock.list.text(0).splitlines()[-1]
+    assert remark == "The gantry was tilted by 14.0 degrees (+1)"
+    tip = dock.list.model().data(
+        dock.list.model().index(0), Qt.ItemDataRole.ToolTipRole
+    )
+    assert "Only 4 slices: too few. Look at it." in tip
+    click(dock.checks.head)
+    table = dock.checks.table
+    assert table.model().rowCount() == 2  # shared remarks are told once
+    assert table.model().index(0, 1).data() == "3 scans"
+    table.selectRow(1)
+    assert dock.list.chosen_rows() == [0, 1, 2]
+    words = table.model().index(0, 2).data()
+    assert words == "The gantry was tilted by 14.0 degrees; a grid. Do"
+    QApplication.processEvents()
+    room = table.columnWidth(2) - 8
+    needed = table.fontMetrics().boundingRect(
+        0, 0, room, 1000, Qt.TextFlag.TextWordWrap, words
+    )
+    assert table.rowHeight(0) >= needed.height()

@@ -34,10 +34,10 @@ def test_scans_are_found_shown_and_prepared(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(
-        "scanlearn.gui.scans.dock.QFileDialog.getExistingDirectory",
+        "scanlearn.gui.scans.open_row.QFileDialog.getExistingDirectory",
         lambda *_: str(scans_folder),
     )
-    click(dock.folder_button)
+    click(dock.opener.folder_button)
     qtbot.waitUntil(lambda: dock.list.count() == 2, timeout=10_000)
     assert "2 scans" in dock.summary.text()
     texts = "".join(dock.list.text(i) for i in range(2))
@@ -98,9 +98,9 @@ def test_the_sample_is_written_and_opened(
         return whole(folder, scans=2, spacing_mm=(20.0, 10.0, 10.0), **settings)
 
     monkeypatch.setattr(sample, "write_sample", small)
-    click(dock.sample_button)
+    click(dock.opener.sample_button)
     qtbot.waitUntil(lambda: dock.list.count() == 2, timeout=20_000)
-    assert dock.sample_button.isEnabled()
+    assert dock.opener.sample_button.isEnabled()
     assert dock.form.name.text() == "sample-scans"
 
 
@@ -164,7 +164,15 @@ def test_a_radiograph_has_no_letters(
         lambda: "scanlearn_top_center" in viewer.canvas.overlays, timeout=10_000
     )
     assert letters(viewer) == ["", "", "", ""]
+    # Nor how large it is: a bar of millimetres would lie.
+    assert not viewer.canvas.overlays["scale_bar"].visible
+    assert "mm" not in dock.list.text(0)
+    assert f"{image.pixels.shape[1]}×{image.pixels.shape[0]} pixels" in dock.list.text(
+        0
+    )
+    assert viewer.layers[0].name.endswith(" · chest")
     viewer.layers.clear()
+    assert viewer.canvas.overlays["scale_bar"].visible
 
 
 @pytest.mark.parametrize(

@@ -33,3 +33,27 @@ def test_docks_fit_the_narrow_width_and_keys_work(
 
 def press(viewer: Any, key: str) -> None:
     viewer.keymap[KeyBinding.from_str(key)](viewer)
+
+
+def test_what_runs_is_seen_from_every_tab(
+    open_dock: Any,
+    make_run: Any,
+    small_launch: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    click: Any,
+    qtbot: Any,
+) -> None:
+    monkeypatch.setenv("SMALL_WORKER_STEPS", "100000")
+    run = make_run("2026-11-21_drasclr_chest")
+    small_launch(run)
+    qtbot.waitUntil(lambda: run.last_event() is not None, timeout=20_000)
+    bench = open_dock(Workbench)
+    assert bench.tabs.currentWidget() is bench.scans
+    qtbot.waitUntil(bench.running.isVisible, timeout=20_000)
+    assert "drasclr_chest" in bench.running.text.text()
+    assert "%" in bench.running.text.text()
+    click(bench.running.show_button)
+    assert bench.tabs.currentWidget() is bench.runs
+    qtbot.waitUntil(lambda: bench.runs.card is not None, timeout=20_000)
+    run.request_stop()
+    qtbot.waitUntil(lambda: not bench.running.isVisible(), timeout=30_000)

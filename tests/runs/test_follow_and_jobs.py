@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
@@ -61,6 +62,15 @@ def test_a_watcher_hears_a_heartbeat_while_nothing_happens(run):
     begun = time.monotonic()
     assert [next(watcher) for _ in range(3)] == [None, None, None]
     assert time.monotonic() - begun < 1.0
+
+
+def test_a_deleted_run_ends_its_watcher(run):
+    watcher = follow(run, heartbeat_seconds=0.01)
+    assert next(watcher) is None
+    shutil.rmtree(run.path)
+    (last,) = [event for event in watcher if event]
+    assert "deleted" in last.error
+    assert not run.path.exists()
 
 
 def test_following_from_now_on_skips_the_past(run):

@@ -5,9 +5,11 @@ from typing import Annotated
 import typer
 
 from scanlearn.cli import (
+    card,
     cohorts,
     comparing,
     demo,
+    disagreeing,
     evaluating,
     released,
     representation,
@@ -55,10 +57,12 @@ for room in (
     using,
     evaluating,
     comparing,
+    disagreeing,
     suggesting,
     representation,
     released,
     runs,
+    card,
     sharing,
 ):
     room.register(application)

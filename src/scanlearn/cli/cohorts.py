@@ -18,6 +18,7 @@ from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.exclusions import read_exclusions
 from scanlearn.cohort.export import export_ome_zarr
 from scanlearn.cohort.labels.masks_among_scans import label_maps_told
+from scanlearn.cohort.preparation.dask_cluster import trust_in
 from scanlearn.cohort.preparation.prepare import PrepareReport
 from scanlearn.cohort.preparation.prepare import prepare as prepare_scans
 from scanlearn.cohort.quality.grouping import Remark, grouped
@@ -85,7 +86,12 @@ def prepare(
         int | None, typer.Option(min=0, help="Processes; 0 for this one.")
     ] = None,
     scheduler: Annotated[
-        str | None, typer.Option(help="Address of a Dask scheduler.")
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="A Dask cluster, used instead of processes here. It runs code as its "
+            "owner: take one that only you can reach, or tls://.",
+        ),
     ] = None,
     as_json: AsJson = False,
     as_events: AsEvents = False,
@@ -104,6 +110,8 @@ def prepare(
         store=store,
     )
     left_out = None if exclusions is None else read_exclusions(exclusions)
+    if scheduler is not None:
+        console.print(trust_in(scheduler), markup=False, soft_wrap=True)
     if as_events:
         report = prepare_scans(
             source,

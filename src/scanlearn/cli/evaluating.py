@@ -11,10 +11,11 @@ from scanlearn.cli.options import AsJson, IgnoreReference, cohort_folder
 from scanlearn.cli.output import console, print_json, telling
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.errors import BadConfig
+from scanlearn.runs.evaluations import keep_evaluation
 from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.tables.results import DISCLAIMER
 from scanlearn.tasks.registry import task_of
-from scanlearn.tasks.shared.evaluation import Summary
+from scanlearn.tasks.shared.evaluation import Evaluation, Summary
 
 
 def register(application: typer.Typer) -> None:
@@ -54,6 +55,7 @@ def evaluate(
         found = task.score(
             folder, labels, cohort, tell, ignore_reference=ignore_reference
         )
+    _keep(folder, found, cohort)
     if as_json:
         print_json(found.to_dict())
         return
@@ -71,6 +73,14 @@ def evaluate(
     for remark in found.remarks:
         console.print(f"⚠ {remark}", markup=False, soft_wrap=True)
     console.print(DISCLAIMER, style="dim")
+
+
+def _keep(run: RunFolder, found: Evaluation, cohort: Cohort) -> None:
+    """Keep the scores for the run's model card, unless its folder is only read."""
+    try:
+        keep_evaluation(run, found.to_dict(), cohort=cohort.fingerprint())
+    except OSError as error:
+        console.print(f"The scores are not kept in the run: {error}", markup=False)
 
 
 def _cell(score: Summary | float | None) -> str:

@@ -5,11 +5,13 @@ from typing import Annotated, Any
 
 import typer
 
-from scanlearn.cli.options import AsEvents, AsJson
+from scanlearn.cli.options import AsEvents, AsJson, Settings
 from scanlearn.cli.output import print_event, print_json, print_text
 from scanlearn.cli.watching import launch_and_follow
+from scanlearn.config.run import parse_settings
 from scanlearn.errors import BadRun
 from scanlearn.new_run import runs_folder
+from scanlearn.runs.amend import amend
 from scanlearn.runs.damage import damage
 from scanlearn.runs.events import Finished, Message
 from scanlearn.runs.folder import RunFolder, find_runs
@@ -67,10 +69,14 @@ def _row(run: RunFolder) -> dict[str, Any]:
         return row | unknown | {"problem": told.sentence}
 
 
-def resume(run: Run, as_json: AsJson = False) -> None:
+def resume(
+    run: Run,
+    settings: Settings = [],  # noqa: B006 - typer wants a list
+    as_json: AsJson = False,
+) -> None:
     """Go on with a run that was stopped, killed or crashed.
 
-    Example: scanlearn resume runs/drasclr
+    Example: scanlearn resume runs/drasclr -s optimiser.learning_rate=3e-4
     """
     folder = RunFolder(run)
     # Refused here where it cannot be read, not by the worker.
@@ -80,6 +86,8 @@ def resume(run: Run, as_json: AsJson = False) -> None:
         raise BadRun(
             f"{folder.name} is finished", next_step="Start a new run from it instead"
         )
+    if settings:
+        amend(folder, parse_settings(settings))
     launch_and_follow(folder, as_json=as_json)
 
 

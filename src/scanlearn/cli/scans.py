@@ -27,6 +27,7 @@ from scanlearn.cohort.labels.masks_among_scans import (
 )
 from scanlearn.cohort.quality import checks
 from scanlearn.cohort.quality.grouping import Remark, grouped
+from scanlearn.cohort.quality.stored_voxels import stored_problems
 from scanlearn.errors import BadScan
 from scanlearn.files import write_text
 from scanlearn.phantom.sample import write_sample
@@ -36,7 +37,7 @@ from scanlearn.scans.files.write_nifti import write_nifti
 from scanlearn.scans.find import find_scans
 from scanlearn.scans.formats import ZARR
 from scanlearn.scans.read import read_scan
-from scanlearn.scans.scan import ScanEntry
+from scanlearn.scans.scan import Problem, ScanEntry
 
 #: Scans named for each atlas, the worst first.
 _FITS_PRINTED = 12
@@ -171,7 +172,7 @@ def check(
     Example: scanlearn check ~/dicom
     """
     if (folder / "cohort.yaml").is_file():
-        rows = _rows_of_cohort(folder)
+        rows = _rows_of_cohort(folder, as_events=as_events)
     elif as_events:
         found = checks.check(folder, progress=print_progress, workers=workers)
         rows = checks.to_json(found)
@@ -196,19 +197,36 @@ def check(
         _print_checks(rows)
 
 
-def _rows_of_cohort(folder: Path) -> list[dict[str, Any]]:
+def _rows_of_cohort(folder: Path, *, as_events: bool) -> list[dict[str, Any]]:
     cohort = Cohort(folder)
     fits = kept_qualities(cohort.layout, cohort.records())
-    return [
-        {
-            "scan": key,
-            "severity": problems[0].severity if problems else "ok",
-            "problems": [asdict(problem) for problem in problems],
-            "excluded": cohort.record(key).excluded,
-            "fits": [fit.to_dict() for fit in fits.get(key, [])],
-        }
-        for key, problems in checks.check_cohort(cohort).items()
-    ]
+    damage = _damage(cohort, as_events=as_events)
+    rows = []
+    for key, remarks in checks.check_cohort(cohort).items():
+        problems = (damage[key], *remarks) if key in damage else remarks
+        rows.append(
+            {
+                "scan": key,
+                "severity": problems[0].severity if problems else "ok",
+                "problems": [asdict(problem) for problem in problems],
+                "excluded": cohort.record(key).excluded,
+                "fits": [fit.to_dict() for fit in fits.get(key, [])],
+            }
+        )
+    return rows
+
+
+def _damage(cohort: Cohort, *, as_events: bool) -> dict[str, Problem]:
+    if as_events:
+        return stored_problems(cohort, progress=print_progress)
+    with progress_bar() as bar:
+        task = bar.add_task("reading", total=None, curve="")
+        return stored_problems(
+            cohort,
+            progress=lambda done, total, _: bar.update(
+                task, completed=done, total=total
+            ),
+        )
 
 
 def _print_checks(rows: list[dict[str, Any]]) -> None:

@@ -7,6 +7,7 @@ import typer
 
 from scanlearn.cli.options import AsEvents, AsJson, OutDir, Uneven, cohort_folder
 from scanlearn.cli.output import console, print_json, print_text, telling
+from scanlearn.files import sweep
 from scanlearn.runs.events import Finished, Step
 from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.tables.results import DISCLAIMER
@@ -75,6 +76,7 @@ def predict(
     from scanlearn.tasks.shared.predict_scans import predict_scans
 
     wanted: list[tuple[bool, Extra]] = [(dicom_seg, "dicom-seg"), (figures, "figures")]
+    sweep(out)
     with telling("predicting", as_lines=as_events) as tell:
         written = predict_scans(
             task_of(folder.config()),
@@ -120,6 +122,7 @@ def export(
     Example: scanlearn export predictions/7_prediction.json ~/dicom/7 --out report
     """
     from scanlearn.prediction.exports import export_prediction
+    from scanlearn.prediction.review import why_not
     from scanlearn.prediction.sources import scan_named
     from scanlearn.prediction.summary import Format, read_prediction
 
@@ -132,7 +135,7 @@ def export(
         "figures": figures,
     }
     if not any(asked.values()):
-        asked = {wanted: not prediction.why_not(wanted) for wanted in asked}
+        asked = {wanted: not why_not(prediction, wanted) for wanted in asked}
     with telling("saving", as_lines=as_events) as tell:
         written = export_prediction(
             prediction,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scanlearn.cli.output import console, print_json, print_text, show
-from scanlearn.errors import BadRun
+from scanlearn.errors import BadRun, Diverged
 from scanlearn.runs.events import Crashed, Event
 from scanlearn.runs.folder import RunFolder
 from scanlearn.runs.follow import follow
@@ -24,7 +24,7 @@ def launch_and_follow(run: RunFolder, *, as_json: bool = False) -> None:
     last = _until_interrupted(run, events)
     if isinstance(last, Crashed):
         if last.mendable:
-            raise BadRun(last.error)
+            raise Diverged(last.error) if last.diverged else BadRun(last.error)
         raise RuntimeError(run.crash_report())
     if as_json:
         print_json({"run": str(run.path), "state": run.state()})

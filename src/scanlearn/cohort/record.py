@@ -63,6 +63,8 @@ class ScanRecord(BaseModel):
     source_stamp: str
     #: Keyed hash of the voxels as read: equal for the same image in another file.
     voxel_hash: str
+    #: Hash of the voxels as stored; empty where it was not kept.
+    stored_hash: str = ""
 
     frame: Frame
     right_lung_ml: float | None = None

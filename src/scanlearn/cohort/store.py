@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -79,7 +80,20 @@ class Blosc2Store:
         return array
 
 
+#: Planes read at a time: a row of chunks of a compressed store.
+_SLAB = Blosc2Store.chunks[0]
+
 STORES: dict[str, Store] = {"npy": NpyStore(), "blosc2": Blosc2Store()}
+
+
+def stored_hash(voxels: NDArray[np.generic]) -> str:
+    """Return a hash of shape, type and values: alike in every store."""
+    digest = hashlib.blake2b(
+        f"{tuple(voxels.shape)} {voxels.dtype}".encode(), digest_size=16
+    )
+    for first in range(0, len(voxels), _SLAB):
+        digest.update(np.ascontiguousarray(voxels[first : first + _SLAB]).data)
+    return digest.hexdigest()
 
 
 def filled_box(

@@ -18,7 +18,7 @@ from scanlearn.anatomy.landmarks import Atlas
 from scanlearn.config.run import explain
 from scanlearn.documents import parse_json, read_text
 from scanlearn.encoders.slice_encoder_card import SliceEncoderCard
-from scanlearn.errors import BadRun
+from scanlearn.errors import BadRun, Diverged
 from scanlearn.files import write_text, written_beside
 from scanlearn.nets.dense_encoder import STRIDE, DenseEncoder, pool_of
 from scanlearn.nets.location_encoder import LocationEncoder
@@ -154,8 +154,16 @@ def save_encoder(
 
 
 def save_weights(path: Path, weights: dict[str, Tensor]) -> None:
-    """Write tensors as safetensors, beside first."""
+    """Write tensors as safetensors, beside first.
+
+    Raises
+    ------
+    Diverged
+        If one of them holds what is no finite number; a file already there stays.
+    """
     plain = {name: x.detach().cpu().contiguous() for name, x in weights.items()}
+    if bad := [name for name, x in plain.items() if not bool(x.isfinite().all())]:
+        raise Diverged(f"{bad[0]} of {path.name} is not finite")
     with written_beside(path) as draft:
         save_file(plain, draft)
 

@@ -68,6 +68,11 @@ class Checkpoints:
             raise _unreadable(path, "it holds no state of a training")
         return dict(state)
 
+    def sweep(self) -> None:
+        """Remove what a worker that was killed had only half written."""
+        for part in self.folder.glob(".*.part"):
+            shutil.rmtree(part, ignore_errors=True)
+
     @contextmanager
     def understood(self, name: str) -> Iterator[None]:
         """Take a state up in this block: what does not fit is told in one line.

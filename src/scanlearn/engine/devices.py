@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import platform
 import sys
 
 import psutil
@@ -96,6 +97,15 @@ def memory_in_use(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.max_memory_reserved(device))
     return int(psutil.Process().memory_info().rss)
+
+
+def device_name(device: torch.device) -> str:
+    """Return what people call a device, as a model card says it."""
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    if device.type == "mps":
+        return "Apple GPU"
+    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
 
 
 def describe_device() -> str:

@@ -18,9 +18,11 @@ from scanlearn.engine.optimisers import (
     load_optimiser,
     make_optimiser,
     make_schedule,
+    settings_kept,
 )
 from scanlearn.engine.pace import Pace
 from scanlearn.engine.recipe import Batch, Recipe, StepResult
+from scanlearn.errors import BadRun, Diverged
 from scanlearn.randomness import seed_everything
 from scanlearn.runs.events import (
     Epoch,
@@ -56,6 +58,11 @@ def train(
         Device, precision, processes.
     should_stop
         Asked after every step; when true, the state is saved and the loop ends.
+
+    Raises
+    ------
+    Diverged
+        If the loss or a weight is not a number; what was saved before stays.
     """
     training = _Training(recipe, config, folder, accelerator)
     step = training.resume()
@@ -75,14 +82,8 @@ def train(
             pace.steps = steps
         result = training.step(step, batches)
         step += 1
-        if not torch.isfinite(result.loss):
-            yield Message(
-                severity="warning",
-                text=f"The loss is not a number at step {step}: the training stops and "
-                "the last checkpoint stays. Lower optimiser.learning_rate and resume.",
-            )
-            yield Stopped(step=step, reason="the loss is not a number")
-            return
+        if training.agreed(not bool(torch.isfinite(result.loss))):
+            raise training.diverged(f"The loss is not a number at step {step}")
         if step % config.log_every == 0 or step == steps:
             values = training.values(result)
             yield Step(step=step, values=values, seconds_left=pace.seconds_left(step))
@@ -123,6 +124,8 @@ class _Training:
 
     def resume(self) -> int:
         """Take up the last checkpoint; returns its step, 0 without one."""
+        if self.accelerator.is_main_process:
+            self.checkpoints.sweep()
         state = self.checkpoints.load("last")
         if state is None:
             self._write("last", 0)
@@ -130,8 +133,9 @@ class _Training:
         with self.checkpoints.understood("last"):
             self.recipe.load_state_dict(state["recipe"])
             self.recipe.remember(state["memory"])
-            load_optimiser(self.optimiser, state["optimiser"])
-            self.schedule.load_state_dict(state["schedule"])
+            with settings_kept(self.optimiser, self.schedule):
+                load_optimiser(self.optimiser, state["optimiser"])
+                self.schedule.load_state_dict(state["schedule"])
             self.best = state["best"]
             self.last_metrics = state.get("metrics", {})
             step = int(state["step"])
@@ -227,12 +231,32 @@ class _Training:
         votes = torch.tensor([float(stop)], device=self.accelerator.device)
         return bool(self.accelerator.reduce(votes, reduction="sum").item() > 0)
 
+    def diverged(self, found: str) -> Diverged:
+        """Return the error of a training whose numbers have run away."""
+        rate = self.recipe.optimiser.learning_rate
+        return Diverged(
+            f"{found}: the training ends, the last checkpoint and model stay",
+            next_step="Go on from there with a lower rate: scanlearn resume RUN "
+            f"-s optimiser.learning_rate={rate / 3:.1g} (it was {rate:g})",
+        )
+
     def _write(self, name: str, step: int) -> None:
+        if not self.checkpoints.folder.is_dir():
+            raise BadRun("The folder of the run was deleted while it was trained")
+        if not all(map(_is_finite, self.recipe.state_dict().values())):
+            raise self.diverged(f"A weight is not a number after step {step}")
         if not self.accelerator.is_main_process:
             return
-        self.checkpoints.save(name, self._state(step))
         if name == "best" or self.best is None:
+            # First, for what is exported may be refused: then both stay as they were.
+            self._export(step)
+        self.checkpoints.save(name, self._state(step))
+
+    def _export(self, step: int) -> None:
+        try:
             self.recipe.export(self.checkpoints.folder, step=step)
+        except Diverged as error:
+            raise self.diverged(f"{error.found} after step {step}") from None
 
     def _state(self, step: int) -> dict[str, Any]:
         return {
@@ -244,6 +268,10 @@ class _Training:
             "best": self.best,
             "metrics": self.last_metrics,
         }
+
+
+def _is_finite(value: object) -> bool:
+    return not isinstance(value, torch.Tensor) or bool(value.isfinite().all())
 
 
 def _to_device(batch: Batch, device: torch.device) -> Batch:

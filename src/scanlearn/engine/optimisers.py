@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -11,6 +12,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from scanlearn.config.engine import OptimiserConfig
+
+#: What of a group a user sets.
+_SETTINGS = ("initial_lr", "weight_decay", "momentum")
 
 #: Shares of the steps: until when a group is held back, from when it has all its rate.
 _HELD, _RISEN = 0.1, 0.2
@@ -116,6 +120,25 @@ def make_schedule(
 
     rises = [group.get("rises_from", 1.0) for group in optimiser.param_groups]
     return LambdaLR(optimiser, [of_group(start) for start in rises])
+
+
+@contextmanager
+def settings_kept(optimiser: Optimizer, schedule: LambdaLR) -> Iterator[None]:
+    """Keep rates and penalties while states are loaded: those asked for now hold.
+
+    The states hold the ones that they were trained with, which may since be lower.
+    """
+    own = [
+        {name: group[name] for name in _SETTINGS if name in group}
+        for group in optimiser.param_groups
+    ]
+    yield
+    step = schedule.last_epoch
+    schedule.base_lrs = [group["initial_lr"] for group in own]
+    for group, kept, rate in zip(
+        optimiser.param_groups, own, schedule.lr_lambdas, strict=True
+    ):
+        group.update(kept, lr=kept["initial_lr"] * rate(step))
 
 
 def within(step: int, starts: tuple[int, ...], *, steps: int) -> tuple[int, int]:

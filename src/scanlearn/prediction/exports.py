@@ -18,12 +18,15 @@ from scanlearn.files import written_beside
 from scanlearn.prediction.activation_figure import write_activation_figure
 from scanlearn.prediction.figures import write_figures
 from scanlearn.prediction.result_files import Saving
+from scanlearn.prediction.review import kind_of, review_file, why_not
+from scanlearn.prediction.reviewed_labels import reviewed_labels
 from scanlearn.prediction.summary import (
     Format,
     FoundClass,
     Prediction,
     why_no_dicom_seg,
 )
+from scanlearn.scans.files.write_nifti import write_nifti
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.labels.read_labels import read_label_map
 from scanlearn.scans.labels.write_dicom_seg import write_dicom_seg
@@ -75,11 +78,12 @@ def export_prediction(
         If a file differs when it is read again.
     """
     refuse_impossible(formats, entry.kind)
-    for reason in filter(None, map(prediction.why_not, formats)):
+    for reason in filter(None, (why_not(prediction, wanted) for wanted in formats)):
         raise BadScan(reason, expected="--tables", next_step="Leave the others out")
+    tables, kept = prediction.tables, review_file(prediction)
     writers: dict[Format, Callable[[], list[Path]]] = {
-        "nifti": partial(_copies, prediction.niftis, out),
-        "tables": partial(_copies, prediction.tables, out),
+        "nifti": partial(_niftis, prediction, entry, out),
+        "tables": partial(_copies, (*tables, kept) if kept.exists() else tables, out),
         "dicom-seg": partial(_dicom_seg, prediction, entry, out),
         "figures": partial(_figures, prediction, entry, out),
     }
@@ -131,10 +135,23 @@ def write_extras(
 def _dicom_seg(prediction: Prediction, entry: ScanEntry, out: Path) -> list[Path]:
     # The grid of the scan, not of the file: NIfTI keeps fewer digits than DICOM.
     grid = read_scan(entry, on_uneven="resample").grid
-    assert prediction.labels is not None
-    labels, _ = read_label_map(prediction.labels, like=grid)
-    name, classes = prediction.scan, prediction.classes
-    return [write_segmentation(out, name, labels, grid, entry, classes)]
+    labels: NDArray[Any]
+    if prediction.labels is None:
+        labels, classes = reviewed_labels(prediction, grid)
+    else:
+        labels, _ = read_label_map(prediction.labels, like=grid)
+        classes = prediction.classes
+    return [write_segmentation(out, prediction.scan, labels, grid, entry, classes)]
+
+
+def _niftis(prediction: Prediction, entry: ScanEntry, out: Path) -> list[Path]:
+    if kind_of(prediction) is None:
+        return _copies(prediction.niftis, out)
+    grid = read_scan(entry, on_uneven="resample").grid
+    labels, _ = reviewed_labels(prediction, grid)
+    target = out / f"{prediction.scan}_findings.nii.gz"
+    write_nifti(target, labels, grid)
+    return [target]
 
 
 def _figures(prediction: Prediction, entry: ScanEntry, out: Path) -> list[Path]:

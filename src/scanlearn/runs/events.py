@@ -126,12 +126,14 @@ class Stopped(_Event):
 class Crashed(_Event):
     """The worker failed; ``details`` is for a bug report.
 
-    ``mendable`` says that ``error`` names something the user can put right.
+    ``mendable`` says that ``error`` names something the user can put right;
+    ``diverged`` that its numbers ran away, of which its settings may be the cause.
     """
 
     kind: Literal["crashed"] = "crashed"
     error: str
     mendable: bool = False
+    diverged: bool = False
     details: str = ""
 
 

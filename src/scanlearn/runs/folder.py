@@ -10,7 +10,6 @@ import json
 import shutil
 import socket
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import date
@@ -19,9 +18,10 @@ from typing import Any, Literal
 
 import psutil
 
+from scanlearn import processes
 from scanlearn.config.run import RunConfig, load_yaml, parse_run_config, to_yaml
 from scanlearn.errors import BadRun
-from scanlearn.files import write_text
+from scanlearn.files import sweep, unfinished, write_text
 from scanlearn.runs.events import (
     LAST_WORDS,
     Crashed,
@@ -44,7 +44,7 @@ class RunFolder:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path).expanduser().absolute()
-        if not (self.path / "config.yaml").is_file():
+        if not self.exists():
             what = "is no run" if self.path.is_dir() else "does not exist"
             raise BadRun(
                 f"{self.path} {what}",
@@ -67,7 +67,8 @@ class RunFolder:
                 next_step="Choose another name, or continue it ('scanlearn resume')",
             )
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+        sweep(path.parent)
+        draft = unfinished(path)
         try:
             for folder in ("inputs", "checkpoints", "previews"):
                 (draft / folder).mkdir(parents=True)
@@ -80,6 +81,10 @@ class RunFolder:
             shutil.rmtree(draft, ignore_errors=True)
             raise
         return cls(path)
+
+    def exists(self) -> bool:
+        """Whether the folder is still there: anyone may delete it."""
+        return (self.path / "config.yaml").is_file()
 
     @property
     def name(self) -> str:
@@ -142,15 +147,21 @@ class RunFolder:
             What else to note: device, versions, seed, cohort fingerprint.
         """
         here = psutil.Process()
-        if self.is_alive() and self.process()["pid"] != here.pid:
+        # A launcher notes what it starts, which may be the parent of who trains.
+        noted = self.is_alive() and self.process()["pid"]
+        if noted and noted not in (here.pid, here.ppid()):
             raise BadRun(
-                f"{self.name} is being trained by process {self.process()['pid']}",
+                f"{self.name} is being trained by process {noted}",
                 next_step="Watch it, or stop it first",
             )
-        stop = self.stop_file
-        if stop.exists() and stop.stat().st_mtime < here.create_time():
-            stop.unlink()  # it was meant for an earlier worker
+        if not noted:
+            self.clear()
         self.note_owner(here, facts)
+
+    def clear(self) -> None:
+        """Remove what was meant for, or left unfinished by, an earlier worker."""
+        self.stop_file.unlink(missing_ok=True)
+        sweep(self.path, deep=True)
 
     def note_owner(
         self, worker: psutil.Process, facts: dict[str, Any] | None = None
@@ -158,6 +169,7 @@ class RunFolder:
         """Write which process trains the run; a launcher does so before it claims."""
         owner = {
             "pid": worker.pid,
+            "process_mark": processes.birth_mark(worker.pid),
             "process_started": worker.create_time(),
             "host": socket.gethostname(),
         }
@@ -166,8 +178,7 @@ class RunFolder:
     def is_alive(self) -> bool:
         """Whether a worker process is on it.
 
-        The start time is compared as well, because process ids are used again. A worker
-        on another machine counts as alive while its story goes on.
+        A worker on another machine counts as alive while its story goes on.
         """
         owner = self.process()
         if not owner:
@@ -176,12 +187,8 @@ class RunFolder:
             return self._silence_seconds() < FOREIGN_SILENCE_SECONDS and not isinstance(
                 self.last_event(), LAST_WORDS
             )
-        try:
-            process = psutil.Process(owner["pid"])
-            same = abs(process.create_time() - owner["process_started"]) < 1.0
-            return bool(same and process.status() != psutil.STATUS_ZOMBIE)
-        except psutil.Error:
-            return False
+        mark = owner.get("process_mark") or _mark_of_old(owner)
+        return processes.is_alive(owner["pid"], mark)
 
     def _silence_seconds(self) -> float:
         written = self.events_file if self.events_file.exists() else self.path
@@ -253,6 +260,16 @@ class EventLog:
         if data and not data.endswith(b"\n"):
             with path.open("r+b") as file:
                 file.truncate(data.rfind(b"\n") + 1)
+
+
+def _mark_of_old(owner: dict[str, Any]) -> str:
+    """Return the birth mark of a worker noted by 0.1, which told it by the clock."""
+    try:
+        started = psutil.Process(owner["pid"]).create_time()
+        same = abs(started - owner["process_started"]) < 1.0
+        return processes.birth_mark(owner["pid"]) if same else ""
+    except psutil.Error:
+        return ""
 
 
 def find_runs(folder: Path) -> Iterator[RunFolder]:

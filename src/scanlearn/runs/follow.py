@@ -21,8 +21,8 @@ def follow(
     """Yield a run's events as they are written, and None as a heartbeat.
 
     Ends after the worker's last words; a run that nobody has started yet is waited for.
-    A worker that vanishes without any is reported
-    as :class:`Crashed` with the end of its log.
+    A worker that vanishes without any is reported as :class:`Crashed` with the end of
+    its log, and so is a run whose folder is deleted.
 
     Parameters
     ----------
@@ -41,6 +41,9 @@ def _follow(
 ) -> Iterator[Event | None]:
     rest = b""
     while True:
+        if not run.exists():
+            yield Crashed(error="The folder of the run was deleted", mendable=True)
+            return
         # Asked before reading: what a worker said before it ended is read below.
         alive = run.is_alive()
         chunk, position = _read_on(run, position)

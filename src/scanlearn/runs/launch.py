@@ -27,7 +27,7 @@ def launch(run: RunFolder) -> subprocess.Popen[bytes]:
             f"{run.name} is being trained already", next_step="Watch it, or stop it"
         )
     command = [sys.executable, "-m", "scanlearn.worker", str(run.path)]
-    run.stop_file.unlink(missing_ok=True)
+    run.clear()
     with run.log.open("ab") as log:
         worker = subprocess.Popen(
             command,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,12 +73,20 @@ def pace_of(run: RunFolder) -> Pace | None:
     if len(stretch) < 2:
         return None
     first, last = stretch[0], stretch[-1]
-    files = (file for file in run.path.rglob("*") if file.is_file())
     return Pace(
         seconds=(last.time - first.time) / (last.step - first.step),
         memory_bytes=int(worker.get("memory_bytes", 0)),
-        disk_bytes=sum(file.stat().st_size for file in files),
+        disk_bytes=disk_bytes(run.path),
     )
+
+
+def disk_bytes(folder: Path) -> int:
+    """Return the size of all files of a folder but those removed meanwhile."""
+    size = 0
+    for file in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            size += file.stat().st_size if file.is_file() else 0
+    return size
 
 
 def _last_stretch(events: list[Event]) -> Iterator[Step]:

@@ -69,3 +69,17 @@ def keep_best_boxes(boxes: Boxes, scores: NDArray[np.floating]) -> NDArray[np.in
     Greedy non-maximum suppression by intersection over union.
     """
     return greedily(box_iou(boxes, boxes) > OVERLAP_KEPT, scores)
+
+
+def paint_boxes(pixels: Boxes, grid: Grid) -> NDArray[np.uint16]:
+    """Return a label map of boxes in pixels of an image: the n-th has the value n.
+
+    A pixel belongs to the box its middle lies in, of several to the first.
+    """
+    labels = np.zeros(grid.shape, dtype=np.uint16)
+    columns, rows = np.arange(grid.shape[2]), np.arange(grid.shape[1])
+    for value, (x, y, width, height) in reversed([*enumerate(pixels.tolist(), 1)]):
+        across = (columns >= x) & (columns <= x + width)
+        down = (rows >= y) & (rows <= y + height)
+        labels[0][np.ix_(down, across)] = value
+    return labels

@@ -35,6 +35,15 @@ class Problem:
     action: str = ""
 
 
+#: Code of the problem that a file does not say how large its pixels are.
+NO_SPACING = "no_spacing"
+
+
+def has_scale(problems: Sequence[Problem]) -> bool:
+    """Whether a scan's millimetres are its file's, not assumed."""
+    return all(problem.code != NO_SPACING for problem in problems)
+
+
 def choose_volume(volumes: int) -> str:
     """Return how another volume, or page, of a file with several is chosen."""
     return (
@@ -43,8 +52,24 @@ def choose_volume(volumes: int) -> str:
     )
 
 
-def several_volumes(path: Path, shape: Sequence[int], volumes: int) -> Problem:
-    """Return what is told of a file with several volumes of a shape."""
+def several_volumes(
+    path: Path, shape: Sequence[int], volumes: int, chosen: int | None = None
+) -> list[Problem]:
+    """Return what is told of a file with several volumes, unless one was chosen.
+
+    Parameters
+    ----------
+    path
+        Of the file.
+    shape
+        Of one volume.
+    volumes
+        How many there are; nothing is told of one.
+    chosen
+        The volume that was asked for.
+    """
+    if volumes <= 1 or chosen is not None:
+        return []
     text = f"{path.name} holds {volumes} volumes; the first is read"
     action = choose_volume(volumes)
     if min(shape) == 1:
@@ -55,7 +80,7 @@ def several_volumes(path: Path, shape: Sequence[int], volumes: int) -> Problem:
             "If they are the slices of one volume, put them along the third dimension "
             f"with the program that wrote the file. {action}"
         )
-    return Problem("4d", "warning", text, action)
+    return [Problem("4d", "warning", text, action)]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from scanlearn.scans.geometry import Grid
 from scanlearn.scans.suppression import greedily
 
 Spheres = NDArray[np.float64]
@@ -51,3 +52,28 @@ def keep_best(spheres: Spheres, scores: NDArray[np.floating]) -> NDArray[np.int_
     radii = spheres[:, 3] / 2
     near = distances(spheres, spheres) < np.maximum(radii[:, None], radii)
     return greedily(near, scores)
+
+
+def paint_spheres(spheres: Spheres, grid: Grid) -> NDArray[np.uint16]:
+    """Return a label map of spheres in LPS millimetres: the n-th has the value n.
+
+    A voxel belongs to the sphere its centre lies in, of several to the first. One
+    smaller than the voxels still has the voxel of its centre.
+    """
+    labels = np.zeros(grid.shape, dtype=np.uint16)
+    # How many indices along each axis a millimetre reaches, also on sheared grids.
+    reach = np.linalg.norm(np.linalg.inv(grid.affine[:3, :3]), axis=1)
+    for value, (*centre, diameter) in reversed([*enumerate(spheres.tolist(), 1)]):
+        middle = grid.to_index(centre)
+        half = diameter / 2 * reach
+        low = np.clip(np.floor(middle - half), 0, grid.shape).astype(int)
+        high = np.clip(np.ceil(middle + half) + 1, 0, grid.shape).astype(int)
+        box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+        places = np.indices(high - low).reshape(3, -1).T + low
+        apart = np.linalg.norm(grid.to_patient(places) - centre, axis=1)
+        inside = (apart <= diameter / 2).reshape(tuple(high - low))
+        labels[box][inside] = value
+        nearest = np.rint(middle).astype(int)
+        if ((nearest >= 0) & (nearest < grid.shape)).all():
+            labels[tuple(nearest)] = value
+    return labels

@@ -111,6 +111,10 @@ class Task(Protocol):
         Whether it can be told clinical numbers.
     doubts
         Whether it can say how little sure a run is of a scan.
+    goes_on
+        Whether a training can go on from a model of this task, with other labels.
+    label_maps
+        Whether it predicts a label map of each scan.
     """
 
     offer: Offer
@@ -119,6 +123,8 @@ class Task(Protocol):
     views: bool = False
     covariates: bool = False
     doubts: bool = False
+    goes_on: bool = False
+    label_maps: bool = False
 
     def misfit(self, kind: EncoderKind, *, radiographs: bool) -> str:
         """Return why a training cannot start from an encoder; nothing where it can.

@@ -96,13 +96,15 @@ def base(home, tmp_path_factory) -> Path:
     return base
 
 
-def make(base: Path, out: Path, **changes) -> tuple[SliceSegmentation, RunFolder]:
+def make(
+    base: Path, out: Path, start: Path | None = None, **changes
+) -> tuple[SliceSegmentation, RunFolder]:
     recipe = {"side": 32, "neighbours": 2, "batch": 8} | changes
     config = finetuning_config(
         [base / "cohort"],
         task=task_named("segmentation"),
         preset_name="quick",
-        start_from=base / "encoder",
+        start_from=start or base / "encoder",
         changes={"recipe": recipe, "engine": {"threads": 1}},
     )
     labels = collect_labels(base / "labels", Cohort(base / "cohort"), labelling="auto")
@@ -207,6 +209,17 @@ def test_a_plan_cuts_crops_for_the_same_encoder(base, tmp_path) -> None:
     assert slow["rises_from"] == config.recipe.encoder_rate
     batch = next(recipe.batches(0, config.engine, Accelerator(cpu=True)))
     assert torch.isfinite(recipe(batch).loss)
+
+
+def test_a_training_goes_on_from_an_earlier_one(base, tmp_path) -> None:
+    before, run = make(base, tmp_path / "first", context=True)
+    before.export(run.checkpoints, step=1)
+    after, _ = make(base, tmp_path / "second", start=run.path, context=True)
+    old = before.trained.state_dict()
+    new = after.unet.state_dict()
+    assert set(old) == set(new)
+    assert all(torch.equal(new[name], old[name]) for name in new)
+    assert after.pretrained == before.pretrained == "encoder"
 
 
 def test_another_modality_is_refused(base, tmp_path) -> None:

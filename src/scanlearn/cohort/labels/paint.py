@@ -15,6 +15,10 @@ from scanlearn.scans.resample import resample
 
 Labelling = Literal["auto", "dense", "slices", "scribbles"]
 
+#: How a map is labelled once it was looked at; of ``known`` ones the labels say which
+#: voxels somebody looked at, by the value :data:`IGNORED` elsewhere.
+Labelled = Literal["dense", "slices", "scribbles", "known"]
+
 #: Value of voxels that nobody has labelled: they are neither class nor background.
 IGNORED = 255
 
@@ -34,7 +38,7 @@ class Painted:
     Parameters
     ----------
     labelling
-        ``dense``, ``slices`` or ``scribbles``; never ``auto``.
+        How.
     axis
         Array axis across the painted slices.
     painted, slices
@@ -43,7 +47,7 @@ class Painted:
         Name of the slices' plane.
     """
 
-    labelling: Labelling
+    labelling: Labelled
     axis: int
     painted: int
     slices: int
@@ -52,13 +56,20 @@ class Painted:
     @property
     def text(self) -> str:
         """What the user is told."""
-        counted = f"{self.painted} of {self.slices} {self.plane} slices painted"
+        verb = "looked at" if self.labelling == "known" else "painted"
+        counted = f"{self.painted} of {self.slices} {self.plane} slices {verb}"
         meant = {
             "dense": "unpainted voxels count as background",
             "slices": "the other slices are ignored",
             "scribbles": "unpainted voxels are ignored",
+            "known": "all else is ignored",
         }
         return f"{counted}; {meant[self.labelling]}"
+
+
+def planes_of(grid: Grid) -> list[str]:
+    """Return the plane of the slices across each axis of a grid."""
+    return [_PLANES.get(letter, "sagittal") for letter in grid.orientation]
 
 
 def how_painted(
@@ -81,7 +92,7 @@ def how_painted(
     few = [axis for axis in range(3) if _is_choice(touched[axis])]
     if labelling == "auto":
         labelling = "slices" if few else "dense"
-    planes = [_PLANES.get(letter, "sagittal") for letter in grid.orientation]
+    planes = planes_of(grid)
     # The plane that was painted in is the one with the least share of slices touched;
     # where that is no matter, people count axial slices.
     axis = min(few or range(3), key=lambda a: share[a])
@@ -89,6 +100,14 @@ def how_painted(
         axis = planes.index("axial")
     count = int(np.count_nonzero(touched[axis]))
     return Painted(labelling, axis, count, touched[axis].size, planes[axis])
+
+
+def how_known(labels: NDArray[np.integer[Any]], grid: Grid) -> Painted:
+    """Say how many slices were looked at of a map that is ignored elsewhere."""
+    seen = [~(labels == IGNORED).any(axis=_others(axis)) for axis in range(3)]
+    axis = max(range(3), key=lambda a: np.count_nonzero(seen[a]) / seen[a].size)
+    count = int(np.count_nonzero(seen[axis]))
+    return Painted("known", axis, count, seen[axis].size, planes_of(grid)[axis])
 
 
 def with_ignored(labels: NDArray[np.uint8], painted: Painted) -> NDArray[np.uint8]:
@@ -135,8 +154,11 @@ def count_values(
 
 
 def _touched(labels: NDArray[np.integer[Any]], axis: int) -> NDArray[np.bool_]:
-    others = tuple(a for a in range(3) if a != axis)
-    return np.asarray((labels != 0).any(axis=others))
+    return np.asarray((labels != 0).any(axis=_others(axis)))
+
+
+def _others(axis: int) -> tuple[int, ...]:
+    return tuple(a for a in range(3) if a != axis)
 
 
 def _is_choice(touched: NDArray[np.bool_]) -> bool:

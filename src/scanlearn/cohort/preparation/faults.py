@@ -26,6 +26,4 @@ def reason_of(error: BaseException | None) -> str:
     mendable = None if error is None else of_the_world(error)
     if mendable is not None:
         return str(mendable)
-    if type(error).__name__ == "KilledWorker":
-        return "Its process was killed, most likely for want of memory."
     return f"{type(error).__name__}: {error}"

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-import psutil
 
+from scanlearn import processes
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.layout import Layout, Settings, read_settings, write_settings
 from scanlearn.cohort.preparation.spacing import (
@@ -21,7 +21,7 @@ from scanlearn.cohort.preparation.spacing import (
 )
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import BadCohort, ScanlearnError
-from scanlearn.files import UNFINISHED
+from scanlearn.files import sweep
 from scanlearn.scans.scan import ScanEntry
 
 
@@ -107,8 +107,7 @@ def held_folder(layout: Layout, settings: Settings, *, is_new: bool) -> Iterator
         layout.private.chmod(0o700)
         with _lock(layout):
             # Left by a preparation that was killed.
-            for part in layout.root.rglob(UNFINISHED):
-                part.unlink(missing_ok=True)
+            sweep(layout.root, deep=True)
             write_settings(layout, settings)
             yield
     except (ScanlearnError, OSError):
@@ -139,16 +138,12 @@ def _lock(layout: Layout) -> Iterator[None]:
 
 def _identity(pid: int) -> str:
     """Return a text that no other process ever has: numbers alone are used again."""
-    started = psutil.Process(pid).create_time()
-    return f"{socket.gethostname()} {pid} {started:.0f}"
+    return f"{socket.gethostname()} {pid} {processes.birth_mark(pid)}"
 
 
 def _is_alive(holder: str) -> bool:
-    host, pid, _ = (*holder.split(), "", "", "")[:3]
+    host, pid, mark = (*holder.split(maxsplit=2), "", "", "")[:3]
     if host != socket.gethostname() or not pid.isdigit():
         # On another machine of a shared disk: nobody here can tell.
         return True
-    try:
-        return _identity(int(pid)) == holder
-    except psutil.NoSuchProcess:
-        return False
+    return processes.is_alive(int(pid), mark)

@@ -27,8 +27,9 @@ from scanlearn.cohort.preparation.identity import (
     with_identities,
 )
 from scanlearn.cohort.preparation.lung_masks import match_masks
+from scanlearn.cohort.preparation.outcome import Outcome
 from scanlearn.cohort.preparation.plan import Job, Plan, plan
-from scanlearn.cohort.preparation.pool import Outcome, run_all
+from scanlearn.cohort.preparation.pool import run_all
 from scanlearn.cohort.preparation.prepare_one import NoScan, prepare_one
 from scanlearn.cohort.record import ScanRecord
 from scanlearn.config.prepare import PrepareConfig

@@ -21,7 +21,7 @@ from scanlearn.cohort.preparation.privacy import scrubbed, scrubbed_problems, se
 from scanlearn.cohort.preparation.provenance import source_hash, voxel_hash
 from scanlearn.cohort.ready_scan import ready_scan
 from scanlearn.cohort.record import ScanRecord, matrix_of
-from scanlearn.cohort.store import STORES
+from scanlearn.cohort.store import STORES, stored_hash
 from scanlearn.errors import BadScan
 from scanlearn.files import written_beside
 from scanlearn.letters import without_hidden
@@ -85,6 +85,7 @@ def prepare_one(job: Job) -> ScanRecord:
         source_hash=digest,
         source_stamp=job.stamp,
         voxel_hash=voxel_hash(scan.voxels, salt),
+        stored_hash=stored_hash(stored),
         frame=ready.frame,
         right_lung_ml=ready.lungs and ready.lungs.right_ml,
         left_lung_ml=ready.lungs and ready.lungs.left_ml,

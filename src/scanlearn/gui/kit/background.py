@@ -29,6 +29,9 @@ _THREADS = 16
 
 Report = Callable[[int, int], None]
 
+#: What napari knows to be going on.
+_LISTED: set[str] = set()
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -147,7 +150,12 @@ def follow_in_background(
     if ended is not None:
         relay.ended.connect(ended)
     _make_room()
-    worker = create_worker(_Named(_batches, name=name), events)
+    # napari asks before it closes about each: once is enough for two who watch.
+    create = create_quiet_worker if name in _LISTED else create_worker
+    worker = create(_Named(_batches, name=name), events)
+    if create is create_worker:
+        _LISTED.add(name)
+        worker.finished.connect(partial(_LISTED.discard, name))
     worker.yielded.connect(relay.take)
     relay.destroyed.connect(worker.quit)
     worker.start()

@@ -10,9 +10,13 @@ from qtpy.QtWidgets import QApplication, QProgressBar, QVBoxLayout, QWidget
 
 from scanlearn.gui.kit.activity import ActivityBar
 from scanlearn.gui.kit.background import Failure, follow_in_background
+from scanlearn.gui.kit.durations import TimeLeft
 from scanlearn.gui.kit.widgets import button, hint, row
 from scanlearn.runs import Event, Job
 from scanlearn.runs.events import Crashed, Finished, Message, Step
+
+#: More are told as a percentage.
+_MOST_COUNTED = 100
 
 
 class JobRow(QWidget):
@@ -39,6 +43,7 @@ class JobRow(QWidget):
         self._title = ""
         self._events: list[Event] = []
         self._activity: ActivityBar | None = None
+        self._left = TimeLeft()
         self.setVisible(False)
         application = QApplication.instance()
         assert application is not None
@@ -53,6 +58,7 @@ class JobRow(QWidget):
         """Run a command; one of the three signals follows."""
         self._events = []
         self._title = title
+        self._left = TimeLeft()
         self._activity = ActivityBar(title)
         self._show(title, 0, 0)
         self._job = Job(list(arguments))
@@ -95,7 +101,10 @@ class JobRow(QWidget):
         self.label.setText(text)
         self.bar.setRange(0, total)
         self.bar.setValue(done)
-        self.bar.setFormat("%v of %m" if total else "")
+        # Thousands of windows say less than their share.
+        count = "%p %" if total > _MOST_COUNTED else "%v of %m"
+        parts = (count, self._left.text(done, total)) if total else ()
+        self.bar.setFormat(" · ".join(filter(None, parts)))
         self.setVisible(True)
         if self._activity is not None:
             self._activity.update(done, total)

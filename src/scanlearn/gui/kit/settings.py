@@ -18,6 +18,11 @@ def cohorts_folder() -> Path:
     return _folder("SCANLEARN_COHORTS", "cohorts_folder", "~/scanlearn/cohorts")
 
 
+def results_folder() -> Path:
+    """Return the folder of predictions that are kept, beside the runs."""
+    return runs_folder().parent / "results"
+
+
 def sample_folder() -> Path:
     """Return where the sample scans are written."""
     return cohorts_folder().parent / "sample-scans"

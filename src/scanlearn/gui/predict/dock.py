@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+from napari.layers import Layer
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QLabel, QWidget
 
 from scanlearn.gui.kit.background import (
@@ -19,6 +18,8 @@ from scanlearn.gui.kit.background import (
 )
 from scanlearn.gui.kit.job_row import JobRow
 from scanlearn.gui.kit.notice import Notice
+from scanlearn.gui.kit.scratch_folder import scratch_folder
+from scanlearn.gui.kit.settings import results_folder
 from scanlearn.gui.kit.widgets import (
     SCAN_FILES,
     Pages,
@@ -41,8 +42,9 @@ from scanlearn.gui.shared.run_list import RunRow
 from scanlearn.gui.shared.state import shared_state
 from scanlearn.gui.tasks.registry import dock_task
 from scanlearn.gui.tasks.shared.result_panel import ResultPanel
+from scanlearn.gui.viewer.add_layers import add_one_by_one, made
 from scanlearn.gui.viewer.file_layers import read_entry
-from scanlearn.gui.viewer.layers import LayerData, grid_of, origin_of
+from scanlearn.gui.viewer.layers import LayerData, Origin, grid_of, origin_of
 from scanlearn.gui.viewer.new_layers import is_scan
 from scanlearn.gui.viewer.orientation import show_orientation
 from scanlearn.prediction.summary import Prediction, read_predictions
@@ -53,7 +55,7 @@ _VIEWS = 5
 
 _ABOUT = "Lay what a fine-tuned model finds over a scan, and tell it in a table."
 
-Result = tuple[Prediction, list[LayerData]]
+Result = tuple[Prediction, list[Layer]]
 
 
 class PredictDock(QWidget):
@@ -82,8 +84,8 @@ class PredictDock(QWidget):
         self.saving = SaveSection()
         self.prediction: Prediction | None = None
         self._target: Any = None
-        self._folder = Path(tempfile.mkdtemp(prefix="scanlearn-predict-"))
-        self.destroyed.connect(partial(_remove, self._folder))
+        self._laying = ""
+        self._folder = scratch_folder(self, "predict")
         self._lay_out()
         self._connect()
         self._show_models(self.state.runs.rows)
@@ -115,6 +117,7 @@ class PredictDock(QWidget):
     def _connect(self) -> None:
         self.state.runs.changed.connect(self._show_models)
         self.state.runs.watch(self)
+        self.state.scan_opened.connect(self._choose_scan)
         self.models.changed.connect(self._refresh)
         self.scans.currentIndexChanged.connect(self._refresh)
         self.covariates.changed.connect(self._refresh)
@@ -152,9 +155,9 @@ class PredictDock(QWidget):
         self._show_result(None)
         # The layer may be renamed or removed meanwhile: its place is noted now.
         self._target = (origin, grid_of(layer))
-        out = Path(tempfile.mkdtemp(dir=self._folder))
-        self._out = out
         model = self.models.path
+        assert model is not None
+        out = self._out = self._place_for(model, origin)
         arguments = ["predict", str(model), str(origin.source), "--out", str(out)]
         arguments += origin.options()
         if self.views.isVisibleTo(self) and self.views.isChecked():
@@ -162,6 +165,12 @@ class PredictDock(QWidget):
         arguments += self.covariates.arguments()
         self.job.start(arguments, f"Predicting on {origin.patient}")
         self._refresh()
+
+    def _place_for(self, model: Path, origin: Origin) -> Path:
+        """Return where results go: for good where decisions are kept beside them."""
+        if dock_task(self.models.task).reviewed:
+            return results_folder() / model.name / origin.folder_name
+        return Path(tempfile.mkdtemp(dir=self._folder))
 
     def _layer(self) -> Any | None:
         name = self.scans.currentData()
@@ -178,18 +187,31 @@ class PredictDock(QWidget):
         out = self._out
 
         def work(_report: Report) -> Result:
-            return prediction_layers(read_predictions(out), origin, grid)
+            found, layers = prediction_layers(read_predictions(out), origin, grid)
+            return found, made(layers)
 
         in_background(self, work, done=self._show_layers, failed=self._failed)
-        self._refresh()
+        self._lay("Reading the result…")
 
     def _show_layers(self, result: Result) -> None:
         prediction, layers = result
-        added = [
-            getattr(self.viewer, f"add_{kind}")(data, **settings)
-            for data, settings, kind in layers
-        ]
-        self._show_result(prediction, added)
+
+        def done() -> None:
+            self._lay("")
+            self._show_result(prediction, layers)
+
+        add_one_by_one(
+            self,
+            self.viewer,
+            layers,
+            told=lambda n, total: self._lay(f"Adding layer {n} of {total}…"),
+            done=done,
+        )
+
+    def _lay(self, words: str) -> None:
+        """Say how far a result is from being seen."""
+        self._laying = words
+        self._refresh()
 
     def _show_result(
         self, prediction: Prediction | None, layers: Sequence[Any] = ()
@@ -206,10 +228,13 @@ class PredictDock(QWidget):
     def _panel(self, task: str) -> ResultPanel:
         """Return where the results of a task are told."""
         if task not in self.panels:
-            self.panels[task] = dock_task(task).result(self.viewer)
+            panel = self.panels[task] = dock_task(task).result(self.viewer)
+            panel.changed.connect(self.saving.offer_formats)
+            panel.failed.connect(self.notice.show_error)
         return self.panels[task]
 
     def _failed(self, failure: Failure) -> None:
+        self._laying = ""
         self.notice.show_failure(failure)
         self._refresh()
 
@@ -228,6 +253,10 @@ class PredictDock(QWidget):
         fill(self.scans, items or none, self.scans.currentData())
         self._refresh()
 
+    def _choose_scan(self, layer: str) -> None:
+        """Choose a scan that was shown to be predicted on."""
+        self.scans.setCurrentIndex(max(0, self.scans.findData(layer)))
+
     def _refresh(self) -> None:
         self._show_views()
         self.covariates.show_model(self.models.path)
@@ -238,12 +267,10 @@ class PredictDock(QWidget):
             missing = "Add a scan to the viewer first, or open one with Browse…"
         elif self.job.busy:
             missing = "A prediction is going on"
+        elif self._laying:
+            missing = self._laying
         elif self.saving.job.busy:
             missing = "The last result is being saved"
         gate(self.predict_button, missing, self.missing)
         if self.job.busy:  # told by its own row
             self.missing.setVisible(False)
-
-
-def _remove(folder: Path, _gone: object = None) -> None:
-    shutil.rmtree(folder, ignore_errors=True)

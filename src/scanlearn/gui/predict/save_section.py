@@ -13,6 +13,7 @@ from scanlearn.gui.kit.job_row import JobRow
 from scanlearn.gui.kit.notice import Notice
 from scanlearn.gui.kit.widgets import button, gate, hint
 from scanlearn.gui.viewer.layers import Origin
+from scanlearn.prediction.review import why_not
 from scanlearn.prediction.summary import SUMMARY, Format, Prediction
 from scanlearn.runs.events import Finished
 
@@ -77,9 +78,13 @@ class SaveSection(QWidget):
         self.saved.setVisible(False)
         self.notice.clear()
         self.setVisible(prediction is not None)
-        if prediction is not None:
+        self.offer_formats()
+
+    def offer_formats(self) -> None:
+        """Offer what the result can be saved in; a review of findings changes it."""
+        if self._prediction is not None:
             for wanted, box in self.formats.items():
-                missing = prediction.why_not(wanted)
+                missing = why_not(self._prediction, wanted)
                 box.setEnabled(not missing)
                 box.setToolTip(missing or _FORMATS[wanted][1])
         self._refresh()

@@ -7,16 +7,29 @@ from typing import Any
 
 from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLineEdit, QVBoxLayout, QWidget
 
 from scanlearn.errors import ScanlearnError
 from scanlearn.gui.kit.background import Failure, Report, in_background
 from scanlearn.gui.kit.notice import Notice
 from scanlearn.gui.kit.settings import runs_folder, under_home
-from scanlearn.gui.kit.widgets import button, gate, hint, page, primary, row
+from scanlearn.gui.kit.widgets import (
+    button,
+    combo,
+    fill,
+    gate,
+    hint,
+    page,
+    primary,
+    row,
+)
 from scanlearn.gui.runs.comparison_section import ComparisonSection
 from scanlearn.gui.runs.locations_section import LocationsSection
+from scanlearn.gui.runs.manage_section import ManageSection
+from scanlearn.gui.runs.model_card_section import ModelCardSection
+from scanlearn.gui.runs.pair_section import PairSection
 from scanlearn.gui.runs.run_card import RunCard
+from scanlearn.gui.runs.run_order import ORDERS
 from scanlearn.gui.runs.runs_table import RunsTable
 from scanlearn.gui.runs.share_section import ShareSection
 from scanlearn.gui.runs.similar_section import SimilarSection
@@ -43,7 +56,14 @@ class RunsDock(QWidget):
         self.viewer = napari_viewer
         self.state = shared_state()
         self.welcome = hint(_WELCOME)
+        self.filter = QLineEdit()
+        self.filter.setPlaceholderText("Find a run")
+        self.filter.setToolTip("Words of its name, method, state, tags or note")
+        self.filter.setClearButtonEnabled(True)
+        self.order = combo("In which order runs are listed")
+        fill(self.order, [(name, name) for name in ORDERS], None)
         self.table = RunsTable()
+        self.manage = ManageSection()
         self.resume_button = primary(
             "Resume", self.resume, "Goes on from the last checkpoint"
         )
@@ -61,12 +81,17 @@ class RunsDock(QWidget):
         self.similar = SimilarSection(napari_viewer)
         self.comparison = ComparisonSection()
         self.suggestions = SuggestionsSection(napari_viewer)
+        self.model_card = ModelCardSection()
         self.share = ShareSection()
+        self.pair = PairSection(napari_viewer)
         self.card: RunCard | None = None
         self._wanted: Path | None = None
         self._place = QVBoxLayout()
         self._lay_out()
         self.table.itemSelectionChanged.connect(self._chosen)
+        self.filter.textChanged.connect(self._arrange)
+        self.order.currentIndexChanged.connect(self._arrange)
+        self.manage.changed.connect(self.state.runs.refresh)
         self.state.runs.changed.connect(self._show_runs)
         self.state.runs.failed.connect(self.notice.show_failure)
         self.state.run_selected.connect(self.show_run)
@@ -77,6 +102,8 @@ class RunsDock(QWidget):
         layout = page(self)
         layout.addWidget(hint(f"Runs in {under_home(runs_folder())}"))
         layout.addWidget(self.welcome)
+        self._above = row(self.filter, self.order, stretch=0)
+        layout.addWidget(self._above)
         layout.addWidget(self.table)
         layout.addWidget(
             row(
@@ -87,18 +114,22 @@ class RunsDock(QWidget):
                 stretch=0,
             )
         )
+        layout.addWidget(self.manage)
         layout.addWidget(self.locations)
         layout.addWidget(self.notice)
         layout.addLayout(self._place)
+        layout.addWidget(self.pair)
         layout.addWidget(self.similar)
         layout.addWidget(self.comparison)
         layout.addWidget(self.suggestions)
+        layout.addWidget(self.model_card)
         layout.addWidget(self.share)
         layout.addStretch(1)
 
     def show_run(self, path: Path) -> None:
         """Select a run and show its card."""
         self._wanted = path
+        self.filter.clear()  # it may hide the wanted one
         self.table.choose(path)
 
     def resume(self) -> None:
@@ -140,18 +171,23 @@ class RunsDock(QWidget):
         self.notice.show_failure(failure)
         self._refresh()
 
+    def _arrange(self, *_: object) -> None:
+        self.table.arrange(self.filter.text(), self.order.currentData())
+
     def _show_runs(self, rows: tuple[RunRow, ...]) -> None:
         self.table.show_runs(rows)
-        self.table.setVisible(bool(rows))
+        for widget in (self.table, self._above):
+            widget.setVisible(bool(rows))
         self.welcome.setVisible(not rows)
         if self._wanted in [run.path for run in rows]:
             # A run just started elsewhere appears with the next refresh only.
             assert self._wanted is not None
             self.table.choose(self._wanted)
             self._wanted = None
-        elif rows and self.table.chosen() is None:
-            going_on = [run for run in rows if run.state == "running"]
-            self.table.choose((going_on or list(rows))[0].path)
+        elif self.table.rows and not self.table.selected():
+            shown = self.table.rows
+            going_on = [run for run in shown if run.state == "running"]
+            self.table.choose((going_on or shown)[0].path)
         self._refresh()
 
     def _chosen(self) -> None:
@@ -191,10 +227,15 @@ class RunsDock(QWidget):
         chosen = self.table.chosen()
         self.comparison.show_run(chosen)
         self.suggestions.show_run(chosen)
+        self.model_card.show_run(chosen)
         self.similar.show_run(chosen)
         self.share.show_run(chosen)
         self.locations.choose_run(chosen)
-        nothing = "" if chosen else "Select a run first"
+        self.manage.show_runs(self.table.selected(), self.state.runs.rows)
+        self.pair.show_runs(self.table.selected())
+        several = "Several runs are selected: select one"
+        missing = several if self.table.selected() else "Select a run first"
+        nothing = "" if chosen else missing
         for control in (self.folder_button, self.log_button):
             gate(control, nothing)
         state = chosen.state if chosen else ""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from scanlearn.gui.kit.background import (
 )
 from scanlearn.gui.kit.job_row import JobRow
 from scanlearn.gui.kit.notice import Notice
+from scanlearn.gui.kit.scratch_folder import scratch_folder
 from scanlearn.gui.kit.widgets import button, gate, hint
 from scanlearn.gui.shared.run_list import RunRow
 from scanlearn.gui.viewer.atlas_layers import Located, read_located
@@ -48,9 +47,8 @@ class LocationsSection(QWidget):
         self._atlas: list[str] = []
         self._no_atlas = "Choose an atlas first"
         self._target: tuple[Origin, Grid] | None = None
-        self._folder = Path(tempfile.mkdtemp(prefix="scanlearn-locations-"))
+        self._folder = scratch_folder(self, "locations")
         self._out = self._folder
-        self.destroyed.connect(partial(_remove, self._folder))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         for widget in (self.show_button, self.job, self.sentence, self.notice):
@@ -130,7 +128,3 @@ class LocationsSection(QWidget):
     def _failed(self, failure: Failure) -> None:
         self.notice.show_failure(failure)
         self.refresh()
-
-
-def _remove(folder: Path, _gone: object = None) -> None:
-    shutil.rmtree(folder, ignore_errors=True)

@@ -215,6 +215,8 @@ class RunCard(QFrame):
         if self._killed:
             again = "Nothing was saved before: Resume, under Runs, begins again."
             return f"Killed. {resume or again}"
+        if last.diverged:
+            return last.error  # as it is, it would only fail again
         if last.mendable:
             # The worker's own words end with what to do.
             return f"{last.error} {resume}".strip()

@@ -1,30 +1,39 @@
-"""The table of runs: name, method, state, best."""
+"""The table of runs: name, method, state, best, time or size; filtered and sorted."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from datetime import datetime
 from pathlib import Path
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QItemSelectionModel, Qt
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
+from scanlearn.gui.kit.amounts import size_text
+from scanlearn.gui.kit.durations import duration
 from scanlearn.gui.kit.health_light import COLOURS, SYMBOLS
+from scanlearn.gui.runs.run_order import found_runs, sorted_runs
 from scanlearn.gui.shared.run_list import RunRow
 from scanlearn.pretraining.registry import all_methods
 from scanlearn.tasks.registry import all_tasks
 
-_COLUMNS = ("Name", "Method", "State", "Best")
+_COLUMNS = ("Name", "Method", "State", "Best", "Time")
+
+#: Adds lines to a selection, whole.
+_ADD = QItemSelectionModel.SelectionFlag.Select | QItemSelectionModel.SelectionFlag.Rows
 
 
 class RunsTable(QTableWidget):
-    """One line a run; the selected run stays selected when the list is refreshed."""
+    """One line a run; selected runs stay selected when the list is refreshed.
+
+    ``rows`` are the runs shown, in the order of the lines.
+    """
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(0, len(_COLUMNS), parent)
-        self.setHorizontalHeaderLabels(_COLUMNS)
         self.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
-        self.setSelectionMode(QTableWidget.SelectionMode.SingleSelection)
+        self.setSelectionMode(QTableWidget.SelectionMode.ExtendedSelection)
         self.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
@@ -39,34 +48,58 @@ class RunsTable(QTableWidget):
         head.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         head.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.rows: tuple[RunRow, ...] = ()
+        self._all: tuple[RunRow, ...] = ()
+        self._words, self._order = "", "newest first"
+
+    def arrange(self, words: str, order: str) -> None:
+        """Show the runs in which these words are found, in this order."""
+        self._words, self._order = words, order
+        self.show_runs(self._all)
+        self.itemSelectionChanged.emit()
 
     def show_runs(self, rows: Sequence[RunRow]) -> None:
         """Replace the lines; emits no change of the selection."""
-        chosen = self.chosen()
+        chosen = [run.path for run in self.selected()]
+        self._all = tuple(rows)
+        self.rows = tuple(sorted_runs(found_runs(rows, self._words), self._order))
         self.blockSignals(True)
-        self.rows = tuple(rows)
-        self.setRowCount(len(rows))
-        for line, run in enumerate(rows):
-            for column, text in enumerate(_texts(run)):
+        last = "Size" if self._order == "largest" else "Time"
+        self.setHorizontalHeaderLabels((*_COLUMNS[:-1], last))
+        self.clearSelection()
+        self.setRowCount(len(self.rows))
+        for line, run in enumerate(self.rows):
+            for column, text in enumerate((*_texts(run), _last(run, self._order))):
                 item = QTableWidgetItem(text)
                 item.setToolTip(_tip(run))
                 if column == 2 and run.state == "running":
                     item.setForeground(QColor(COLOURS[run.light]))
                 self.setItem(line, column, item)
-        if chosen is not None:
-            self.choose(chosen.path)
+        self._select(chosen)
         self.blockSignals(False)
 
-    def chosen(self) -> RunRow | None:
-        """Return the selected run."""
+    def selected(self) -> list[RunRow]:
+        """Return the selected runs."""
         lines = {index.row() for index in self.selectedIndexes()}
-        return self.rows[lines.pop()] if lines else None
+        return [self.rows[line] for line in sorted(lines)]
+
+    def chosen(self) -> RunRow | None:
+        """Return the run that is selected alone."""
+        selected = self.selected()
+        return selected[0] if len(selected) == 1 else None
 
     def choose(self, path: Path) -> None:
-        """Select a run."""
+        """Select a run alone."""
         for line, run in enumerate(self.rows):
             if run.path == path:
                 self.selectRow(line)
+
+    def _select(self, paths: Collection[Path]) -> None:
+        model, lines = self.selectionModel(), self.model()
+        assert model is not None
+        assert lines is not None
+        for line, run in enumerate(self.rows):
+            if run.path in paths:
+                model.select(lines.index(line, 0), _ADD)
 
 
 def _texts(run: RunRow) -> tuple[str, str, str, str]:
@@ -76,12 +109,31 @@ def _texts(run: RunRow) -> tuple[str, str, str, str]:
         state = f"{SYMBOLS[run.light]} {run.percent} %"
     else:
         state = run.state
-    return run.title, _short(run.method), state, run.best or "–"
+    ended = run.state in ("finished", "stopped")
+    unknown = "not checked" if ended else "–"
+    return run.title, _short(run.method), state, run.best or unknown
+
+
+def _last(run: RunRow, order: str) -> str:
+    if order == "largest":
+        return size_text(run.disk_bytes)
+    if run.ends_at is not None:
+        return f"till {clock(run.ends_at)}"
+    return duration(run.seconds) if run.seconds else "–"
+
+
+def clock(time: float) -> str:
+    """Say when something will be: ``"17:40"``, with the day if it is another."""
+    then = datetime.fromtimestamp(time)
+    same = then.date() == datetime.now().date()
+    return then.strftime("%H:%M" if same else "%a %H:%M")
 
 
 def _tip(run: RunRow) -> str:
     progress = f"{run.state} · step {run.step:,} of {run.steps:,}"
-    return "\n".join(part for part in (str(run.path), progress, run.sentence) if part)
+    tags = "tags: " + ", ".join(run.about.tags) if run.about.tags else ""
+    parts = (str(run.path), progress, run.sentence, tags, run.about.note)
+    return "\n".join(part for part in parts if part)
 
 
 def _short(name: str) -> str:

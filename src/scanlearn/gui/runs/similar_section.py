@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,7 @@ from qtpy.QtWidgets import QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 from scanlearn.gui.kit.background import Report, connect_while_alive, in_background
 from scanlearn.gui.kit.job_row import JobRow
 from scanlearn.gui.kit.notice import Notice
+from scanlearn.gui.kit.scratch_folder import scratch_folder
 from scanlearn.gui.kit.widgets import (
     button,
     combo,
@@ -75,8 +73,7 @@ class SimilarSection(QWidget):
         self._run: RunRow | None = None
         self._asked: NDArray[np.float64] | None = None
         self._marked = False
-        self._folder = Path(tempfile.mkdtemp(prefix="scanlearn-similar-"))
-        self.destroyed.connect(partial(_remove, self._folder))
+        self._folder = scratch_folder(self, "similar")
         self._lay_out()
         self.job.finished.connect(self._searched)
         self.job.failed.connect(self._failed)
@@ -238,7 +235,3 @@ def _mark() -> dict[str, Any]:
         "size": _MARK_MM / _SEEN_MM,
         "face_color": "orange",
     }
-
-
-def _remove(folder: Path, _gone: object = None) -> None:
-    shutil.rmtree(folder, ignore_errors=True)

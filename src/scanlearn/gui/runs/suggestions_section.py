@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import tempfile
-from functools import partial
 from pathlib import Path
-from shutil import rmtree
 from typing import Any
 
 from qtpy.QtCore import Qt
@@ -15,6 +12,7 @@ from qtpy.QtWidgets import QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 from scanlearn.gui.kit.background import Failure, Report, in_background
 from scanlearn.gui.kit.job_row import JobRow
 from scanlearn.gui.kit.notice import Notice
+from scanlearn.gui.kit.scratch_folder import scratch_folder
 from scanlearn.gui.kit.widgets import button, gate, heading, hint
 from scanlearn.gui.shared.run_list import RunRow
 from scanlearn.gui.viewer.cohort_scans import read_source
@@ -57,8 +55,7 @@ class SuggestionsSection(QWidget):
         self._asked: RunRow | None = None
         self._answers: dict[Path, list[Line]] = {}
         self._opening = False
-        self._folder = Path(tempfile.mkdtemp(prefix="scanlearn-suggestions-"))
-        self.destroyed.connect(partial(_remove, self._folder))
+        self._folder = scratch_folder(self, "suggestions")
         self._lay_out()
         self.job.finished.connect(self._suggested)
         self.job.failed.connect(self._failed)
@@ -166,7 +163,3 @@ class SuggestionsSection(QWidget):
         opening = "The scan is being read" if self._opening else ""
         chosen = "" if self._key() else "Choose a scan of the list first"
         gate(self.open_button, opening or chosen)
-
-
-def _remove(folder: Path, _gone: object = None) -> None:
-    rmtree(folder, ignore_errors=True)

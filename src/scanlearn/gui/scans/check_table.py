@@ -6,11 +6,11 @@ import json
 import shutil
 import tempfile
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt, Signal
+from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt, QTimer, Signal
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
     QHeaderView,
@@ -24,12 +24,16 @@ from qtpy.QtWidgets import (
 from scanlearn.gui.kit.background import Failure
 from scanlearn.gui.kit.health_light import COLOURS
 from scanlearn.gui.kit.job_row import JobRow
+from scanlearn.gui.kit.scratch_folder import scratch_folder
 from scanlearn.gui.kit.widgets import button, gate, hint, labelled
-from scanlearn.gui.scans.scan_list import MARKS, ListedScan
+from scanlearn.gui.scans.listed_scan import MARKS, ListedScan, sentence
 from scanlearn.gui.viewer.layers import short_key
 from scanlearn.scans.scan import Problem
 
-_COLUMNS = ("", "Scan", "What", "What to do")
+_COLUMNS = ("", "Scan", "What, and what to do")
+
+#: Files named on hovering over a remark.
+_NAMED = 8
 
 _COLOURS = {"error": COLOURS["red"], "warning": COLOURS["amber"], "note": COLOURS[""]}
 
@@ -39,12 +43,52 @@ _ABOUT = (
 )
 
 
+@dataclass(frozen=True)
+class _Remark:
+    """What was found, and the numbers and lines of the scans it is found of."""
+
+    problem: Problem
+    scans: dict[int, ListedScan]
+
+    @property
+    def who(self) -> str:
+        """The patient, or how many scans there are."""
+        first = next(iter(self.scans.values()))
+        many = len(self.scans) > 1
+        return f"{len(self.scans):,} scans" if many else short_key(first.patient)
+
+    @property
+    def excluded(self) -> bool:
+        """Whether all of them are left out."""
+        return all(scan.excluded for scan in self.scans.values())
+
+    @property
+    def tip(self) -> str:
+        """Severity and files."""
+        paths = [str(scan.entry.path) for scan in self.scans.values()]
+        more = [f"and {len(paths) - _NAMED} more"] if len(paths) > _NAMED else []
+        return "\n".join([self.problem.severity, *paths[:_NAMED], *more])
+
+
+def _remarks_on(scans: Sequence[ListedScan]) -> list[_Remark]:
+    """Return each remark once, the worst first, then those of the first scans."""
+    found: dict[Problem, dict[int, ListedScan]] = {}
+    for number, scan in enumerate(scans):
+        for problem in scan.problems:
+            found.setdefault(problem, {})[number] = scan
+    order = {"error": 0, "warning": 1, "note": 2}
+    return sorted(
+        (_Remark(*one) for one in found.items()),
+        key=lambda remark: order[remark.problem.severity],
+    )
+
+
 class _Model(QAbstractTableModel):
     """One line a remark, the worst first."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self.lines: list[tuple[int, ListedScan, Problem]] = []
+        self.lines: list[_Remark] = []
 
     def rowCount(self, parent: QModelIndex = QModelIndex()) -> int:  # noqa: B008
         """Return the number of remarks."""
@@ -56,20 +100,17 @@ class _Model(QAbstractTableModel):
 
     def data(self, index: QModelIndex, role: int = 0) -> Any:
         """Return what the view draws of one cell."""
-        _, scan, problem = self.lines[index.row()]
+        remark = self.lines[index.row()]
+        problem = remark.problem
         if role == Qt.ItemDataRole.DisplayRole:
-            return (
-                MARKS[problem.severity],
-                short_key(scan.patient),
-                problem.text,
-                problem.action,
-            )[index.column()]
+            words = f"{sentence(problem.text).rstrip('.')}. {problem.action}".strip()
+            return (MARKS[problem.severity], remark.who, words)[index.column()]
         if role == Qt.ItemDataRole.ToolTipRole:
-            return f"{problem.severity}: {problem.text}\n{problem.action}\n" + str(
-                scan.entry.path
-            )
+            return remark.tip
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft
         if role == Qt.ItemDataRole.ForegroundRole:
-            if scan.excluded:
+            if remark.excluded:
                 return QColor(140, 140, 140)
             if index.column() == 0:
                 return QColor(_COLOURS[problem.severity])
@@ -86,12 +127,8 @@ class _Model(QAbstractTableModel):
 
     def show(self, scans: Sequence[ListedScan]) -> None:
         """Show the remarks on scans."""
-        order = {"error": 0, "warning": 1, "note": 2}
         self.beginResetModel()
-        self.lines = sorted(
-            ((n, scan, p) for n, scan in enumerate(scans) for p in scan.problems),
-            key=lambda line: (order[line[2].severity], line[0]),
-        )
+        self.lines = _remarks_on(scans)
         self.endResetModel()
 
 
@@ -111,7 +148,6 @@ class CheckTable(QWidget):
         self.head.toggled.connect(self._fold)
         self._remarks = _Model(self)
         self.table = _table(self._remarks)
-        self.detail = hint()
         self.reason = QLineEdit()
         self.reason.setPlaceholderText("as found")
         self.reason.setToolTip("Why scans are excluded; written into the catalogue")
@@ -125,7 +161,6 @@ class CheckTable(QWidget):
         inner.setContentsMargins(0, 0, 0, 0)
         for widget in (
             self.table,
-            self.detail,
             labelled("Reason", self.reason),
             self.about,
             self.read_button,
@@ -143,8 +178,7 @@ class CheckTable(QWidget):
         self.job.failed.connect(self._fail)
         self.job.cancelled.connect(self._refresh)
         self._source: Path | None = None
-        self._folder = Path(tempfile.mkdtemp(prefix="scanlearn-check-"))
-        self.destroyed.connect(partial(_remove, self._folder))
+        self._folder = scratch_folder(self, "check")
         self._fold(False)
 
     def show_scans(self, source: Path | None, scans: Sequence[ListedScan]) -> None:
@@ -154,7 +188,6 @@ class CheckTable(QWidget):
             self.about.setText(_ABOUT)
         self._source = source
         self._remarks.show(scans)
-        self.detail.setVisible(False)
         self._fold(self.head.isChecked())
         self.setVisible(bool(scans))
         self._refresh()
@@ -172,11 +205,8 @@ class CheckTable(QWidget):
         lines = sorted(index.row() for index in chosen.selectedRows())
         if not lines:
             return
-        problem = self._remarks.lines[lines[0]][2]
-        sentence = problem.text.rstrip(".") + "."
-        self.detail.setText(f"{sentence} {problem.action}".strip())
-        self.detail.setVisible(True)
-        self.scans_chosen.emit(sorted({self._remarks.lines[n][0] for n in lines}))
+        chosen_scans = {n for line in lines for n in self._remarks.lines[line].scans}
+        self.scans_chosen.emit(sorted(chosen_scans))
 
     def _read(self) -> None:
         self._out = Path(tempfile.mkdtemp(dir=self._folder)) / "checks.json"
@@ -208,24 +238,23 @@ def _table(model: _Model) -> QTableView:
     table.setSelectionBehavior(QTableView.SelectionBehavior.SelectRows)
     table.setSelectionMode(QTableView.SelectionMode.ExtendedSelection)
     table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    table.setTextElideMode(Qt.TextElideMode.ElideRight)
-    table.setWordWrap(False)
+    table.setVerticalScrollMode(QTableView.ScrollMode.ScrollPerPixel)
     table.setShowGrid(False)
     table.setMinimumHeight(150)
     lines, head = table.verticalHeader(), table.horizontalHeader()
     assert lines is not None
     assert head is not None
     lines.setVisible(False)
-    lines.setDefaultSectionSize(24)
     head.setMinimumSectionSize(22)
     head.setHighlightSections(False)
     for column, width in ((0, 24), (1, 64)):
         head.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
         table.setColumnWidth(column, width)
-    for column in (2, 3):
-        head.setSectionResizeMode(column, QHeaderView.ResizeMode.Stretch)
+    head.setSectionResizeMode(2, QHeaderView.ResizeMode.Stretch)
+    # As high as the words need at the width there is.
+    soon = QTimer(table)
+    soon.setSingleShot(True)
+    soon.timeout.connect(table.resizeRowsToContents)
+    head.sectionResized.connect(lambda *_: soon.start())
+    model.modelReset.connect(lambda: soon.start())
     return table
-
-
-def _remove(folder: Path, _gone: object = None) -> None:
-    shutil.rmtree(folder, ignore_errors=True)

@@ -6,23 +6,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtWidgets import QFileDialog, QWidget
+from qtpy.QtWidgets import QWidget
 
-from scanlearn.gui.kit.background import Failure
+from scanlearn.gui.kit.background import Failure, connect_while_alive
 from scanlearn.gui.kit.notice import Notice
 from scanlearn.gui.kit.progress_row import ProgressRow
-from scanlearn.gui.kit.widgets import SCAN_FILES, button, gate, hint, page, row, rule
+from scanlearn.gui.kit.widgets import button, gate, hint, page, row, rule
 from scanlearn.gui.scans.check_table import CheckTable
 from scanlearn.gui.scans.drop import CanvasDrop
 from scanlearn.gui.scans.exclusion import Excluder, source_of_entry
+from scanlearn.gui.scans.listed_scan import ListedScan
 from scanlearn.gui.scans.lung_pictures import LungPictures
+from scanlearn.gui.scans.open_row import OpenRow
 from scanlearn.gui.scans.picture_reader import PictureReader
 from scanlearn.gui.scans.prepare_form import PrepareForm
-from scanlearn.gui.scans.scan_list import ListedScan, ScanList
+from scanlearn.gui.scans.scan_list import ScanList
 from scanlearn.gui.scans.scan_reader import ScanReader
 from scanlearn.gui.scans.scan_search import ScanSearch
 from scanlearn.gui.scans.scan_summary import summary
+from scanlearn.gui.scans.try_it import TryIt
 from scanlearn.gui.scans.volume_choice import VolumeChoice
+from scanlearn.gui.shared.session import remember, remembered_folder
 from scanlearn.gui.shared.state import count_scans, shared_state
 from scanlearn.gui.viewer.file_layers import is_uneven
 from scanlearn.gui.viewer.orientation import show_orientation
@@ -31,7 +35,7 @@ from scanlearn.scans.scan import ScanEntry
 
 _WELCOME = (
     "Open a folder of CT or MR scans (DICOM or NIfTI); folders inside it are searched "
-    "too. No scans at hand? <b>Sample</b> writes a few artificial chest CTs."
+    "too."
 )
 
 
@@ -42,12 +46,9 @@ class ScansDock(QWidget):
         super().__init__(parent)
         self.viewer = napari_viewer
         self.state = shared_state()
-        self.folder_button = button("Open folder…", self.ask_folder)
-        self.file_button = button("Open file…", self.ask_file)
-        self.sample_button = button(
-            "Sample", self.write_sample, "Write artificial chest CTs and open them"
-        )
+        self.opener = OpenRow()
         self.welcome = hint(_WELCOME)
+        self.try_it = TryIt(napari_viewer)
         self.list = ScanList()
         self.progress = ProgressRow()
         self.summary = hint()
@@ -74,13 +75,17 @@ class ScansDock(QWidget):
         self._lay_out()
         self._connect()
         self._show_scans([])
+        before = remembered_folder("scans")
+        if before is not None:
+            self.open_path(before)
 
     def _lay_out(self) -> None:
         layout = page(self)
-        layout.addWidget(row(self.folder_button, self.file_button, self.sample_button))
         for widget in (
+            self.opener,
             self.notice,
             self.welcome,
+            self.try_it,
             self.list,
             self.progress,
             self.summary,
@@ -98,6 +103,12 @@ class ScansDock(QWidget):
         layout.addStretch(1)
 
     def _connect(self) -> None:
+        self.opener.chosen.connect(self.open_path)
+        self.opener.sample_wanted.connect(self.write_sample)
+        self.try_it.failed.connect(self.notice.show_failure)
+        events = self.viewer.layers.events
+        for emitter in (events.inserted, events.removed):
+            connect_while_alive(self, emitter, self._refresh)
         self.list.selection_changed.connect(self._refresh)
         self.list.selection_changed.connect(
             lambda: self.lungs.show_lines(self.list.chosen_rows())
@@ -110,7 +121,7 @@ class ScansDock(QWidget):
         self.search.failed.connect(self.notice.show_failure)
         self.search.ended.connect(self._rest)
         self.pictures.failed.connect(self.notice.show_failure)
-        self.pictures.damage_found.connect(self._show_remarks)
+        self.pictures.found.connect(self._learned)
         self.list.doubleClicked.connect(lambda index: self.add_rows([index.row()]))
         self.checks.scans_chosen.connect(self.list.select_rows)
         self.checks.checked.connect(self._checked)
@@ -134,23 +145,12 @@ class ScansDock(QWidget):
         if window is not None:
             self.drop.watch(window)
 
-    def ask_folder(self) -> None:
-        """Let the user choose a folder."""
-        chosen = QFileDialog.getExistingDirectory(self, "Folder of scans")
-        if chosen:
-            self.open_path(Path(chosen))
-
-    def ask_file(self) -> None:
-        """Let the user choose a file."""
-        chosen, _ = QFileDialog.getOpenFileName(self, "Scan", filter=SCAN_FILES)
-        if chosen:
-            self.open_path(Path(chosen))
-
     def open_path(self, path: Path) -> None:
         """List the scans of a folder or file, with what their headers tell."""
         self.cancel()
         self.notice.clear()
         self._path = path
+        remember(scans=str(path.absolute()))
         self._show_scans([])
         self.form.set_input(None, 0)
         self.form.set_uneven(0)
@@ -176,11 +176,14 @@ class ScansDock(QWidget):
 
     def add_rows(self, rows: list[int]) -> None:
         """Read some of the listed scans and show them; of uneven ones it is asked."""
-        entries = [self.list.entries[n] for n in rows if n < self.list.count()]
-        good = [self.volume.chosen(entry) for entry in entries if not entry.error]
+        scans = [self.list.scans[n] for n in rows if n < self.list.count()]
+        good = [self.volume.chosen(scan.entry) for scan in scans if scan.is_scan]
         for entry in good:
             if is_uneven(entry) is None:
                 self.reader.read(entry)
+        for scan in scans:
+            if scan.is_label_map:
+                self.reader.read_labels(scan.entry)
         uneven = [entry for entry in good if is_uneven(entry) is not None]
         if uneven:
             self._ask_uneven(uneven)
@@ -209,10 +212,19 @@ class ScansDock(QWidget):
 
     def _found(self, scans: list[ListedScan]) -> None:
         self._show_scans(scans)
-        entries = [scan.entry for scan in scans]
-        self.form.set_input(self._path, sum(not entry.error for entry in entries))
-        self.form.set_uneven(sum(is_uneven(entry) is not None for entry in entries))
+        self._count()
         self._look_up_cohort()
+
+    def _count(self) -> None:
+        """Say how many scans would be prepared, and how many of them are uneven."""
+        good = [scan.entry for scan in self.list.scans if scan.is_scan]
+        self.form.set_input(self._path, len(good))
+        self.form.set_uneven(sum(is_uneven(entry) is not None for entry in good))
+
+    def _learned(self) -> None:
+        """Take in what the pictures told."""
+        self._count()
+        self._show_remarks()
 
     def _checked(self, rows: list[Any]) -> None:
         """Take in what reading all voxels told."""
@@ -223,7 +235,7 @@ class ScansDock(QWidget):
             key = (entry.path, entry.series_uid, entry.volume)
             scans.append(replace(scan, problems=told.get(key, scan.problems)))
         self.list.update_scans(scans)
-        self._show_remarks()
+        self._learned()
 
     def _look_up_cohort(self) -> None:
         """Show what the named cohort has and leaves out already."""
@@ -234,6 +246,7 @@ class ScansDock(QWidget):
         self.list.show_scans(scans)
         self.list.setVisible(bool(scans))
         self.welcome.setVisible(not scans)
+        self.try_it.setVisible(not scans)
         self._show_remarks()
 
     def _show_remarks(self) -> None:
@@ -257,7 +270,7 @@ class ScansDock(QWidget):
 
     def _refresh(self) -> None:
         busy = "Something else is going on" if self.search.busy else ""
-        gate(self.sample_button, busy)
+        gate(self.opener.sample_button, busy)
         nothing = (
             "Select a scan in the list" if self.list.count() else "Open scans first"
         )

@@ -12,7 +12,8 @@ from qtpy.QtCore import QObject, Signal
 
 from scanlearn.cohort.layout import Source
 from scanlearn.gui.kit.background import Failure, Report, in_background
-from scanlearn.gui.scans.scan_list import ListedScan, ScanList
+from scanlearn.gui.scans.listed_scan import ListedScan
+from scanlearn.gui.scans.scan_list import ScanList
 from scanlearn.scans.scan import Problem, ScanEntry
 
 #: Two clicks shall not write the same files at once.

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import re
-import shutil
-import tempfile
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 
 from qtpy.QtCore import Signal
@@ -15,6 +12,7 @@ from qtpy.QtWidgets import QDoubleSpinBox, QLineEdit, QVBoxLayout, QWidget
 from scanlearn.cohort.exclusions import write_exclusions
 from scanlearn.cohort.layout import Source
 from scanlearn.gui.kit.job_row import JobRow
+from scanlearn.gui.kit.scratch_folder import scratch_folder
 from scanlearn.gui.kit.settings import cohorts_folder
 from scanlearn.gui.kit.widgets import combo, gate, heading, labelled, primary
 from scanlearn.gui.scans.prepare_options import PrepareOptions
@@ -83,8 +81,7 @@ class PrepareForm(QWidget):
         self._input: Path | None = None
         self._scans: Path | None = None  # what was open last
         self._exclusions: dict[Source, str] = {}
-        self._folder = Path(tempfile.mkdtemp(prefix="scanlearn-prepare-"))
-        self.destroyed.connect(partial(_remove, self._folder))
+        self._folder = scratch_folder(self, "prepare")
         self._missing = "Open a folder of scans first"
         self._refresh()
 
@@ -166,7 +163,3 @@ def _suggested(path: Path) -> str:
     """Return the name of a folder, or of the one above where it says nothing."""
     telling = path.parent if path.name.lower() in _SAYS_NOTHING else path
     return re.sub(r"[^\w.-]+", "-", telling.stem)
-
-
-def _remove(folder: Path, _gone: object = None) -> None:
-    shutil.rmtree(folder, ignore_errors=True)

@@ -7,7 +7,7 @@ for, so that thousands of scans scroll like ten.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,33 +27,14 @@ from qtpy.QtGui import QColor, QIcon, QImage, QPixmap
 from qtpy.QtWidgets import QListView, QWidget
 
 from scanlearn.errors import BadScan
-from scanlearn.gui.kit.widgets import shortened
+from scanlearn.gui.scans.listed_scan import ListedScan, line_of, sentence, tip_of
 from scanlearn.gui.scans.thumbnails import SIZE
-from scanlearn.gui.viewer.layers import short_key
 from scanlearn.scans.scan import Problem, ScanEntry
 
 #: What is dragged: line numbers of the list, understood by the viewer it belongs to.
 DRAGGED = "application/x-scanlearn-scans"
 
-#: Marks that differ by shape as well as by colour.
-MARKS = {"error": "✕", "warning": "▲", "note": "○", "": "✓"}
-
 _SETTLE_MILLISECONDS = 40
-
-
-@dataclass(frozen=True)
-class ListedScan:
-    """One line: the entry, its patient's key, what was found, why it is left out."""
-
-    entry: ScanEntry
-    patient: str
-    problems: tuple[Problem, ...] = ()
-    excluded: str = ""
-
-    @property
-    def severity(self) -> str:
-        """The worst of the problems; "" where there is none."""
-        return self.problems[0].severity if self.problems else ""
 
 
 class _Model(QAbstractListModel):
@@ -73,12 +54,13 @@ class _Model(QAbstractListModel):
         """Return what the view draws of one line."""
         scan = self.scans[index.row()]
         if role == Qt.ItemDataRole.DisplayRole:
-            return _text(scan)
+            return line_of(scan)
         if role == Qt.ItemDataRole.DecorationRole:
             return self.pictures.get(index.row(), self._blank)
         if role == Qt.ItemDataRole.ToolTipRole:
-            return _tip(scan)
-        if role == Qt.ItemDataRole.ForegroundRole and scan.excluded:
+            return tip_of(scan)
+        dimmed = scan.excluded or scan.is_label_map
+        if role == Qt.ItemDataRole.ForegroundRole and dimmed:
             return QColor(140, 140, 140)
         return None
 
@@ -158,12 +140,12 @@ class ScanList(QListView):
 
     def text(self, row: int) -> str:
         """Return what a line says."""
-        return _text(self._lines.scans[row])
+        return line_of(self._lines.scans[row])
 
     def show_scans(self, scans: Sequence[ListedScan]) -> None:
         """List scans; the first readable one is selected."""
         self._lines.replace_all(scans)
-        first = next((n for n, s in enumerate(scans) if not s.entry.error), None)
+        first = next((n for n, s in enumerate(scans) if s.is_scan), None)
         if first is not None:
             self.select_rows([first])
         self._settled.start()
@@ -215,7 +197,7 @@ class ScanList(QListView):
         return [row for row in rows if row not in self._lines.pictures]
 
     def show_picture(self, row: int, picture: NDArray[np.uint8] | None) -> None:
-        """Show the thumbnail of one scan; None where it has none."""
+        """Show the thumbnail of one scan, grey or RGB; None where it has none."""
         if row < self.count():
             shown = self._lines._blank if picture is None else icon(picture)
             self._lines.pictures[row] = shown
@@ -223,10 +205,18 @@ class ScanList(QListView):
 
     def mark_unreadable(self, row: int, error: BadScan) -> None:
         """Say of a scan, before all else, that its voxels cannot be read."""
-        problem = Problem("unreadable", "error", error.found, error.next_step)
-        scan, scans = self._lines.scans[row], self._lines.scans
+        scan = self._lines.scans[row]
+        found = error.found.removeprefix(str(scan.entry.path)).strip()
+        problem = Problem("unreadable", "error", sentence(found), error.next_step)
         others = [one for one in scan.problems if one.code != problem.code]
-        scans[row] = replace(scan, problems=(problem, *others))
+        self._set(row, (problem, *others))
+
+    def mark_label_map(self, row: int, problem: Problem) -> None:
+        """Say of a line that it is no scan; what was said of the scan does not hold."""
+        self._set(row, (problem,))
+
+    def _set(self, row: int, problems: tuple[Problem, ...]) -> None:
+        self._lines.scans[row] = replace(self._lines.scans[row], problems=problems)
         self._lines.changed()
 
     def resizeEvent(self, event: Any) -> None:
@@ -235,54 +225,12 @@ class ScanList(QListView):
         self._settled.start()
 
 
-def _text(scan: ListedScan) -> str:
-    entry = scan.entry
-    if entry.error:
-        reason = entry.error.removeprefix(str(entry.path)).lstrip(": ")
-        return f"✕ {shortened(entry.path.name, 34)}\n{reason.split('. ')[0]}\n"
-    about = entry.acquisition
-    # "OT", other, is what DICOM calls it when nobody said; then the name must tell.
-    kind = shortened(entry.path.name, 28) if about.modality == "OT" else about.modality
-    words = (kind, about.body_part.lower(), about.description)
-    what = " · ".join(word for word in words if word)
-    shape, spacings = _across_first(entry)
-    size = "×".join(str(n) for n in shape)
-    spacing = "×".join(f"{mm:.3g}" for mm in spacings)
-    mark = MARKS[scan.severity]
-    told = [p.text for p in scan.problems if p.severity != "note"]
-    remark = "".join(told[:1])
-    if len(told) > 1:
-        remark = f"{remark.rstrip('.')} · and {len(told) - 1} more"
-    if scan.excluded:
-        remark = f"excluded: {scan.excluded}"
-    head = f"{mark} {short_key(scan.patient)} · {what}"
-    return "\n".join((head, f"{size} · {spacing} mm", remark))
-
-
-def _across_first(entry: ScanEntry) -> tuple[list[int], list[float]]:
-    """Return size and spacing left-right, front-back, head-foot, as people say them."""
-    axes = ("LR", "PA", "SI")
-    letters = [axis for pair in axes for axis in entry.orientation if axis in pair]
-    order = [entry.orientation.index(letter) for letter in letters]
-    if sorted(order) != list(range(len(entry.shape))):
-        order = list(range(min(len(entry.shape), len(entry.spacing_mm))))
-    return [entry.shape[i] for i in order], [entry.spacing_mm[i] for i in order]
-
-
-def _tip(scan: ListedScan) -> str:
-    entry = scan.entry
-    parts = [str(entry.path), f"Patient {scan.patient}", entry.acquisition.description]
-    if scan.excluded:
-        parts.append(f"Excluded: {scan.excluded}")
-    parts += [f"{MARKS[p.severity]} {p.text} {p.action}".strip() for p in scan.problems]
-    return "\n".join(part for part in parts if part)
-
-
 def icon(picture: NDArray[np.uint8]) -> QIcon:
-    """Return a grey picture as an icon that looks the same when selected."""
-    height, width = picture.shape
-    grey = QImage.Format.Format_Grayscale8
-    image = QImage(picture.tobytes(), width, height, width, grey)
+    """Return a picture, grey or RGB, as an icon that looks the same when selected."""
+    height, width, *colours = picture.shape
+    kind = QImage.Format.Format_RGB888 if colours else QImage.Format.Format_Grayscale8
+    line = picture.nbytes // height
+    image = QImage(picture.tobytes(), width, height, line, kind)
     pixmap = QPixmap.fromImage(image)
     made = QIcon(pixmap)
     # Qt would tint the picture of a selected scan.

@@ -9,13 +9,16 @@ from typing import Any
 from qtpy.QtCore import QObject, Signal
 
 from scanlearn.gui.kit.background import Failure, follow_in_background
-from scanlearn.gui.viewer.file_layers import first_slice, read_entry
+from scanlearn.gui.viewer.file_layers import first_slice, read_entry, read_mask
 from scanlearn.gui.viewer.layers import LayerData, set_contrast
 from scanlearn.scans.read import OnUneven
 from scanlearn.scans.scan import ScanEntry
 
 #: Whether it is the whole scan, and its layer.
 Part = tuple[bool, LayerData]
+
+#: Reads a scan part by part; None is a heartbeat.
+Parts = Callable[[], Iterator[Part | None]]
 
 
 class ScanReader(QObject):
@@ -28,7 +31,7 @@ class ScanReader(QObject):
     def __init__(self, viewer: Any, parent: QObject) -> None:
         super().__init__(parent)
         self._viewer = viewer
-        self._waiting: deque[tuple[ScanEntry, OnUneven]] = deque()
+        self._waiting: deque[tuple[ScanEntry, Parts]] = deque()
         self._total = 0
         self._layer: Any = None
         self._is_whole = False
@@ -41,7 +44,14 @@ class ScanReader(QObject):
 
     def read(self, entry: ScanEntry, *, on_uneven: OnUneven = "refuse") -> None:
         """Read a scan as soon as those before it are read."""
-        self._waiting.append((entry, on_uneven))
+        self._wait(entry, lambda: _parts(entry, on_uneven))
+
+    def read_labels(self, entry: ScanEntry) -> None:
+        """Read a label map as soon as those before it are read."""
+        self._wait(entry, lambda: _label_parts(entry))
+
+    def _wait(self, entry: ScanEntry, parts: Parts) -> None:
+        self._waiting.append((entry, parts))
         self._total += 1
         if not self.busy:
             self._next()
@@ -60,23 +70,24 @@ class ScanReader(QObject):
         if not self._waiting:
             self._end()
             return
-        entry, on_uneven = self._waiting.popleft()
+        entry, parts = self._waiting.popleft()
         done = self._total - len(self._waiting) - 1
         self.progressed.emit(f"Reading {entry.path.name}…", done, self._total)
         self._stop = follow_in_background(
             self,
             f"reading {entry.path.name}",
-            lambda: _parts(entry, on_uneven),
+            parts,
             received=self._show,
             failed=self._fail,
             ended=self._next,
         )
 
     def _show(self, parts: list[Part]) -> None:
-        for is_whole, (data, settings, _kind) in parts:
+        for is_whole, (data, settings, kind) in parts:
             self._is_whole = is_whole
             if self._layer is None or self._layer not in self._viewer.layers:
-                self._layer = self._viewer.add_image(data, **settings)
+                add = getattr(self._viewer, f"add_{kind}")
+                self._layer = add(data, **settings)
             else:
                 _replace(self._layer, data, settings)
 
@@ -98,6 +109,11 @@ def _parts(entry: ScanEntry, on_uneven: OnUneven) -> Iterator[Part | None]:
         yield False, early
         yield None  # shown now, not together with the whole
     yield True, read_entry(entry, on_uneven=on_uneven)
+
+
+def _label_parts(entry: ScanEntry) -> Iterator[Part | None]:
+    yield None
+    yield True, read_mask(entry.path)
 
 
 def _replace(layer: Any, data: Any, settings: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from qtpy.QtCore import QObject, Signal
 
 from scanlearn.gui.kit.background import Failure, Report, in_background
 from scanlearn.gui.kit.settings import sample_folder
-from scanlearn.gui.scans.scan_list import ListedScan
+from scanlearn.gui.scans.listed_scan import ListedScan
 
 
 class ScanSearch(QObject):

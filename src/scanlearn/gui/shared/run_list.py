@@ -14,8 +14,10 @@ from scanlearn.gui.kit.background import Failure, Report, in_background
 from scanlearn.gui.shared.story import Story, best_text
 from scanlearn.pretraining.registry import all_methods
 from scanlearn.runs import RunFolder, find_runs
-from scanlearn.runs.damage import damage
+from scanlearn.runs.about import About, read_about
+from scanlearn.runs.damage import Damage, damage
 from scanlearn.runs.events import parse_event
+from scanlearn.runs.pace import disk_bytes
 from scanlearn.tasks.registry import all_tasks
 
 REFRESH_MILLISECONDS = 2000
@@ -38,6 +40,10 @@ class RunRow:
     has_model: bool = False
     start_from: Path | None = None
     stopping: bool = False
+    about: About = field(default_factory=About)
+    seconds: float = 0.0
+    ends_at: float | None = None
+    disk_bytes: int = 0
 
     @property
     def name(self) -> str:
@@ -46,8 +52,8 @@ class RunRow:
 
     @property
     def title(self) -> str:
-        """The name without its date, for narrow places."""
-        return undated(self.name)
+        """The name it was given, else that of its folder without the date."""
+        return self.about.name or undated(self.name)
 
     @property
     def damaged(self) -> bool:
@@ -85,12 +91,17 @@ class RunList(QObject):
         self.rows: tuple[RunRow, ...] = ()
 
     def watch(self, widget: QWidget) -> None:
-        """Refresh the list every two seconds while a widget is seen."""
+        """Refresh the list every two seconds while a widget is seen, or a run runs."""
         timer = QTimer(widget)
         timer.setInterval(REFRESH_MILLISECONDS)
-        timer.timeout.connect(lambda: self.refresh() if widget.isVisible() else None)
+        timer.timeout.connect(lambda: self._due(widget))
         timer.start()
         self.refresh()
+
+    def _due(self, widget: QWidget) -> None:
+        # The end of a training is told also to who looks at another dock.
+        if widget.isVisible() or any(run.state == "running" for run in self.rows):
+            self.refresh()
 
     def refresh(self) -> None:
         """Read the runs again, unless that is going on."""
@@ -119,9 +130,7 @@ class RunList(QObject):
             try:
                 rows.append(_row(run, telling))
             except Exception as error:  # noqa: BLE001 - one run is not the end of all
-                told = damage(error)
-                row = RunRow(run.path, "?", "?", told.word, sentence=told.sentence)
-                rows.append(row)
+                rows.append(_unreadable(run.path, damage(error)))
         return tuple(rows)
 
 
@@ -131,6 +140,15 @@ class _Telling:
 
     story: Story = field(default_factory=Story)
     position: int = 0
+    _measured: tuple[int | None, str] | None = None
+    _disk_bytes: int = 0
+
+    def disk_bytes(self, run: Path, state: str) -> int:
+        """Return the size of a run; measured again only when it has saved, or ended."""
+        now = (self.story.saved, state)
+        if now != self._measured:
+            self._measured, self._disk_bytes = now, disk_bytes(run)
+        return self._disk_bytes
 
     def read_on(self, file: Path) -> Story:
         if not file.exists():
@@ -153,6 +171,16 @@ class _Telling:
         return self.story
 
 
+def _unreadable(path: Path, told: Damage) -> RunRow:
+    said, size = read_about(path), disk_bytes(path)
+    return RunRow(
+        *(path, "?", "?", told.word),
+        sentence=told.sentence,
+        about=said,
+        disk_bytes=size,
+    )
+
+
 def _row(run: RunFolder, telling: _Telling) -> RunRow:
     config = run.config()
     story = telling.read_on(run.events_file)
@@ -172,4 +200,8 @@ def _row(run: RunFolder, telling: _Telling) -> RunRow:
         # What is there before the first save has learned nothing yet.
         has_model=bool(story.saved) or state in ("finished", "stopped"),
         start_from=config.start_from,
+        about=read_about(run.path),
+        seconds=story.work.seconds,
+        ends_at=story.ends_at if state == "running" else None,
+        disk_bytes=telling.disk_bytes(run.path, state),
     )

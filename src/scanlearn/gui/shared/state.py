@@ -3,13 +3,35 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from qtpy.QtCore import QObject, Signal
 
 from scanlearn.gui.kit.settings import cohorts_folder, runs_folder
+from scanlearn.gui.shared.run_ends import RunEnds
 from scanlearn.gui.shared.run_list import RunList
+from scanlearn.gui.shared.session import remember, remembered_folder
+
+
+@dataclass(frozen=True)
+class OfferedLabels:
+    """Labels of a scan for the Fine-tune dock, from another one.
+
+    Parameters
+    ----------
+    task
+        Whose labels they are.
+    source
+        What :meth:`scanlearn.gui.tasks.shared.label_panel.LabelPanel.take` takes.
+    cohort
+        Of their scan, where it is known.
+    """
+
+    task: str
+    source: object
+    cohort: Path | None
 
 
 class DockState(QObject):
@@ -17,12 +39,25 @@ class DockState(QObject):
 
     cohorts_changed = Signal()
     run_selected = Signal(object)
+    #: A prediction is being corrected; carries the run that made it.
+    correcting = Signal(object)
+    #: A scan was shown to be predicted on; carries the name of its layer.
+    scan_opened = Signal(str)
+    labels_offered = Signal()
 
     def __init__(self) -> None:
         super().__init__()
         self.runs = RunList(runs_folder)
-        self.cohort: Path | None = None
+        self.ends = RunEnds(self.runs)
         self._elsewhere: list[Path] = []
+        before = remembered_folder("cohort")
+        self.cohort: Path | None = before if _is_cohort(before) else None
+        if self.cohort is not None and self.cohort not in self.cohorts():
+            self._elsewhere.append(self.cohort)
+        #: What trainings run on; empty until a process has told.
+        self.device = ""
+        #: What the Fine-tune dock has not taken yet; it may not be open.
+        self.offered: list[OfferedLabels] = []
 
     def cohorts(self) -> list[Path]:
         """Return the cohorts of the folder and those opened from elsewhere."""
@@ -35,7 +70,13 @@ class DockState(QObject):
         self.cohort = cohort
         if cohort is not None and cohort not in self.cohorts():
             self._elsewhere.append(cohort)
+        remember(cohort=str(cohort or ""))
         self.cohorts_changed.emit()
+
+    def offer_labels(self, offered: OfferedLabels) -> None:
+        """Hand labels to the Fine-tune dock; they wait until it is open."""
+        self.offered.append(offered)
+        self.labels_offered.emit()
 
     def select_run(self, run: Path) -> None:
         """Make a run the one that docks show."""
@@ -47,6 +88,10 @@ class DockState(QObject):
 def shared_state() -> DockState:
     """Return the state of this napari."""
     return DockState()
+
+
+def _is_cohort(folder: Path | None) -> bool:
+    return folder is not None and (folder / "cohort.yaml").is_file()
 
 
 def are_radiographs(cohort: Path) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from scanlearn.gui.kit.durations import duration
 from scanlearn.runs.events import (
     LAST_WORDS,
     Crashed,
@@ -18,6 +19,7 @@ from scanlearn.runs.events import (
     Step,
     Stopped,
 )
+from scanlearn.runs.work_time import WorkTime
 
 #: Values of a step that are no learning curve.
 _NO_CURVE = {"total", "learning_rate", "rate", "seconds", "grad_norm"}
@@ -55,7 +57,15 @@ class Story:
     saved: int | None = None
     last: Finished | Stopped | Crashed | None = None
     best: dict[str, float] = field(default_factory=dict)
+    work: WorkTime = field(default_factory=WorkTime)
     curves: dict[str, tuple[list[int], list[float]]] = field(default_factory=dict)
+
+    @property
+    def ends_at(self) -> float | None:
+        """When it will have ended, in seconds since 1970, as far as is known."""
+        if self.seconds_left is None or self.last is not None or not self.work.last:
+            return None
+        return self.work.last + self.seconds_left
 
     @property
     def has_curve(self) -> bool:
@@ -64,6 +74,7 @@ class Story:
 
     def add(self, event: Event) -> None:
         """Take in one more event."""
+        self.work.add(event)
         if isinstance(event, Started):
             self._begin(event)
         elif isinstance(event, Step):
@@ -135,17 +146,6 @@ def best_text(story: Story) -> str:
     known = [name for name in order if name in story.best]
     name = (known or list(story.best))[0]
     return f"{name} {story.best[name]:.2f}"
-
-
-def duration(seconds: float) -> str:
-    """Say a duration as people do: ``"1 h 02 min"``, ``"45 s"``."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    minutes = round(whole / 60)
-    return (
-        f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
-    )
 
 
 def progress_text(story: Story) -> str:

@@ -18,7 +18,14 @@ class DockTask(Protocol):
 
     It stands in ``gui/tasks/NAME/__init__.py``; the files it opens are imported when
     the task is chosen, so that the docks open at once.
+
+    Attributes
+    ----------
+    reviewed
+        Whether people decide about what was found: results are kept then.
     """
+
+    reviewed: bool = False
 
     @abstractmethod
     def panel(self, viewer: Any) -> LabelPanel:

@@ -15,7 +15,7 @@ from scanlearn.gui.kit.background import Failure, connect_while_alive
 from scanlearn.gui.kit.settings import runs_folder
 from scanlearn.gui.kit.widgets import Pages, combo, fill, hint, labelled, page
 from scanlearn.gui.shared.cohort_section import CohortSection
-from scanlearn.gui.shared.run_list import RunRow
+from scanlearn.gui.shared.run_list import RunRow, date_of
 from scanlearn.gui.shared.state import are_radiographs, shared_state
 from scanlearn.gui.tasks.registry import dock_task
 from scanlearn.gui.tasks.shared.label_panel import LabelPanel
@@ -25,6 +25,7 @@ from scanlearn.gui.train.plan_look import PlanLook, Question
 from scanlearn.gui.train.settings_form import SettingsForm
 from scanlearn.runs.folder import new_run_path
 from scanlearn.tasks.registry import all_tasks, task_named
+from scanlearn.tasks.shared.earlier_model import learned_task
 from scanlearn.tasks.shared.start_fits import misfit
 from scanlearn.tasks.task import PlanRequest, TrainingPlan
 
@@ -82,12 +83,15 @@ class FinetuneDock(QWidget):
     def _connect(self) -> None:
         self.tasks.currentIndexChanged.connect(lambda _index: self._show_task())
         self.state.runs.changed.connect(self._show_starts)
+        self.state.correcting.connect(self.go_on_from)
         self.cohorts.chosen.connect(self._show_starts)
         self.cohorts.failed.connect(self.notice.show_error)
         self.launcher.changed.connect(self._refresh)
         self.form.changed.connect(self._refresh)
         self.look.found.connect(self._show_decisions)
         self.starts.currentIndexChanged.connect(self._refresh)
+        self.state.labels_offered.connect(self._take_offered)
+        self._take_offered()
         layers = self.viewer.layers
         for emitter in (
             layers.events.inserted,
@@ -109,6 +113,14 @@ class FinetuneDock(QWidget):
     def new_layer(self) -> None:
         """Add an empty layer to draw the task's labels on, over the shown scan."""
         self.panel.new_layer()
+
+    def go_on_from(self, run: Path) -> None:
+        """Choose the task of a fine-tuned run, and that run as the start."""
+        task = learned_task(run)
+        if task:
+            self.tasks.setCurrentIndex(self.tasks.findData(task))
+            starts = [self.starts.itemData(n) for n in range(self.starts.count())]
+            self.starts.setCurrentIndex(starts.index(run) if run in starts else 0)
 
     def start(self) -> None:
         """Write labels and run, and launch its worker."""
@@ -144,6 +156,16 @@ class FinetuneDock(QWidget):
         self.form.show_recipe(task.offer)
         self._show_starts()
 
+    def _take_offered(self) -> None:
+        """Take labels from other docks, such as reviewed findings."""
+        while self.state.offered:
+            offered = self.state.offered.pop(0)
+            self.tasks.setCurrentIndex(self.tasks.findData(offered.task))
+            if offered.cohort is not None:
+                self.state.choose_cohort(offered.cohort)
+            self.panel.show_cohort(self.cohorts.cohort)
+            self.panel.take(offered.source)
+
     def _panel_changed(self) -> None:
         self.notice.clear()
         self._refresh()
@@ -156,10 +178,11 @@ class FinetuneDock(QWidget):
 
     def _show_starts(self, _changed: object = None) -> None:
         before = self.starts.currentData()
-        ready, others = self._fitting_starts()
+        ready, earlier, others = self._fitting_starts()
         self.misfits.setText(_told(others))
         self.misfits.setVisible(bool(others))
         items: list[tuple[str, object]] = [(r.title, r.path) for r in ready]
+        items += [(f"go on: {_told_of(run)}", run.path) for run in earlier]
         items.append(("from scratch (no pre-training)", None))
         # Until the user chooses, the newest pre-training is the one to start from.
         chosen = before if before is not None or not self.starts.count() else None
@@ -167,23 +190,36 @@ class FinetuneDock(QWidget):
         fill(self.starts, items, first)
         self._refresh()
 
-    def _fitting_starts(self) -> tuple[list[RunRow], dict[str, list[RunRow]]]:
-        """Return the pre-trainings to start from, and all others by why not."""
+    def _fitting_starts(
+        self,
+    ) -> tuple[list[RunRow], list[RunRow], dict[str, list[RunRow]]]:
+        """Return pre-trainings to start from, models to go on from, others by why not.
+
+        Models of other tasks are not told: nobody expects them here.
+        """
         cohort, task = self.cohorts.cohort, task_named(self.task)
         flat = cohort is not None and are_radiographs(cohort)
         fitting: list[RunRow] = []
+        earlier: list[RunRow] = []
         others: dict[str, list[RunRow]] = {}
         for run in self.state.runs.rows:
             if run.kind == "pretrain" and run.has_model:
                 why = misfit(task, run.path, radiographs=flat)
                 (others.setdefault(why, []) if why else fitting).append(run)
-        return fitting, others
+            elif task.goes_on and run.kind == "finetune" and run.method == self.task:
+                fits = not misfit(task, run.path, radiographs=flat)
+                if fits and learned_task(run.path):
+                    earlier.append(run)
+        return fitting, earlier, others
 
     def _refresh(self) -> None:
         self.panel.show_cohort(self.cohorts.cohort)
         self.panel.refresh()
         missing, cohort = self._missing(), self.cohorts.cohort
         self.launcher.show_missing(missing)
+        start = self.starts.currentData()
+        again = start is not None and bool(learned_task(start))
+        self.start_button.setText("Train again" if again else "Fine-tune")
         # A model that is fitted at once has no steps to plan.
         planned = cohort is not None and "engine.steps" in self.form.fields
         self.plan.setVisible(planned)
@@ -228,6 +264,11 @@ def _question(asked: Finetuning) -> Question | None:
         card=asked.card,
     )
     return Question(asked.task, request)
+
+
+def _told_of(run: RunRow) -> str:
+    """Return what tells a model from its namesakes: name, score, day."""
+    return " · ".join(filter(None, (run.title, run.best, date_of(run.name))))
 
 
 def _told(others: Mapping[str, Sequence[RunRow]]) -> str:

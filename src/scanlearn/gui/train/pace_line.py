@@ -14,15 +14,16 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 
 from scanlearn.config.run import RunConfig, merge
+from scanlearn.gui.kit.amounts import size_text
 from scanlearn.gui.kit.background import (
     Failure,
     Report,
     follow_in_background,
     in_background,
 )
+from scanlearn.gui.kit.durations import duration
 from scanlearn.gui.kit.settings import runs_folder
 from scanlearn.gui.kit.widgets import button, gate, hint, row
-from scanlearn.gui.shared.story import duration
 from scanlearn.runs import Event, RunFolder, follow
 from scanlearn.runs.events import Crashed
 from scanlearn.runs.pace import Pace, find_pace, pace_of, same_costs
@@ -220,15 +221,10 @@ def described(pace: Pace, steps: int, minutes: float | None) -> str:
     if minutes is not None:
         seconds = min(seconds, 60 * minutes)
     time = f"about {duration(seconds)} ({pace.seconds:.2g} s a step)"
-    parts = [f"{amount(pace.disk_bytes)} on disk"]
+    parts = [f"{size_text(pace.disk_bytes)} on disk"]
     if pace.memory_bytes:
-        parts.insert(0, f"{amount(pace.memory_bytes)} of memory")
+        parts.insert(0, f"{size_text(pace.memory_bytes)} of memory")
     return f"{time}\nabout {' and '.join(parts)}"
-
-
-def amount(size: float) -> str:
-    """Return a number of bytes with its unit."""
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
 def _remove(folder: Path, _gone: object = None) -> None:

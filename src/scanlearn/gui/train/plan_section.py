@@ -8,11 +8,16 @@ from typing import Any
 
 from qtpy.QtWidgets import QFrame, QVBoxLayout, QWidget
 
+from scanlearn.gui.kit.amounts import size_text
 from scanlearn.gui.kit.background import Failure, follow_in_background
 from scanlearn.gui.kit.widgets import BORDER, heading, hint
-from scanlearn.gui.train.pace_line import PaceLine, amount
+from scanlearn.gui.shared.state import shared_state
+from scanlearn.gui.train.pace_line import PaceLine
 from scanlearn.runs import Event, Job
 from scanlearn.runs.events import Crashed, Message
+
+#: The first look of a napari loads torch in another process.
+_LOOKING = "Looking for a GPU, which takes a few seconds…"
 
 
 class PlanSection(QFrame):
@@ -25,7 +30,7 @@ class PlanSection(QFrame):
         self.setStyleSheet(
             f"#plan {{ border: 1px solid {BORDER}; border-radius: 4px }}"
         )
-        self.device = hint("Looking for a GPU…")
+        self.device = hint(shared_state().device or _LOOKING)
         self.decisions = hint()
         self.decisions.hide()
         self.numbers = hint()
@@ -48,7 +53,7 @@ class PlanSection(QFrame):
 
     def ask_device(self) -> None:
         """Ask another process what it would train on; torch never loads in napari."""
-        if self._asked:
+        if self._asked or shared_state().device:
             return
         self._asked = True
         job = Job(["device"])
@@ -104,6 +109,7 @@ class PlanSection(QFrame):
         for event in events:
             if isinstance(event, Message):
                 self.device.setText(event.text)
+                shared_state().device = event.text
             elif isinstance(event, Crashed):
                 self.device.setText("The device could not be asked for")
                 self.device.setToolTip(event.error)
@@ -114,4 +120,4 @@ class PlanSection(QFrame):
 
 def _size(cohorts: Sequence[Path]) -> str:
     files = [file for cohort in cohorts for file in (cohort / "scans").glob("*.npy")]
-    return amount(sum(file.stat().st_size for file in files))
+    return size_text(sum(file.stat().st_size for file in files))

@@ -16,7 +16,7 @@ from scanlearn.gui.viewer.layers import (
     short_key,
 )
 from scanlearn.scans.read import OnUneven
-from scanlearn.scans.scan import Acquisition, Problem, Scan, ScanEntry
+from scanlearn.scans.scan import Acquisition, Problem, Scan, ScanEntry, has_scale
 
 #: With fewer slices the whole is there as soon.
 _MANY_SLICES = 24
@@ -79,6 +79,7 @@ def _origin(entry: ScanEntry, scan: Scan, on_uneven: OnUneven) -> Origin:
         volume=entry.volume,
         on_uneven=on_uneven,
         letters=scan.acquisition.letters,
+        has_scale=has_scale(scan.problems),
     )
 
 

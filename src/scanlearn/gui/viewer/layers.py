@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from napari.layers import Image
 from numpy.typing import NDArray
 
 from scanlearn.config.palette import AGAINST, FOR, class_colour
+from scanlearn.scans.formats import stem_of
 from scanlearn.scans.geometry import Grid, napari_affine, world_to_patient
 from scanlearn.scans.read import OnUneven
 from scanlearn.scans.scan import Scan
@@ -24,6 +27,15 @@ ORIGIN = "scanlearn"
 
 #: Name of each class value in ``layer.metadata``.
 CLASSES = "scanlearn classes"
+
+#: In ``layer.metadata`` of labels: what counts as truth, a
+#: :class:`scanlearn.cohort.labels.known_slices.KnownSlices`, or None before the first
+#: stroke on an empty layer. Without the key the labels themselves tell.
+KNOWN = "scanlearn known"
+
+#: In ``layer.metadata`` of labels: tells a layer from others on the same scan, also
+#: when it comes back from disk.
+LAYER = "scanlearn layer"
 
 #: Marks an image layer that lies over a scan, in ``layer.metadata``.
 OVERLAY = "scanlearn overlay"
@@ -40,7 +52,8 @@ class Origin:
 
     ``on_uneven`` says what was chosen for missing or unevenly spaced slices;
     ``letters`` are those of a radiograph, see
-    :class:`scanlearn.scans.scan.Acquisition`.
+    :class:`scanlearn.scans.scan.Acquisition`. ``has_scale`` is false where millimetres
+    are not known.
     """
 
     source: Path
@@ -51,12 +64,20 @@ class Origin:
     volume: int | None = None
     on_uneven: OnUneven = "refuse"
     letters: tuple[str, ...] = ()
+    has_scale: bool = True
 
     def options(self) -> list[str]:
         """Return what makes a command read the scan as it is shown."""
         series = ["--series", self.series] if self.series else []
         uneven = ["--uneven", "resample"] if self.on_uneven == "resample" else []
         return series + uneven
+
+    @property
+    def folder_name(self) -> str:
+        """A folder's name for what is kept of this scan, without names of people."""
+        place = f"{self.source}|{self.series}|{self.volume}|{self.on_uneven}"
+        digest = blake2b(place.encode(errors="surrogateescape"), digest_size=6)
+        return f"{re.sub(r'[^A-Za-z0-9-]+', '_', self.patient)}_{digest.hexdigest()}"
 
     def same_scan(self, other: Origin) -> bool:
         """Whether both layers show the same scan."""
@@ -75,7 +96,7 @@ def image_layer(scan: Scan, origin: Origin) -> LayerData:
     return (
         np.ascontiguousarray(shown.voxels),
         {
-            "name": f"{origin.patient} · {origin.modality or 'image'}",
+            "name": f"{origin.patient} · {origin.modality or stem_of(origin.source)}",
             "contrast_limits": display_range(shown),
             "colormap": "gray",
             **placed(shown.grid, origin),

@@ -12,6 +12,7 @@ from scanlearn.config.palette import class_colour
 from scanlearn.errors import BadLabels
 from scanlearn.gui.viewer.layers import (
     CLASSES,
+    KNOWN,
     OVERLAY,
     Origin,
     class_colormap,
@@ -30,6 +31,28 @@ def shown_scan(viewer: Any) -> Any | None:
     return next((layer for layer in candidates if is_scan(layer)), None)
 
 
+def scan_in_view(viewer: Any) -> Any | None:
+    """Return the scan that is selected or belongs to what is; else the last seen."""
+    layers = viewer.layers
+    selected = layers.selection.active
+    if selected is not None and is_scan(selected):
+        return selected
+    scans = [layer for layer in reversed(layers) if is_scan(layer)]
+    origin = None if selected is None else origin_of(selected)
+    if origin is not None:
+        for scan in scans:
+            if origin.same_scan(_origin(scan)):
+                return scan
+    seen = [scan for scan in scans if scan.visible]
+    return next(iter(seen + scans), None)
+
+
+def _origin(scan: Any) -> Origin:
+    found = origin_of(scan)
+    assert found is not None
+    return found
+
+
 def scan_to_mark(viewer: Any) -> tuple[Any, Origin]:
     """Return the layer of the shown scan and where it came from.
 
@@ -45,9 +68,7 @@ def scan_to_mark(viewer: Any) -> tuple[Any, Origin]:
             expected="a scan in the viewer",
             next_step="Add one under Scans, then make the layer again",
         )
-    origin = origin_of(image)
-    assert origin is not None
-    return image, origin
+    return image, _origin(image)
 
 
 def chosen_labels(viewer: Any) -> Any | None:
@@ -70,6 +91,7 @@ def new_labels(viewer: Any, classes: Mapping[int, str]) -> Any:
     empty = np.zeros(grid.shape, dtype=np.uint8)
     data, settings, _ = labels_layer(empty, grid, origin, name="mine", classes=classes)
     layer = viewer.add_labels(data, **settings)
+    layer.metadata[KNOWN] = None
     layer.selected_label = min(classes, default=1)
     layer.brush_size = 10
     layer.mode = "paint"

@@ -9,7 +9,10 @@ from napari.components.overlays import TextOverlay
 from napari.layers import Image
 
 from scanlearn.gui.viewer.layers import origin_of
+from scanlearn.gui.viewer.slice_slider import follow_scan
+from scanlearn.gui.viewer.status_line import show_status
 from scanlearn.gui.viewer.volume_view import VolumeView
+from scanlearn.gui.viewer.window_drag import drag_windows
 from scanlearn.scans.geometry import PATIENT_LETTERS
 from scanlearn.scans.scan import is_projection
 
@@ -30,7 +33,10 @@ _OPPOSITE = {
 
 
 def show_orientation(viewer: Any) -> None:
-    """Keep letters, head-up views and a usable 3D view; calling twice is fine."""
+    """Keep letters, head-up views, a usable 3D view, status and slider of the scan.
+
+    Calling twice is fine.
+    """
     overlays = viewer.canvas.overlays
     if "scanlearn_top_center" in overlays:
         _refresh(viewer)
@@ -45,7 +51,9 @@ def show_orientation(viewer: Any) -> None:
     viewer.layers.events.inserted.connect(lambda: _refresh(viewer))
     viewer.layers.events.removed.connect(lambda: _refresh(viewer))
     VolumeView(viewer)
-    overlays["scale_bar"].visible = True
+    drag_windows(viewer)
+    show_status(viewer)
+    follow_scan(viewer)
     _refresh(viewer)
 
 
@@ -107,10 +115,17 @@ def _refresh(viewer: Any) -> None:
     elif ours:
         # Left-handed axes would show the mirror image of the patient.
         viewer.scene.camera.orientation = ("away", "down", "right")
+    viewer.canvas.overlays["scale_bar"].visible = _has_scale(viewer)
     for edge in _EDGES:
         overlay = viewer.canvas.overlays[f"scanlearn_{edge}"]
         overlay.text = letters.get(edge, "")
         overlay.visible = edge in letters
+
+
+def _has_scale(viewer: Any) -> bool:
+    """Whether all that is shown is of known size: a bar of millimetres would lie."""
+    origins = [origin_of(layer) for layer in viewer.layers]
+    return all(origin is None or origin.has_scale for origin in origins)
 
 
 def _letters_of_images(viewer: Any) -> set[tuple[str, ...] | None]:

@@ -26,7 +26,14 @@ _TRUTH = {
 
 
 def chest_ct_sample() -> list[LayerData]:
-    """Return a chest CT phantom with its true lungs, nodules and emphysema.
+    """Return a chest CT phantom with its true lungs, nodules and emphysema."""
+    layers = chest_ct_layers()
+    show_letters()
+    return layers
+
+
+def chest_ct_layers() -> list[LayerData]:
+    """Make the phantom and its labels; slow, so call it off the main thread.
 
     The scan is written to disk first: a prediction or a cohort needs a file.
     """
@@ -49,7 +56,6 @@ def chest_ct_sample() -> list[LayerData]:
         )
         shown = {"visible": kind != "lungs"}
         layers.append((data, settings | shown, "labels"))
-    show_letters()
     return layers
 
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QMainWindow, QVBoxLayout, QWidget
 
 from scanlearn.gui.kit.background import connect_while_alive
-from scanlearn.gui.kit.widgets import combo, fill, row
+from scanlearn.gui.kit.widgets import button, combo, fill, row
+from scanlearn.gui.viewer.four_views import FourViews, four_views_of
 from scanlearn.gui.viewer.layers import is_ct, set_contrast
 from scanlearn.gui.viewer.orientation import VIEWS, show_view
+from scanlearn.scans.windows import WINDOWS
+
+_FOUR = (
+    "Axial, coronal, sagittal and 3D beside each other. A click in one, or Shift and "
+    "moving the mouse in the first, takes all to that place."
+)
 
 
 class ViewBar(QWidget):
@@ -22,14 +30,18 @@ class ViewBar(QWidget):
         self._told = False
         self._limits: tuple[float, float] | None = None
         self.windows = combo(
-            "Brightness window of the CT scans shown (centre, width in HU)"
+            "Brightness window of the CT scans shown (centre, width in HU): also the "
+            "keys Alt+1 to Alt+8, and dragging with the right mouse button"
         )
         self.views = combo(
             "Which way to look; the head is up, the patient's left is right"
         )
+        self.layout_button = button("2 × 2", self.switch_layout, _FOUR)
+        self.layout_button.setCheckable(True)
+        self.views.setMinimumContentsLength(6)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(row(self.windows, self.views, stretch=0))
+        layout.addWidget(row(self.windows, self.views, self.layout_button, stretch=0))
         self.windows.currentIndexChanged.connect(self._window_chosen)
         self.views.currentIndexChanged.connect(self._view_chosen)
         # napari's list of layers passes on what happens to each of them.
@@ -39,8 +51,21 @@ class ViewBar(QWidget):
         )
         for emitter in (viewer.dims.events.order, viewer.dims.events.ndisplay):
             connect_while_alive(self, emitter, self._show_view)
+        for number, name in enumerate(WINDOWS, start=1):
+            preset = partial(set_window, viewer, *WINDOWS[name])
+            viewer.bind_key(f"Alt-{number}", lambda _v, p=preset: p(), overwrite=True)
         self._show_window()
         self._show_view()
+
+    def switch_layout(self) -> None:
+        """Show one view of the scan, or four."""
+        window = self.window()
+        shown = four_views_of(window)
+        if shown is not None:
+            shown.end()
+        elif isinstance(window, QMainWindow):
+            FourViews(self._viewer, window)
+        self.layout_button.setChecked(four_views_of(window) is not None)
 
     def _window_chosen(self) -> None:
         chosen = self.windows.currentData()
@@ -82,8 +107,6 @@ def _windows(
     limits: tuple[float, float] | None,
 ) -> tuple[list[tuple[str, object]], object]:
     """Return what to offer beside the contrast of a CT, and which of it that is."""
-    from scanlearn.scans.windows import WINDOWS
-
     items: list[tuple[str, object]] = [
         (f"{name} ({centre:g}, {width:g} HU)", (centre, width))
         for name, (centre, width) in WINDOWS.items()

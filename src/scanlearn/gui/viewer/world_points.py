@@ -18,8 +18,11 @@ from scanlearn.gui.viewer.layers import AXIS_LABELS
 #: No sphere is larger.
 LARGEST_MM = 200.0
 
+#: Larger than any sphere: a size of one voxel and more was never meant as voxels.
+_VOXEL_MM = 256.0
 
-def world_points(voxel_mm: float = LARGEST_MM) -> dict[str, Any]:
+
+def world_points(voxel_mm: float = _VOXEL_MM) -> dict[str, Any]:
     """Return what layers of points in the patient's millimetres share.
 
     Parameters
@@ -42,7 +45,7 @@ def world_points(voxel_mm: float = LARGEST_MM) -> dict[str, Any]:
     }
 
 
-def in_voxels(mm: ArrayLike, voxel_mm: float = LARGEST_MM) -> NDArray[np.float64]:
+def in_voxels(mm: ArrayLike, voxel_mm: float = _VOXEL_MM) -> NDArray[np.float64]:
     """Return places or diameters in millimetres as such a layer holds them."""
     return np.asarray(mm, dtype=float) / voxel_mm
 
@@ -50,3 +53,16 @@ def in_voxels(mm: ArrayLike, voxel_mm: float = LARGEST_MM) -> NDArray[np.float64
 def diameters_mm(layer: Any) -> NDArray[np.float64]:
     """Return how large the points of such a layer are."""
     return np.asarray(layer.size, dtype=float) * float(layer.scale[0])
+
+
+def size_by_slider(layer: Any) -> None:
+    """Let napari's own slider of the point size count millimetres.
+
+    It knows whole numbers from 1 up, which in such a layer are hundreds of millimetres.
+    """
+
+    def take(_event: object) -> None:
+        if layer.current_size >= 1:
+            layer.current_size = float(in_voxels(layer.current_size, layer.scale[0]))
+
+    layer.events.current_size.connect(take)

@@ -165,7 +165,8 @@ def _step_vector(
     angle = float(np.degrees(np.arccos(np.minimum(1.0, cosine))))
     if angle > TILT_DEGREES:
         text = f"the gantry was tilted by {angle:.1f} degrees; the grid is sheared"
-        problems.append(Problem("tilt", "note", text))
+        action = "It is straightened when shown or prepared, which blurs it a little"
+        problems.append(Problem("tilt", "warning", text, action))
     return vector, error
 
 

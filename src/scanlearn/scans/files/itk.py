@@ -55,8 +55,7 @@ def read_itk(path: Path, *, volume: int | None = None) -> Scan:
     voxels = smallest_exact(np.ascontiguousarray(voxels), 1.0, 0.0)
     voxels, gaps = without_gaps(voxels, path)
     acquisition, guessed = guess_acquisition(voxels, description="")
-    if volumes > 1 and volume is None:
-        problems.append(several_volumes(path, grid.shape, volumes))
+    problems += several_volumes(path, grid.shape, volumes, volume)
     return Scan(voxels, grid, acquisition, path.stem, (*problems, *gaps, *guessed))
 
 
@@ -64,8 +63,7 @@ def itk_entry(path: Path) -> ScanEntry:
     """Return what the header of an NRRD or MetaImage file says of a scan."""
     grid, volumes, problems = _understood(path, _header(path))
     shape: tuple[int, ...] = grid.shape
-    if volumes > 1:
-        problems.append(several_volumes(path, shape, volumes))
+    problems += several_volumes(path, shape, volumes)
     return ScanEntry(
         path=path,
         kind="itk",

@@ -72,8 +72,7 @@ def read_nifti(path: Path, *, volume: int | None = None) -> Scan:
             expected=f"a volume from 0 to {opened.volumes - 1}",
             next_step="Choose one of these volumes",
         )
-    if opened.volumes > 1 and volume is None:
-        problems.append(several_volumes(path, opened.grid.shape, opened.volumes))
+    problems += several_volumes(path, opened.grid.shape, opened.volumes, volume)
     voxels = _voxels(opened, volume or 0)
     voxels, gaps = without_gaps(voxels, path)
     acquisition, guessed = guess_acquisition(voxels, description="")
@@ -89,11 +88,7 @@ def read_nifti(path: Path, *, volume: int | None = None) -> Scan:
 def nifti_entry(path: Path) -> ScanEntry:
     """Return what a NIfTI header says of a scan."""
     opened = _open(path)
-    several = (
-        [several_volumes(path, opened.grid.shape, opened.volumes)]
-        if opened.volumes > 1
-        else []
-    )
+    several = several_volumes(path, opened.grid.shape, opened.volumes)
     shape: tuple[int, ...] = opened.grid.shape
     return ScanEntry(
         path=path,

@@ -87,8 +87,7 @@ def read_ome_zarr(path: Path, *, volume: int | None = None) -> Scan:
             next_step="Choose one of these volumes",
         )
     problems = opened.problems
-    if opened.volumes > 1 and volume is None:
-        problems.append(several_volumes(path, opened.grid.shape, opened.volumes))
+    problems += several_volumes(path, opened.grid.shape, opened.volumes, volume)
     try:
         stored = _volume(opened, volume or 0)
     except Exception as error:  # zarr and its codecs raise many kinds
@@ -107,11 +106,7 @@ def read_ome_zarr(path: Path, *, volume: int | None = None) -> Scan:
 def ome_zarr_entry(path: Path) -> ScanEntry:
     """Return what the metadata of an OME-Zarr image say of a scan."""
     opened = _open(path)
-    several = (
-        [several_volumes(path, opened.grid.shape, opened.volumes)]
-        if opened.volumes > 1
-        else []
-    )
+    several = several_volumes(path, opened.grid.shape, opened.volumes)
     shape: tuple[int, ...] = opened.grid.shape
     stated = _stated(opened.image)
     return ScanEntry(

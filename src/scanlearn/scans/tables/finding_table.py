@@ -3,13 +3,14 @@
 The columns of ``NAME_findings.csv`` are ``score,x,y,z,diameter_mm,class`` of a volume:
 the centre in LPS millimetres, as in all tables. Of a radiograph they are
 ``score,x_px,y_px,width_px,height_px,class``: a box in pixels of the file
-(:mod:`scanlearn.scans.boxes`). One row a finding, in the order given.
+(:mod:`scanlearn.scans.boxes`). One row a finding, in the order given; further columns
+may follow.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self, TypeVar
@@ -115,13 +116,19 @@ def write_findings(
     path: Path,
     findings: Iterable[Finding | BoxFinding],
     kind: type[Finding | BoxFinding] = Finding,
+    more: Mapping[str, Sequence[Cell]] | None = None,
 ) -> None:
-    """Write findings of one kind; a table without rows says that nothing was found."""
+    """Write findings of one kind; a table without rows says that nothing was found.
+
+    ``more`` has further columns by name, with a cell a finding.
+    """
+    more = more or {}
     rows: list[dict[str, Cell]] = []
-    for one in findings:
+    for number, one in enumerate(findings):
         cells: tuple[Cell, ...] = (*map(float, one.cells()), one.kind)
-        rows.append(dict(zip(kind.columns, cells, strict=True)))
-    write_results(path, kind.columns, rows)
+        row = dict(zip(kind.columns, cells, strict=True))
+        rows.append(row | {name: column[number] for name, column in more.items()})
+    write_results(path, [*kind.columns, *more], rows)
 
 
 def read_findings(path: Path) -> list[Finding]:

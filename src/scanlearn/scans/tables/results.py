@@ -48,7 +48,9 @@ def write_results(
             raise OSError(f"{path} was written, but differs when it is read again")
 
 
-def read_results(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+def read_results(
+    path: Path, columns: Sequence[str], optional: Sequence[str] = ()
+) -> list[dict[str, str]]:
     """Read the rows of a table of results, as text.
 
     Parameters
@@ -57,6 +59,8 @@ def read_results(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         A CSV file with a header.
     columns
         What must be there; other columns are left out.
+    optional
+        What is read, too, where it is there.
 
     Raises
     ------
@@ -74,7 +78,8 @@ def read_results(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     for number, row in enumerate(rows, start=2):
         if len(row) != len(header):
             raise _no_table(path, f"row {number} has {len(row)} cells", columns)
-    places = {name: header.index(name) for name in columns}
+    wanted = [*columns, *(name for name in optional if name in header)]
+    places = {name: header.index(name) for name in wanted}
     return [{name: row[place] for name, place in places.items()} for row in rows]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scanlearn.config.classification import ClassificationConfig
+from scanlearn.config.measured import worth_of
 from scanlearn.config.offer import Offer
 from scanlearn.tasks.classification.presets import PRESETS
 from scanlearn.tasks.task import Task
@@ -38,10 +39,7 @@ class ClassificationTask(Task):
         presets=PRESETS,
         settings=("recipe.method", "engine.steps", "engine.minutes", "engine.seed"),
     )
-    worth = (
-        "Measured on small chest radiographs, 1 to 100 % of the labels: a small "
-        "pre-training was no better than a new network."
-    )
+    worth = worth_of("classification")
     doubts = True
 
     def misfit(self, kind: EncoderKind, *, radiographs: bool) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scanlearn.config.detection import DetectionConfig
+from scanlearn.config.measured import worth_of
 from scanlearn.config.offer import Offer
 from scanlearn.tasks.detection.presets import PRESETS
 from scanlearn.tasks.task import Task
@@ -41,10 +42,7 @@ class DetectionTask(Task):
             "recipe.ignore_reference",
         ),
     )
-    worth = (
-        "Measured on chest phantoms, 5 and 20 scans labelled: after a quick "
-        "pre-training fewer nodules were found than from scratch."
-    )
+    worth = worth_of("detection")
 
     def misfit(self, kind: EncoderKind, *, radiographs: bool) -> str:
         """Return why a training cannot start from an encoder."""

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from scanlearn.anatomy.lung_places import LungPlace, lung_places
+from scanlearn.anatomy.lungs import LungMask
 from scanlearn.errors import BadScan
 from scanlearn.prediction.each_scan import Request, Tell, each_scan
+from scanlearn.prediction.lungs_file import LUNGS, write_lungs
 from scanlearn.prediction.result_files import Saving, kind_of_source, write_summary
+from scanlearn.prediction.review import slices_of
 from scanlearn.runs.folder import RunFolder
+from scanlearn.scans.geometry import Grid
 from scanlearn.scans.scan import Scan, ScanEntry
 from scanlearn.scans.tables.finding_table import BoxFinding, write_findings
+from scanlearn.scans.tables.results import Cell
 from scanlearn.tasks.detection.box_detector import BoxDetector, DetectedRadiograph
 from scanlearn.tasks.detection.card import (
     SliceDetectorCard,
@@ -59,9 +66,16 @@ def save_detection(
     """Write ``NAME_findings.csv`` and a summary; returns the summary.
 
     Centres are in LPS millimetres, so the table fits the scan wherever it is opened.
+    Beside them stand the slice, as a viewer counts from the feet up, the lung and the
+    third of its height. ``NAME_lungs.npz`` tells the place of findings added later.
     """
-    table = to.path(FINDINGS)
-    write_findings(table, result.findings)
+    table, lungs = to.path(FINDINGS), result.lungs
+    centres = [one.centre for one in result.findings]
+    write_findings(table, result.findings, more=whereabouts(centres, scan.grid, lungs))
+    known: dict[str, str] = {}
+    if lungs is not None and lungs.volume_ml:
+        write_lungs(to.path(LUNGS), lungs)
+        known["lung_mask"] = to.path(LUNGS).name
     card = detector.card
     return write_summary(
         to,
@@ -74,8 +88,33 @@ def save_detection(
             "finding": card.finding,
             "findings": len(result.findings),
             "trained_on_mm": [round(card.smallest_mm, 1), round(card.largest_mm, 1)],
+            **known,
         },
     )
+
+
+def whereabouts(
+    centres: Sequence[tuple[float, float, float]], grid: Grid, lungs: LungMask | None
+) -> dict[str, list[Cell]]:
+    """Return columns ``slice``, ``side`` and ``third`` of findings.
+
+    Parameters
+    ----------
+    centres
+        LPS millimetres.
+    grid
+        Of the scan.
+    lungs
+        Its mask; without one, side and third stay empty.
+    """
+    places = [LungPlace()] * len(centres)
+    if lungs is not None:
+        places = lung_places(centres, lungs.mask, lungs.grid)
+    return {
+        "slice": [*slices_of(centres, grid)],
+        "side": [place.side for place in places],
+        "third": [place.third for place in places],
+    }
 
 
 def save_boxes(

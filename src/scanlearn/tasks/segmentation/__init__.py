@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scanlearn.config.measured import worth_of
 from scanlearn.config.offer import Offer
 from scanlearn.config.segmentation import SegmentationConfig
 from scanlearn.tasks.segmentation.presets import PRESETS
@@ -46,12 +47,11 @@ class SegmentationTask(Task):
             "recipe.ignore_reference",
         ),
     )
-    worth = (
-        "Measured on MR of the hippocampus, 2 to 20 scans labelled: pre-training "
-        "starts faster and ends the same."
-    )
+    worth = worth_of("segmentation")
     views = True
     doubts = True
+    goes_on = True
+    label_maps = True
 
     def misfit(self, kind: EncoderKind, *, radiographs: bool) -> str:
         """Return why a training cannot start from an encoder."""

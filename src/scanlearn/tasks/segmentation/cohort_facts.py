@@ -12,6 +12,7 @@ from scanlearn.cohort.catalogue import Cohort
 from scanlearn.config.segmentation_plan import CohortFacts
 from scanlearn.encoders.encoder_kind import encoder_kind
 from scanlearn.errors import BadCohort
+from scanlearn.tasks.shared.earlier_model import model_kind
 from scanlearn.tasks.shared.label_set import LabelSet
 
 
@@ -31,7 +32,7 @@ def segmentation_facts(
     labels
         For the training.
     start_from
-        The pre-training whose encoder is taken over.
+        The pre-training, or the segmentation, whose encoder is taken over.
     card
         Whether there is a graphics card.
 
@@ -66,5 +67,5 @@ def segmentation_facts(
 
 def _encoder(run: Path | None) -> Literal["", "slices", "patches"]:
     """Return what the encoder of a run sees; nothing where there is none yet."""
-    kind = None if run is None else encoder_kind(run)
+    kind = None if run is None else encoder_kind(run) or model_kind(run)
     return "patches" if kind == "dense" else kind or ""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +14,7 @@ from torch.utils.data import Dataset
 from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.config.joint import TrunkConfig
 from scanlearn.config.run import RunConfig
-from scanlearn.encoders.decoder_file import take_decoder
+from scanlearn.config.segmentation import SegmentationConfig
 from scanlearn.engine.recipe import Batch, StepResult
 from scanlearn.nets.segmentation_loss import dice_cross_entropy
 from scanlearn.nets.slice_unet import SliceUNet
@@ -23,10 +22,8 @@ from scanlearn.randomness import numpy_generator
 from scanlearn.runs.folder import RunFolder
 from scanlearn.tasks.segmentation.card import SliceSegmenterCard, save_segmenter
 from scanlearn.tasks.segmentation.crop_windows import segment_crops
-from scanlearn.tasks.segmentation.labelled_scans import (
-    classes_of,
-    labelled_scans,
-)
+from scanlearn.tasks.segmentation.earlier import EarlierSlices
+from scanlearn.tasks.segmentation.learning_scans import learning_scans
 from scanlearn.tasks.segmentation.training_views import read_side, training_views
 from scanlearn.tasks.segmentation.unet_recipe import UNetRecipe
 from scanlearn.tasks.shared.label_set import LabelSet
@@ -52,28 +49,26 @@ class CropSegmentation(UNetRecipe):
     """
 
     def __init__(self, config: RunConfig, run: RunFolder) -> None:
-        super().__init__(config)
-        fresh = TrunkConfig(architecture="small", width=self.config.width)
-        self.start = slice_start(config.start_from, fresh)
-        self.pretrained = self.start.pretrained
-        self.cohorts = WorkingCohorts(config.cohorts, None)
-        labels = LabelSet.load(run.inputs).for_training()
-        self.classes = self.config.classes or classes_of(labels)
-        scans = labelled_scans(labels, self.cohorts, self.classes)
-        self.units = self.start.units_of(self.cohorts.scans[s.number] for s in scans)
-        self.take_scans(scans, labels, run)
-        self.take_network(
-            SliceUNet(self.start.encoder, classes=len(self.classes) + 1, context=False)
+        section = config.section(SegmentationConfig)
+        fresh = TrunkConfig(architecture="small", width=section.width)
+        earlier = EarlierSlices.of(config.start_from)
+        start = earlier.start() if earlier else slice_start(config.start_from, fresh)
+        self.start = start
+        scans = learning_scans(
+            section,
+            LabelSet.load(run.inputs).for_training(),
+            WorkingCohorts(config.cohorts, None),
+            units_of=start.units_of,
+            seed=config.engine.seed,
+            run=run.path,
         )
-        self.started_whole = take_decoder(self.unet, config.start_from)
+        unet = SliceUNet(start.encoder, classes=len(scans.classes) + 1, context=False)
+        super().__init__(
+            config, scans, unet, pretrained=start.pretrained, earlier=earlier
+        )
         self.views = training_views(
             self.config, size=self.config.crop, dims=2, hounsfield=self.units == "HU"
         )
-
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        """Return decoder and encoder; pre-trained as a whole, they learn as a whole."""
-        free = {"rises_from": 1.0} if self.started_whole else {}
-        return [group | free for group in super().parameter_groups()]
 
     def tiles(self, scans: Sequence[LabelledScan]) -> Dataset[Batch]:
         """Return ``image`` and ``labels`` (S, S), by number.

@@ -16,9 +16,9 @@ from torch.utils.data import Dataset
 
 from scanlearn.cohort.slices import squared
 from scanlearn.cohort.working import WorkingCohorts
+from scanlearn.config.joint import TrunkConfig
 from scanlearn.config.run import RunConfig
-from scanlearn.encoders.decoder_file import take_decoder
-from scanlearn.encoders.encoder_file import load_slice_encoder
+from scanlearn.config.segmentation import SegmentationConfig
 from scanlearn.encoders.pixels import pixels_of
 from scanlearn.engine.recipe import Batch, StepResult
 from scanlearn.nets.segmentation_loss import IGNORE, dice_cross_entropy
@@ -26,15 +26,13 @@ from scanlearn.nets.slice_unet import SliceUNet
 from scanlearn.randomness import numpy_generator
 from scanlearn.runs.folder import RunFolder
 from scanlearn.tasks.segmentation.card import SliceSegmenterCard, save_segmenter
-from scanlearn.tasks.segmentation.labelled_scans import (
-    classes_of,
-    labelled_scans,
-)
+from scanlearn.tasks.segmentation.earlier import EarlierSlices
+from scanlearn.tasks.segmentation.learning_scans import learning_scans
 from scanlearn.tasks.segmentation.slice_windows import segment_slices
 from scanlearn.tasks.segmentation.unet_recipe import UNetRecipe
 from scanlearn.tasks.shared.label_set import LabelSet
 from scanlearn.tasks.shared.label_tiles import LabelledScan
-from scanlearn.tasks.shared.slice_start import units_known
+from scanlearn.tasks.shared.slice_start import slice_start
 from scanlearn.views.crop_views import CropViews
 from scanlearn.views.normalise import normalised, shifted
 
@@ -58,24 +56,26 @@ class SliceSegmentation(UNetRecipe):
     """
 
     def __init__(self, config: RunConfig, run: RunFolder) -> None:
-        super().__init__(config)
-        assert config.start_from is not None
-        encoder, self.card = load_slice_encoder(config.start_from)
-        self.pretrained = config.start_from.name if self.card.trained else ""
-        self.cohorts = WorkingCohorts(config.cohorts, None)
-        labels = LabelSet.load(run.inputs).for_training()
-        self.classes = self.config.classes or classes_of(labels)
-        scans = labelled_scans(labels, self.cohorts, self.classes)
-        mine = [self.cohorts.scans[scan.number] for scan in scans]
-        self.units = units_known(mine, self.card)
-        self.take_scans(scans, labels, run)
-        self.side = self.config.side or _side_of(scans)
-        self.take_network(
-            SliceUNet(
-                encoder, classes=len(self.classes) + 1, context=self.config.context
-            )
+        section = config.section(SegmentationConfig)
+        fresh = TrunkConfig(architecture="small", width=section.width)
+        earlier = EarlierSlices.of(config.start_from)
+        start = earlier.start() if earlier else slice_start(config.start_from, fresh)
+        self.start = start
+        scans = learning_scans(
+            section,
+            LabelSet.load(run.inputs).for_training(),
+            WorkingCohorts(config.cohorts, None),
+            units_of=start.units_of,
+            seed=config.engine.seed,
+            run=run.path,
         )
-        self.started_whole = take_decoder(self.unet, config.start_from)
+        unet = SliceUNet(
+            start.encoder, classes=len(scans.classes) + 1, context=section.context
+        )
+        super().__init__(
+            config, scans, unet, pretrained=start.pretrained, earlier=earlier
+        )
+        self.side = section.side or _side_of([*scans.training, *scans.held_out])
         # In the plane only, and no mirroring, for left and right are classes.
         self.views = CropViews(
             size=self.side,
@@ -90,14 +90,10 @@ class SliceSegmentation(UNetRecipe):
         )
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Return the decoder and the encoder, each at the rate that slices bear.
-
-        A U-Net that was pre-trained as a whole learns as a whole: nothing is held back.
-        """
-        groups = super().parameter_groups()
-        free = {"rises_from": 1.0} if self.started_whole else {}
+        """Return the decoder and the encoder, each at the rate that slices bear."""
         return [
-            group | free | {"rate": _RATE * group.get("rate", 1.0)} for group in groups
+            group | {"rate": _RATE * group.get("rate", 1.0)}
+            for group in super().parameter_groups()
         ]
 
     @property
@@ -161,8 +157,8 @@ class SliceSegmentation(UNetRecipe):
         """Write the segmenter with its classes."""
         first = self.cohorts.scans[0]
         card = SliceSegmenterCard(
-            trunk=self.card.trunk,
-            transformer=self.card.transformer,
+            trunk=self.start.trunk,
+            transformer=self.start.transformer,
             knee=self.unet.encoder.tone.knee,
             context=self.config.context,
             side=self.side,

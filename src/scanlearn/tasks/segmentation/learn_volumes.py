@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from torch.utils.data import Dataset
 
 from scanlearn.cohort.working import WorkingCohorts, WorkingScan
 from scanlearn.config.run import RunConfig
-from scanlearn.encoders.decoder_file import take_decoder
+from scanlearn.config.segmentation import SegmentationConfig
 from scanlearn.encoders.patch_places import tile_box
 from scanlearn.engine.recipe import Batch, StepResult
 from scanlearn.nets.segmentation_loss import dice_cross_entropy
@@ -29,10 +28,8 @@ from scanlearn.tasks.segmentation.card import (
     save_segmenter,
     segmenting_unet,
 )
-from scanlearn.tasks.segmentation.labelled_scans import (
-    classes_of,
-    labelled_scans,
-)
+from scanlearn.tasks.segmentation.earlier import EarlierVolumes
+from scanlearn.tasks.segmentation.learning_scans import learning_scans
 from scanlearn.tasks.segmentation.training_views import read_side, training_views
 from scanlearn.tasks.segmentation.unet_recipe import UNetRecipe
 from scanlearn.tasks.shared.encoder_start import (
@@ -70,33 +67,34 @@ class Segmentation(UNetRecipe):
     """
 
     def __init__(self, config: RunConfig, run: RunFolder) -> None:
-        super().__init__(config)
+        section = config.section(SegmentationConfig)
         labels = LabelSet.load(run.inputs).for_training()
-        self.classes = self.config.classes or classes_of(labels)
-        start = start_of(
-            config,
-            width=self.config.width,
-            spacing_mm=self.config.spacing_mm,
-            labelled={item.scan for item in labels.items},
-        )
-        self.card, self.pretrained = start.card, start.pretrained
-        self.cohorts, self.atlas, self.placed = start.cohorts, start.atlas, start.placed
-        scans = labelled_scans(labels, self.cohorts, self.classes)
-        self.units = units_as_of(
-            [self.cohorts.scans[s.number] for s in scans], self.card
-        )
-        self.take_scans(scans, labels, run)
-        self.take_network(
-            segmenting_unet(
-                start.encoder, classes=len(self.classes), stride=self.config.stride
+        labelled = {item.scan for item in labels.items}
+        earlier = EarlierVolumes.of(config.start_from)
+        start = (
+            earlier.start(config, labelled)
+            if earlier
+            else start_of(
+                config,
+                width=section.width,
+                spacing_mm=section.spacing_mm,
+                labelled=labelled,
             )
         )
-        self.started_whole = take_decoder(self.unet, config.start_from)
-
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        """Return decoder and encoder; pre-trained as a whole, they learn as a whole."""
-        free = {"rises_from": 1.0} if self.started_whole else {}
-        return [group | free for group in super().parameter_groups()]
+        scans = learning_scans(
+            section,
+            labels,
+            start.cohorts,
+            units_of=lambda mine: units_as_of(mine, start.card),
+            seed=config.engine.seed,
+            run=run.path,
+        )
+        stride = earlier.card.stride if earlier else section.stride
+        unet = segmenting_unet(start.encoder, classes=len(scans.classes), stride=stride)
+        super().__init__(
+            config, scans, unet, pretrained=start.pretrained, earlier=earlier
+        )
+        self.atlas, self.placed, self.stride = start.atlas, start.placed, stride
 
     def tiles(self, scans: Sequence[LabelledScan]) -> Dataset[Batch]:
         """Return ``image`` (1, t, t, t), ``labels`` and ``boxes`` (2, 3) by number."""
@@ -178,7 +176,7 @@ class Segmentation(UNetRecipe):
             tile=self.config.tile,
             atlas=self.atlas.to_dict() if self.atlas else None,
             classes=self.classes,
-            stride=self.config.stride,
+            stride=self.stride,
             whole=self.whole_values,
             together=self.together,
             pretrained=self.pretrained,

@@ -16,26 +16,21 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from scanlearn.anatomy.pieces import with_largest_pieces
-from scanlearn.cohort.working import IntensityUnits, WorkingCohorts
 from scanlearn.config.engine import EngineConfig, OptimiserConfig
 from scanlearn.config.run import RunConfig
-from scanlearn.config.segmentation import ClassConfig, SegmentationConfig
+from scanlearn.config.segmentation import SegmentationConfig
+from scanlearn.encoders.decoder_file import take_decoder
 from scanlearn.engine.devices import mixed_precision
 from scanlearn.engine.optimisers import within
 from scanlearn.engine.recipe import Batch
 from scanlearn.engine.tile_numbers import tile_batches
 from scanlearn.nets.weight_average import WeightAverage
 from scanlearn.runs.events import Health
-from scanlearn.runs.folder import RunFolder
-from scanlearn.tasks.segmentation.labelled_scans import mean_dice, split_patients
-from scanlearn.tasks.segmentation.self_training import (
-    SCALES,
-    SelfTraining,
-    unlabelled_scans,
-)
-from scanlearn.tasks.segmentation.whole_classes import is_one_body, whole_classes
+from scanlearn.tasks.segmentation.earlier import Earlier, take_over
+from scanlearn.tasks.segmentation.labelled_scans import mean_dice
+from scanlearn.tasks.segmentation.learning_scans import LearningScans
+from scanlearn.tasks.segmentation.self_training import SCALES, SelfTraining
 from scanlearn.tasks.shared.encoder_start import rated_groups
-from scanlearn.tasks.shared.label_set import LabelSet
 from scanlearn.tasks.shared.label_tiles import LabelledScan
 from scanlearn.tasks.shared.viewed_recipe import ViewedRecipe
 
@@ -43,55 +38,45 @@ from scanlearn.tasks.shared.viewed_recipe import ViewedRecipe
 class UNetRecipe(ViewedRecipe):
     """A segmenter that learns label maps on an encoder.
 
-    A subclass sets these, then calls :meth:`take_scans` and :meth:`take_network`:
-
-    Attributes
+    Parameters
     ----------
-    cohorts
-        Where the scans are.
-    classes
-        Without the background.
-    units
-        What the intensities of the labelled scans mean.
+    config
+        The whole configuration; its recipe is a :class:`SegmentationConfig`.
+    scans
+        What it learns from.
+    unet
+        The network as it begins, on its encoder.
     pretrained
         Name of the run the encoder was trained in; empty for a fresh one.
+    earlier
+        The segmenter that it goes on from, if it does.
     """
 
     score = "dice"
-    unet: Any
-    pretrained: str
-    cohorts: WorkingCohorts
-    classes: tuple[ClassConfig, ...]
-    units: IntensityUnits
-    whole: tuple[int, ...]
-    together: bool
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        scans: LearningScans,
+        unet: Any,
+        *,
+        pretrained: str,
+        earlier: Earlier | None,
+    ) -> None:
         super().__init__(config.engine.seed)
         self.config = config.section(SegmentationConfig)
-        self.average: WeightAverage | None = None
-        self.others: SelfTraining | None = None
-
-    def take_scans(
-        self, scans: list[LabelledScan], labels: LabelSet, run: RunFolder
-    ) -> None:
-        """Take the labelled scans, hold some out, and find those without labels."""
-        self.training_scans, self.held_out = split_patients(
-            scans, share=self.config.validation, seed=self.seed
-        )
-        self.whole, self.together = (), False
-        if self.config.keep_largest:
-            self.whole = whole_classes(self.training_scans, len(self.classes))
-            self.together = is_one_body(self.training_scans)
-        if self.config.unlabelled:
-            apart = {*labels.apart, *(scan.patient for scan in self.held_out)}
-            numbers = unlabelled_scans(self.cohorts, scans, self.units, apart=apart)
-            folder = run.path / "labelled_by_itself"
-            self.others = SelfTraining(self.cohorts, numbers, folder)
-
-    def take_network(self, unet: Any) -> None:
-        """Take the network as it begins."""
+        self.cohorts, self.others = scans.cohorts, scans.others
+        self.classes, self.units = scans.classes, scans.units
+        self.whole, self.together = scans.whole, scans.together
+        self.training_scans, self.held_out = scans.training, scans.held_out
+        self.pretrained = pretrained
         self.unet = unet
+        self.started_whole = (
+            take_over(unet, earlier, scans.classes, scans.units)
+            if earlier
+            else take_decoder(unet, config.start_from)
+        )
+        self.average: WeightAverage | None = None
         if self.config.average:
             self.average = WeightAverage(unet, self.config.average)
         if self.others is not None:
@@ -114,9 +99,13 @@ class UNetRecipe(ViewedRecipe):
         return self.config.optimiser
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Return the decoder, and the encoder, held back at first if it knows much."""
+        """Return the decoder, and the encoder, held back at first if it knows more.
+
+        A U-Net that was pre-trained as a whole learns as a whole: nothing is held back.
+        """
         rest, encoder = rated_groups(self.unet, self.unet.encoder, rate=1.0)
-        start = self.config.encoder_rate if self.pretrained else 1.0
+        ahead = self.pretrained and not self.started_whole
+        start = self.config.encoder_rate if ahead else 1.0
         return [rest, encoder | {"rises_from": start}]
 
     @property

@@ -16,6 +16,7 @@ from scanlearn.cohort.labels.paint import (
 from scanlearn.documents import parse_json, read_text
 from scanlearn.errors import BadLabels
 from scanlearn.tasks.shared.class_names import FileClasses, join_classes
+from scanlearn.tasks.shared.known_in_part import known_in_part
 from scanlearn.tasks.shared.label_set import CLASSES_FILE, LabelSet, map_path
 from scanlearn.tasks.shared.seen_labels import SeenLabels, see_labels
 
@@ -75,7 +76,16 @@ def collect_labels(
         labels = _of_cohort(LabelSet.load(saved), cohort, saved)
         return _with_known(labels, dict(known or {}), saved)
     files, strangers = match_labels(source, cohort, ignore_reference=ignore_reference)
-    seen = [see_labels(file, cohort.record(file.key), labelling) for file in files]
+    in_part = known_in_part(source)
+    seen = [
+        see_labels(
+            file,
+            cohort.record(file.key),
+            labelling,
+            in_part=file.path.name in in_part,
+        )
+        for file in files
+    ]
     listed = dict(known or {}) | _listed_beside(source)
     classes = join_classes([one.classes for one in seen], listed)
     pairs = zip(seen, classes.values, strict=True)

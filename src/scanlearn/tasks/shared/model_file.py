@@ -12,9 +12,9 @@ from scanlearn.config.run import explain
 from scanlearn.encoders.encoder_file import Buildable, built, save_weights
 from scanlearn.errors import BadRun
 from scanlearn.files import write_text
+from scanlearn.tasks.shared.earlier_model import CARD
 
 WEIGHTS = "model.safetensors"
-CARD = "model.json"
 
 _Card = TypeVar("_Card")
 _Network = TypeVar("_Network", bound=nn.Module)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from scanlearn.cohort.labels.paint import (
     Labelling,
     Painted,
     count_values,
+    how_known,
     how_painted,
     on_cohort_grid,
     with_ignored,
@@ -47,6 +48,8 @@ class SeenLabels:
         The names that the file states.
     notes
         What was dropped or decided.
+    in_part
+        Whether 255 marks what nobody looked at.
     """
 
     labels: LabelFile
@@ -55,6 +58,7 @@ class SeenLabels:
     voxels: Mapping[int, int]
     names: Mapping[int, str]
     notes: tuple[Note, ...]
+    in_part: bool = False
 
     @property
     def file(self) -> str:
@@ -83,7 +87,7 @@ class SeenLabels:
         record = self.record
 
         def read() -> NDArray[np.uint8]:
-            found = _read(self.labels, record)
+            found = _read(self.labels, record, in_part=self.in_part)
             labels = with_ignored(_with_values(found, values), how)
             return on_cohort_grid(labels, found.grid, record.grid)
 
@@ -99,31 +103,50 @@ class SeenLabels:
 
 
 def see_labels(
-    labels: LabelFile, record: ScanRecord, labelling: Labelling
+    labels: LabelFile,
+    record: ScanRecord,
+    labelling: Labelling,
+    *,
+    in_part: bool = False,
 ) -> SeenLabels:
     """Read the labels of a scan once, to count and to check them.
+
+    Parameters
+    ----------
+    labels, record
+        Where they are, and the scan.
+    labelling
+        Which unpainted voxels are background.
+    in_part
+        Whether 255 marks what nobody looked at, and all else is truth, background
+        alone, too.
 
     Raises
     ------
     BadLabels
         If they are no labels, lie on another grid, or their numbers are too large.
     """
-    found = _read(labels, record)
+    found = _read(labels, record, in_part=in_part)
     voxels = count_values(found.labels, ignored=not found.names)
     notes = [*labels.notes, *found.notes]
+    how: Painted | None = None
+    if in_part:
+        how = how_known(found.labels, found.grid)
+        if labelling == "scribbles":
+            how = replace(how, labelling="scribbles")
+        return SeenLabels(labels, record, how, voxels, found.names, tuple(notes), True)
     unknown = int(np.count_nonzero(found.labels == IGNORED)) if not found.names else 0
     if unknown:
         notes.append(Note(_IGNORED, f"{unknown} voxels"))
-    how = None
     if voxels or labelling == "dense":
         how = how_painted(found.labels, found.grid, labelling=labelling)
     return SeenLabels(labels, record, how, voxels, found.names, tuple(notes))
 
 
-def _read(labels: LabelFile, record: ScanRecord) -> LabelMap:
+def _read(labels: LabelFile, record: ScanRecord, *, in_part: bool) -> LabelMap:
     """Read a map that lies on the grid of the scan's source, or of the cohort."""
     found = read_labels_of(labels, grids=(record.source_grid, record.grid))
-    if found.names:
+    if found.names or in_part:
         return found
     values = values_in(found.labels)
     if values == [0, IGNORED]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from scanlearn.encoders.encoder_kind import EncoderKind, encoder_kind
 from scanlearn.errors import BadRun
+from scanlearn.tasks.shared.earlier_model import learned_task, model_kind
 
 if TYPE_CHECKING:
     from scanlearn.tasks.task import Task
@@ -20,11 +21,14 @@ def misfit(task: Task, start: Path, *, radiographs: bool) -> str:
     task
         What is to be learned.
     start
-        A pre-training run.
+        A pre-training run, or one that learned a task.
     radiographs
         Whether the cohort's scans are single images.
     """
-    kind = encoder_kind(start)
+    learned = learned_task(start)
+    if learned and (learned != task.offer.name or not task.goes_on):
+        return f"it learned {learned}, from which this task cannot go on"
+    kind = model_kind(start) if learned else encoder_kind(start)
     return "" if kind is None else task.misfit(kind, radiographs=radiographs)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scanlearn.cohort.catalogue import Cohort
+from scanlearn.config.run import RunConfig
 from scanlearn.prediction.embedding_file import embed
 from scanlearn.runs.events import Event, Message
 from scanlearn.runs.folder import RunFolder
@@ -75,7 +76,8 @@ def suggest(
         What the run learned.
     run
         A fine-tuning. Novelty is measured by the vectors of the pre-training that it
-        started from; from scratch, doubt alone counts.
+        started from, maybe through other fine-tunings; from scratch, doubt alone
+        counts.
     cohort
         Its scans of patients without labels are looked at.
     count
@@ -97,7 +99,7 @@ def suggest(
         tell(Message(text="Every patient of the cohort has labels: nothing to suggest"))
         return []
     doubts = task.doubt(run, opened, [one.key for one in fresh], tell)
-    vectors = _vectors(config.start_from, cohort, tell)
+    vectors = _vectors(_pretraining(config), cohort, tell)
     seen = [r for r in fresh if r.key in doubts and (not vectors or r.key in vectors)]
     if len(seen) < len(fresh):
         text = f"{len(fresh) - len(seen)} scans could not be looked at: left out"
@@ -110,6 +112,16 @@ def suggest(
         vectors[r.key] for r in records if r.patient in labelled and r.key in vectors
     ]
     return next_scans(candidates, known, count=count)
+
+
+def _pretraining(config: RunConfig) -> Path | None:
+    """Return the pre-training that a run began with, maybe through other runs."""
+    while config.start_from is not None:
+        start = RunFolder(config.start_from)
+        config = start.config()
+        if config.kind == "pretrain":
+            return start.path
+    return None
 
 
 def _vectors(

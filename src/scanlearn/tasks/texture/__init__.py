@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scanlearn.config.measured import worth_of
 from scanlearn.config.offer import Offer
 from scanlearn.config.texture import TextureConfig
 from scanlearn.tasks.task import Task
@@ -42,11 +43,9 @@ class TextureTask(Task):
             "recipe.ignore_reference",
         ),
     )
-    worth = (
-        "Measured on emphysema patches: 5 labels a class on a joint pre-training "
-        "did what 50 did from scratch, by densities and texture."
-    )
+    worth = worth_of("texture")
     doubts = True
+    label_maps = True
 
     def labels(self, source: Path, cohort: Cohort, config: RunConfig) -> PlaceSet:
         """Find and check labelled places."""

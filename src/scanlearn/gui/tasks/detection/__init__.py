@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 class DetectionDock(DockTask):
     """Points and rectangles in, findings out."""
 
+    reviewed = True
+
     def panel(self, viewer: Any) -> FindingPanel:
         """Return what gathers the labels."""
         from scanlearn.gui.tasks.detection.panel import FindingPanel

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanlearn.config.palette import class_colour
-from scanlearn.gui.tasks.detection.score_colours import COLORMAP, TEXT
+from scanlearn.gui.tasks.detection.score_colours import COLORMAP
 from scanlearn.gui.viewer.layers import LayerData, Origin, placed
 from scanlearn.scans.boxes import as_boxes
 
@@ -26,15 +26,9 @@ _EDGE = 1 / 250
 def box_layer(
     findings: Sequence[BoxFinding], origin: Origin, *, name: str
 ) -> LayerData:
-    """Return findings as rectangles with the score's colour and number."""
+    """Return findings as rectangles with the score's colour."""
     settings: dict[str, Any] = {
         "name": f"{origin.patient} · {name} (findings)",
-        "text": {
-            "string": "{score:.2f}",
-            "color": TEXT,
-            "size": 9,
-            "anchor": "upper_left",
-        },
         **on_pixels(origin),
         **coloured(findings),
     }
@@ -56,22 +50,6 @@ def coloured(findings: Sequence[BoxFinding]) -> dict[str, Any]:
     scores = np.array([one.score for one in findings], dtype=float)
     colours = ensure_colormap(COLORMAP).map(scores) if len(scores) else class_colour(1)
     return {"features": {"score": scores}, "edge_color": colours}
-
-
-def show_rectangles(layer: Any, findings: Sequence[BoxFinding]) -> None:
-    """Let a layer of boxes show these and no others."""
-    layer.selected_data = set(range(layer.nshapes))
-    layer.remove_selected()
-    if findings:
-        look = coloured(findings)
-        width = layer.current_edge_width
-        layer.add_rectangles(
-            rectangles(findings),
-            edge_color=look["edge_color"],
-            face_color="transparent",
-            edge_width=width,
-        )
-        layer.features = look["features"]
 
 
 def on_pixels(origin: Origin) -> dict[str, Any]:

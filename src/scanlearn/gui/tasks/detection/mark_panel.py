@@ -126,6 +126,10 @@ class MarkPanel(LabelPanel):
         assert layer is not None
         self.attempt(lambda: self.labels.add(self.snapshot(layer)))
 
+    def take(self, source: tuple[Marked, Amount]) -> None:
+        """Take a reviewed scan into the list of labelled scans."""
+        self.labels.add(source)
+
     def browse(self) -> None:
         """Let the user choose a table."""
         chosen, _ = QFileDialog.getOpenFileName(

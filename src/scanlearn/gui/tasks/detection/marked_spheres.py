@@ -14,7 +14,7 @@ from scanlearn.gui.tasks.detection.overlay import in_world
 from scanlearn.gui.viewer.labels_io import Amount
 from scanlearn.gui.viewer.layers import Origin, origin_of
 from scanlearn.gui.viewer.new_layers import scan_to_mark
-from scanlearn.gui.viewer.world_points import diameters_mm, in_voxels
+from scanlearn.gui.viewer.world_points import diameters_mm, in_voxels, size_by_slider
 from scanlearn.scans.geometry import world_to_patient
 
 _RING = 0.08
@@ -47,6 +47,7 @@ def new_points(viewer: Any, diameter_mm: float) -> Any:
         border_width=_RING,
         **in_world(origin),
     )
+    size_by_slider(layer)
     layer.mode = "add"
     return layer
 

@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Points
 
 from scanlearn.gui.shared.run_list import undated
-from scanlearn.gui.tasks.detection.box_layers import box_layer, show_rectangles
-from scanlearn.gui.tasks.detection.score_colours import COLORMAP, TEXT
+from scanlearn.gui.tasks.detection.box_layers import box_layer
+from scanlearn.gui.tasks.detection.score_colours import COLORMAP
 from scanlearn.gui.viewer.layers import ORIGIN, LayerData, Origin
 from scanlearn.gui.viewer.world_points import in_voxels, world_points
 from scanlearn.prediction.summary import Prediction
@@ -58,48 +57,6 @@ def boxes_of(prediction: Prediction) -> list[BoxFinding]:
     return [] if table is None else read_box_findings(table)
 
 
-def read_any(prediction: Prediction) -> list[Finding | BoxFinding]:
-    """Read the findings of a prediction of either kind, best first."""
-    if has_boxes(prediction):
-        return [*boxes_of(prediction)]
-    return [*findings_of(prediction)]
-
-
-def show_only(
-    layer: Any, findings: Sequence[Finding | BoxFinding], shown: Sequence[bool]
-) -> None:
-    """Let a layer show some of its findings."""
-    if isinstance(layer, Points):
-        if len(layer.data) == len(shown):
-            layer.shown = np.array(shown, dtype=bool)
-        return
-    from scanlearn.scans.tables.finding_table import BoxFinding
-
-    # Shapes cannot be hidden one by one: only those that are shown are in the layer.
-    pairs = zip(findings, shown, strict=True)
-    kept = [one for one, is_shown in pairs if is_shown and isinstance(one, BoxFinding)]
-    show_rectangles(layer, kept)
-
-
-def middle_of(finding: Finding | BoxFinding, grid: Grid) -> tuple[float, ...]:
-    """Return where the middle of a finding is, LPS millimetres.
-
-    Parameters
-    ----------
-    finding
-        A sphere, or a box in pixels of the file.
-    grid
-        Of the file.
-    """
-    from scanlearn.scans.tables.finding_table import Finding
-
-    if isinstance(finding, Finding):
-        return finding.centre
-    x, y, width, height = finding.box
-    point = grid.to_patient([0, y + height / 2, x + width / 2])
-    return tuple(point.tolist())
-
-
 def findings_layer(
     findings: Sequence[Finding], origin: Origin, *, name: str
 ) -> LayerData:
@@ -113,12 +70,6 @@ def findings_layer(
         "size": in_voxels(diameters if len(findings) else 10.0),
         "face_color": "transparent",
         "border_width": _RING,
-        "text": {
-            "string": "{score:.2f} · {diameter_mm:.0f} mm",
-            "color": TEXT,
-            "size": 9,
-            "anchor": "upper_left",
-        },
         **in_world(origin),
     }
     if len(findings):

@@ -44,6 +44,10 @@ class FindingPanel(LabelPanel):
         """Add an empty layer over the shown scan, ready to draw on."""
         self.shown.new_layer()
 
+    def take(self, source: Any) -> None:
+        """Take a reviewed scan of the chosen cohort's kind."""
+        self.shown.take(source)
+
     def refresh(self) -> None:
         """Look again at the viewer's layers."""
         self.shown.refresh()

@@ -58,11 +58,17 @@ class ClassTable(QWidget):
         self.changed.emit()
 
     def include(self, values: Sequence[int], names: Mapping[int, str]) -> None:
-        """Add the classes of these values that are not there yet."""
+        """Add the classes of these values that are not there yet, or not named."""
+        before = self.classes()
         for value in values:
+            name = names.get(value, "")
+            name = "" if name == f"class {value}" else name
             if value not in self.names:
-                self._add(value, names.get(value, ""))
-        self.changed.emit()
+                self._add(value, name)
+            elif name and not self.names[value].text().strip():
+                self.names[value].setText(name)
+        if self.classes() != before:
+            self.changed.emit()
 
     def remove(self, value: int) -> None:
         """Take a class away; the others keep their values."""

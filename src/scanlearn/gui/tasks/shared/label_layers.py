@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scanlearn.cohort.labels.known_slices import KnownSlices
 from scanlearn.gui.shared.run_list import undated
 from scanlearn.gui.viewer.layers import (
+    KNOWN,
     LayerData,
     Origin,
     labels_layer,
@@ -53,6 +55,8 @@ def label_layers(
         layers.append(uncertainty_layer(voxels, shown, origin))
     name = undated(prediction.run)
     overlay = labels_layer(on_shown, shown, origin, name=name, classes=names)
+    # What a model found is no truth before somebody has looked at it.
+    overlay[1]["metadata"][KNOWN] = KnownSlices.none(on_shown.shape)
     return [*layers, overlay]
 
 

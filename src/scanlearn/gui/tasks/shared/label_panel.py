@@ -59,6 +59,9 @@ class LabelPanel(QWidget):
     def new_layer(self) -> None:
         """Add an empty layer to draw on, where the task has one."""
 
+    def take(self, source: Any) -> None:
+        """Take labels that another dock offers, where the task has any such."""
+
     def show_cohort(self, cohort: Path | None) -> None:
         """Note the chosen cohort, where labels are gathered scan by scan."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -36,13 +37,17 @@ Source = tuple[Drawn, Amount] | Path
 class LabelledList(QListWidget):
     """Each source once; a layer used again replaces its older state."""
 
+    #: Other scans have labels than before.
     changed = Signal()
+    #: Labels of a scan in the list are others than before.
+    updated = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setFixedHeight(84)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.setSelectionMode(QListWidget.SelectionMode.ExtendedSelection)
         self.setToolTip("Press Delete to take a labelled scan off the list")
         self.sources: list[Source] = []
         self._masks = 0
@@ -50,15 +55,23 @@ class LabelledList(QListWidget):
 
     def add(self, source: Source) -> None:
         """Add labels, in place of older ones of the same scan."""
-        self.sources = [old for old in self.sources if not _same(old, source)]
-        self.sources.append(source)
-        if isinstance(source, Path):
-            self._masks = _masks(source)
+        drawn = isinstance(source, tuple)
+        known = drawn and any(_same(old, source) for old in self.sources)
+        self._take(source)
         self._show()
+        (self.updated if known else self.changed).emit()
 
     def painted(self) -> list[Any]:
         """Return the labels taken from layers."""
         return [source[0] for source in self.sources if isinstance(source, tuple)]
+
+    def show_sources(self, sources: Sequence[Source]) -> None:
+        """Replace the list; of several labels of a scan the last ones stay."""
+        self.sources = []
+        for source in sources:
+            self._take(source)
+        self._show()
+        self.changed.emit()
 
     def scans(self) -> int | None:
         """Return how many scans have labels, about; None where it is not known."""
@@ -88,8 +101,15 @@ class LabelledList(QListWidget):
             kept = [s for i, s in enumerate(self.sources) if i not in chosen]
             self.sources = kept
             self._show()
+            self.changed.emit()
             return
         super().keyPressEvent(event)  # type: ignore[arg-type]
+
+    def _take(self, source: Source) -> None:
+        self.sources = [old for old in self.sources if not _same(old, source)]
+        self.sources.append(source)
+        if isinstance(source, Path):
+            self._masks = _masks(source)
 
     def _show_emptiness(self) -> None:
         if not self.sources:
@@ -105,7 +125,6 @@ class LabelledList(QListWidget):
             item = QListWidgetItem(text)
             item.setToolTip(tip)
             self.addItem(item)
-        self.changed.emit()
 
 
 def _same(one: Source, other: Source) -> bool:

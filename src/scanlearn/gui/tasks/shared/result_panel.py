@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QWidget
 
 from scanlearn.prediction.summary import Prediction
@@ -17,6 +18,11 @@ class ResultPanel(QWidget):
     viewer
         The napari viewer, for lines that lead to a place in the scan.
     """
+
+    #: What the result can be saved as may have changed.
+    changed = Signal()
+    #: An error to show in the dock.
+    failed = Signal(object)
 
     def __init__(self, viewer: Any, parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -1,0 +1,1 @@
+"""Model cards: what a run is, told from its own folder and nothing else."""
