@@ -153,7 +153,7 @@ def test_a_run_that_cannot_be_shared_says_why(
     qtbot.waitUntil(lambda: dock.card is not None, timeout=10_000)
     dock.share.share(tmp_path / "given.zip")
     qtbot.waitUntil(dock.share.notice.isVisible, timeout=60_000)
-    assert "no model to share" in dock.share.notice.text.text()
+    assert "no trained model yet" in dock.share.notice.text.text()
     assert not list(tmp_path.glob("*.zip*"))
 
 

@@ -92,6 +92,7 @@ def test_a_command_does_its_work(scanlearn, place, name):
 def test_a_shared_run_predicts_elsewhere(scanlearn, place, tmp_path):
     with zipfile.ZipFile(place / "given.zip") as bundle:
         bundle.extractall(tmp_path)
+    assert "## " in (tmp_path / "given" / "model_card.md").read_text()
     scan = place / "sample" / "scans" / "dicom" / "PHANTOM-0001"
     for run, out in ((tmp_path / "given", "there"), (place / "runs" / "lungs", "here")):
         answer = scanlearn("predict", run, scan, "--out", tmp_path / out)

@@ -7,9 +7,12 @@ import typer
 
 from scanlearn.cli.options import AsEvents, AsJson
 from scanlearn.cli.output import console, print_event, print_json, print_text
+from scanlearn.model_card.card import model_card
+from scanlearn.pretraining.registry import all_methods
 from scanlearn.runs.events import Finished, Message
 from scanlearn.runs.folder import RunFolder
 from scanlearn.sharing.share import share as share_run
+from scanlearn.tasks.registry import all_tasks
 
 
 def register(application: typer.Typer) -> None:
@@ -31,7 +34,10 @@ def share(
 
     Example: scanlearn share runs/lungs lungs.zip
     """
-    found = share_run(RunFolder(run), out)
+    folder = RunFolder(run)
+    name = folder.config().recipe.name
+    card = model_card(folder, all_tasks().get(name), all_methods().get(name))
+    found = share_run(folder, out, card=card)
     note = f"looked for {found.looked_for:,} names and places"
     if found.unread:
         note += (

@@ -28,6 +28,7 @@ from scanlearn.errors import BadCohort
 from scanlearn.files import write_text
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.scan import Acquisition, Scan, Units
+from scanlearn.scans.tables.cells import harmless
 
 __all__ = ["Cohort", "ScanRecord"]
 
@@ -277,14 +278,15 @@ def write_record(layout: Layout, record: ScanRecord) -> None:
 
 def _row(record: ScanRecord) -> tuple[object, ...]:
     volume = record.lung_volume_ml
+    checks = "; ".join(f"{one.severity}: {one.text}" for one in record.checks)
     return (
         record.key,
         record.patient,
-        record.modality,
+        harmless(record.modality),
         "x".join(map(str, record.shape)),
         "x".join(f"{mm:g}" for mm in record.spacing_mm),
         "" if volume is None else round(volume),
-        "; ".join(f"{problem.severity}: {problem.text}" for problem in record.checks),
-        record.excluded,
+        harmless(checks),
+        harmless(record.excluded),
         record.source_hash,
     )

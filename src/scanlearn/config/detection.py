@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from scanlearn.config.class_name import ClassName
 from scanlearn.config.engine import OptimiserConfig
 from scanlearn.config.joint import TrunkConfig
 from scanlearn.config.recipe import RecipeConfig
@@ -22,7 +23,7 @@ class DetectionConfig(RecipeConfig):
         gt=0,
         description="Working voxel size from scratch; an encoder's own is always kept",
     )
-    finding: str = Field(
+    finding: ClassName = Field(
         default="nodule", min_length=1, description="What one finding is called"
     )
     ignore_reference: bool = Field(

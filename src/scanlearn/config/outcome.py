@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from scanlearn.config.class_name import ClassName
 from scanlearn.config.recipe import RecipeConfig
 
 OutcomeKind = Literal["regression", "ordinal", "nominal", "survival"]
@@ -16,7 +17,7 @@ class OutcomeConfig(RecipeConfig):
     """A linear model of patients' vectors, beside what needs no encoder."""
 
     name: Literal["outcome"] = "outcome"
-    target: str = Field(
+    target: ClassName = Field(
         default="",
         description="Column to predict; time and event, or the only other one, if not "
         "given",
@@ -26,7 +27,7 @@ class OutcomeConfig(RecipeConfig):
         description="auto: survival of time and event; nominal of text; ordinal of up "
         "to 6 whole numbers; else regression",
     )
-    covariates: tuple[str, ...] = Field(
+    covariates: tuple[ClassName, ...] = Field(
         default=(), description="Columns of clinical numbers, such as age"
     )
     folds: int = Field(

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from scanlearn.config.base import Frozen
+from scanlearn.config.class_name import ClassName
 from scanlearn.config.engine import OptimiserConfig
 from scanlearn.config.recipe import RecipeConfig
 
@@ -13,7 +14,7 @@ class ClassConfig(Frozen):
     """One class of a label map."""
 
     value: int = Field(ge=1, le=254)
-    name: str
+    name: ClassName
 
 
 class SegmentationConfig(RecipeConfig):

@@ -24,9 +24,10 @@ _ABOUT = """\
 Not for clinical use.
 
 This folder is a run: settings (`config.yaml`), story (`events.jsonl`), facts of the
-training (`training.json`) and the model (`checkpoints/`). It holds no scans, labels,
-previews or training states, and names no patient, file, folder or machine. Cohorts are
-called `cohort-1` and so on, a run that it began from `earlier-run`.
+training (`training.json`), the model (`checkpoints/`) and, where there is one, its card
+(`model_card.md`). It holds no scans, labels, previews or training states, and names no
+patient, file, folder or machine. Cohorts are called `cohort-1` and so on, a run that it
+began from `earlier-run`.
 
 Made with napari-scanlearn {version}. {how}
 

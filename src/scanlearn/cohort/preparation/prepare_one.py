@@ -24,6 +24,7 @@ from scanlearn.cohort.record import ScanRecord, matrix_of
 from scanlearn.cohort.store import STORES, stored_hash
 from scanlearn.errors import BadScan
 from scanlearn.files import written_beside
+from scanlearn.letters import without_hidden
 from scanlearn.scans.read import read_scan
 from scanlearn.scans.scan import Scan
 
@@ -68,9 +69,9 @@ def prepare_one(job: Job) -> ScanRecord:
         key=job.key,
         patient=job.patient,
         modality=_modality(acquisition.modality, secrets),
-        body_part=scrubbed(acquisition.body_part, secrets),
-        kernel=scrubbed(acquisition.kernel, secrets),
-        manufacturer=scrubbed(acquisition.manufacturer, secrets),
+        body_part=without_hidden(scrubbed(acquisition.body_part, secrets)),
+        kernel=without_hidden(scrubbed(acquisition.kernel, secrets)),
+        manufacturer=without_hidden(scrubbed(acquisition.manufacturer, secrets)),
         contrast=bool(acquisition.contrast),
         slice_thickness_mm=acquisition.slice_thickness_mm,
         store=job.config.store,

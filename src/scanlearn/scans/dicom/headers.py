@@ -19,6 +19,7 @@ from pydicom.dataset import Dataset
 
 from scanlearn.errors import BadScan
 from scanlearn.scans.dicom.extent import TRUNCATED, find_pixels
+from scanlearn.scans.dicom.inflated import refuse_inflation
 from scanlearn.scans.dicom.series_info import letters_of, series_info
 from scanlearn.scans.dicom.slice_header import (
     BIG_ENDIAN,
@@ -96,9 +97,11 @@ class HeaderReader:
 
     def _read_open(self, path: Path, file: BinaryIO) -> list[SliceHeader]:
         size = os.fstat(file.fileno()).st_size
-        start = file.read(132)
+        start = file.read(4096)
         if not looks_like_dicom(start):
             raise _unreadable(path, "is no DICOM file")
+        if DEFLATED.encode() in start:
+            refuse_inflation(path)
         file.seek(0)
         dataset = pydicom.dcmread(
             file, stop_before_pixels=True, specific_tags=WANTED, force=True

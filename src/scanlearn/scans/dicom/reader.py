@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from scanlearn.scans.dicom.remarks import padding_note, turned_upright, units_no
 from scanlearn.scans.dicom.series import DicomScan, group_slices
 from scanlearn.scans.dicom.slice_header import SliceHeader
 from scanlearn.scans.dicom.uneven import fill_evenly
+from scanlearn.scans.files.sizes import refuse_too_large
 from scanlearn.scans.scan import Acquisition, Problem, Scan, ScanEntry
 
 
@@ -76,6 +78,7 @@ def read_dicom_scan(found: DicomScan, *, on_uneven: str = "refuse") -> Scan:
             expected="evenly spaced slices, each once",
             next_step=found.to_repair[0].action,
         )
+    refuse_too_large(where, 2 * math.prod(found.grid.shape))
     voxels = read_slices(found.slices)
     problems = [_repaired(p) if p in found.to_repair else p for p in found.problems]
     if found.stack is not None and found.stack.uneven is not None:

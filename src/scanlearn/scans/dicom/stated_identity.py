@@ -12,6 +12,8 @@ from pathlib import Path
 import pydicom
 from pydicom.dataelem import DataElement
 
+from scanlearn.scans.dicom.inflated import refuse_inflation
+
 #: Beside all names of persons (VR ``PN``), at any depth.
 _NAMES = (
     "PatientID IssuerOfPatientID OtherPatientIDs PatientBirthDate PatientAddress "
@@ -51,6 +53,7 @@ def stated_identity(files: Sequence[Path]) -> list[str]:
 
 def _elements(path: Path, wanted: list[str] | None) -> Iterator[DataElement]:
     try:
+        refuse_inflation(path)
         dataset = pydicom.dcmread(
             path, stop_before_pixels=True, specific_tags=wanted, force=True
         )

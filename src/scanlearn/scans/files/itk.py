@@ -83,7 +83,7 @@ def _header(path: Path) -> Any:
     reader = SimpleITK.ImageFileReader()
     reader.SetFileName(str(path))
     # Left to itself, ITK goes by the ending, and does not know ".MHA".
-    header = _text_header(path)
+    header = checked_header(path)
     reader.SetImageIO("NrrdImageIO" if header.is_nrrd else "MetaImageIO")
     try:
         reader.ReadImageInformation()
@@ -98,7 +98,8 @@ def _header(path: Path) -> Any:
     return reader
 
 
-def _text_header(path: Path) -> TextHeader:
+def checked_header(path: Path) -> TextHeader:
+    """Read the fields of a header; refuse one that cannot be, or leads elsewhere."""
     try:
         header = read_text_header(path)
     except OSError as error:
@@ -106,12 +107,21 @@ def _text_header(path: Path) -> TextHeader:
     fault = header.fault()
     if fault:
         raise _unreadable(path, fault)
+    elsewhere = header.file_elsewhere()
+    if elsewhere:
+        raise BadScan(
+            f"{path} names a file outside its folder for its voxels ({elsewhere})",
+            expected="a data file beside the header",
+            next_step="Put the data file beside it and correct the name in the header",
+        )
+    if header.data_file.exists() and not header.data_file.is_file():
+        raise _unreadable(path, f"{header.data_file.name} is no plain file")
     return header
 
 
 def _understood(path: Path, reader: Any) -> tuple[Grid, int, list[Problem]]:
     """Return the grid in array order (z, y, x), the number of volumes, and remarks."""
-    header = _text_header(path)
+    header = checked_header(path)
     scale_mm, problems = header.millimetres()
     grid, volumes = _grid(path, reader, scale_mm)
     _check_size(path, reader, header)

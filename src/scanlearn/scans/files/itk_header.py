@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from scanlearn.scans.scan import Problem
 from scanlearn.scans.tables.cells import number_of
@@ -38,6 +38,8 @@ class TextHeader:
     path: Path
     fields: dict[str, str]
     is_nrrd: bool
+    #: Names of files that follow the header, a line each.
+    listed: tuple[str, ...] = ()
 
     @property
     def is_packed_by_bzip2(self) -> bool:
@@ -47,9 +49,25 @@ class TextHeader:
     @property
     def data_file(self) -> Path:
         """The file that holds the voxels: one beside the header, or the same."""
+        name = self._data_name
+        return self.path if name.upper() == "LOCAL" else self.path.parent / name
+
+    @property
+    def _data_name(self) -> str:
         name = self.fields.get("data file") or self.fields.get("datafile")
-        name = name or self.fields.get("elementdatafile") or "LOCAL"
-        return self.path if name == "LOCAL" else self.path.parent / name
+        return name or self.fields.get("elementdatafile") or "LOCAL"
+
+    def file_elsewhere(self) -> str:
+        """Return the first data file that is not in the header's folder, or nothing.
+
+        A header from elsewhere could name any file of this machine, and its content
+        would be shown and learned as voxels.
+        """
+        for name in (self._data_name, *self.listed):
+            rooted = PurePosixPath(name).root or PureWindowsPath(name).anchor
+            if rooted or name.startswith("~") or ".." in re.split(r"[/\\]", name):
+                return name
+        return ""
 
     def fault(self) -> str:
         """Return what is impossible in a MetaImage header: MetaIO crashes on it."""
@@ -123,7 +141,7 @@ def _has_numbers(text: str, count: int) -> bool:
 def read_text_header(path: Path) -> TextHeader:
     """Read the fields of an NRRD or MetaImage header."""
     with path.open("rb") as file:
-        start = file.read(_LONGEST)
+        whole = start = file.read(_LONGEST)
     is_nrrd = start.startswith(b"NRRD")
     end = rb"\r?\n\r?\n" if is_nrrd else rb"(?m)^\s*ElementDataFile\s*=.*$"
     found = re.search(end, start)
@@ -134,4 +152,13 @@ def read_text_header(path: Path) -> TextHeader:
         text = start.decode("latin-1")
     pairs = re.findall(r"(?m)^([\w ]+?)\s*[:=]\s?=?(.*)$", text)
     fields = {name.strip().lower(): value.strip() for name, value in pairs}
-    return TextHeader(path, fields, is_nrrd)
+    return TextHeader(path, fields, is_nrrd, _listed(whole))
+
+
+def _listed(header: bytes) -> tuple[str, ...]:
+    """Return the names of files that a header lists, one for every slice."""
+    found = re.search(rb"(?im)^(data ?file|ElementDataFile)\s*[:=]\s*LIST.*$", header)
+    if found is None:
+        return ()
+    lines = header[found.end() :].decode("latin-1").splitlines()
+    return tuple(line.strip() for line in lines if line.strip())

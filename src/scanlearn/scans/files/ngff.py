@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scanlearn.documents import parse_json
+from scanlearn.documents import parse_json, read_text
 from scanlearn.errors import BadScan
 from scanlearn.scans.files.picture import picture_grid
 from scanlearn.scans.geometry import Grid
@@ -106,7 +106,7 @@ def is_ome_image(folder: Path) -> bool:
             return False
         if found:
             try:
-                content = parse_json(path.read_bytes())
+                content = parse_json(read_text(path))
                 attributes = (
                     content.get("attributes", {}) if name[0] == "z" else content
                 )

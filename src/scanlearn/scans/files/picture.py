@@ -21,6 +21,10 @@ from scanlearn.scans.geometry import Grid
 from scanlearn.scans.scan import Acquisition, Problem, Scan, ScanEntry, choose_volume
 from scanlearn.scans.values import smallest_exact, without_gaps
 
+#: Mammograms have 30 million pixels, scanned films up to 60.
+MOST_PIXELS = 80_000_000
+_MOST_PAGES = 10_000
+
 _NO_SPACING = Problem(
     "no_spacing",
     "note",
@@ -151,7 +155,27 @@ def _open(path: Path) -> tuple[Any, int]:
         raise _unreadable(path, "it is too large for a radiograph") from error
     except Exception as error:  # Pillow raises many kinds on damaged bytes
         raise _unreadable(path, str(error)) from error
+    _refuse_large(path, image, pages)
     return image, int(pages)
+
+
+def _refuse_large(path: Path, image: Any, pages: int) -> None:
+    columns, rows = image.size
+    if columns * rows > MOST_PIXELS:
+        image.close()
+        raise BadScan(
+            f"{path} has {rows * columns / 1e6:,.0f} megapixels ({rows} x {columns}), "
+            "more than any radiograph",
+            expected=f"at most {MOST_PIXELS / 1e6:.0f} megapixels",
+            next_step="Save it smaller, or take it out",
+        )
+    if pages > _MOST_PAGES:
+        image.close()
+        raise BadScan(
+            f"{path} has {pages:,} pages",
+            expected=f"at most {_MOST_PAGES:,} radiographs in a file",
+            next_step="Save them in several files, or take it out",
+        )
 
 
 def _grey(

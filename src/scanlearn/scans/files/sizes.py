@@ -47,21 +47,21 @@ def refuse_short_file(path: Path, needed: int, held: int, *, packed: bool) -> No
 
 
 def refuse_too_large(path: Path, needed: int) -> None:
-    """Refuse a scan that needs more bytes than this machine has memory.
+    """Refuse a scan that needs more bytes than this machine has free memory.
 
     Raises
     ------
     BadScan
         It needs more.
     """
-    memory = psutil.virtual_memory().total
+    memory = psutil.virtual_memory().available
     if needed > memory:
         raise BadScan(
-            f"{path} needs {needed:,} bytes for its voxels, and this machine has a "
-            f"memory of {memory:,}",
+            f"{path} needs {needed:,} bytes for its voxels, and this machine has "
+            f"{memory:,} bytes of memory free",
             expected="a scan that fits into memory",
-            next_step="Check its size and its unit of length; crop it, or use a "
-            "machine with more memory, if they are right",
+            next_step="Check its size and its unit of length; crop it, close other "
+            "programs, or use a machine with more memory, if they are right",
         )
 
 

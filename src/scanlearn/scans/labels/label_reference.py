@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scanlearn.scans.dicom.inflated import refuse_inflation
 from scanlearn.scans.find import kind_of
 
 #: DICOM-SEG, also as a label map; RT-STRUCT.
@@ -115,6 +116,7 @@ def _header(file: Path, tags: list[str] | None) -> Any:
     from pydicom import dcmread
 
     try:
+        refuse_inflation(file)
         return dcmread(file, specific_tags=tags, stop_before_pixels=True)
     except Exception:  # noqa: BLE001 - of damage, the reader of scans tells more
         return None

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanlearn.errors import BadLabels
+from scanlearn.scans.dicom.inflated import refuse_inflation
 from scanlearn.scans.dicom.planes import Planes, planes_of
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.labels.label_arrays import LabelMap, Note, as_labels, grid_mismatch
@@ -93,6 +94,7 @@ def read_segment_names(path: Path) -> dict[int, str]:
 def _open(path: Path, *, pixels: bool) -> Any:
     from pydicom import dcmread
 
+    refuse_inflation(path)
     return dcmread(path, stop_before_pixels=not pixels)
 
 

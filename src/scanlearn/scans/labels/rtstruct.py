@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanlearn.errors import BadLabels
+from scanlearn.scans.dicom.inflated import refuse_inflation
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.labels.contour_planes import (
     Flat,
@@ -111,6 +112,7 @@ def read_roi_names(path: Path) -> dict[int, str]:
 def _open(path: Path) -> Any:
     from pydicom import dcmread
 
+    refuse_inflation(path)
     return dcmread(path)
 
 

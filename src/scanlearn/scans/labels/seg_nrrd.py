@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanlearn.errors import BadLabels
+from scanlearn.scans.files.itk import checked_header
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.labels.label_arrays import LabelMap, Note, as_labels, place_onto
 from scanlearn.scans.labels.label_regions import lay_regions, region_of
@@ -89,6 +90,7 @@ def read_seg_nrrd(path: Path, *, like: Grid | None = None) -> LabelMap:
 def _header(path: Path) -> Any:
     import SimpleITK
 
+    checked_header(path)
     reader = SimpleITK.ImageFileReader()
     reader.SetFileName(str(path))
     reader.ReadImageInformation()

@@ -11,6 +11,8 @@ import pandas as pd
 
 from scanlearn.errors import BadLabels
 from scanlearn.files import written_beside
+from scanlearn.letters import hidden_letter
+from scanlearn.scans.tables.cells import harmless
 from scanlearn.scans.tables.named_files import named_file, why_missing
 from scanlearn.scans.tables.numbers import column_of_numbers, readings, uses_commas
 from scanlearn.scans.tables.table_text import read_table_text
@@ -22,6 +24,8 @@ _PATHS = ("path", "mask")
 
 #: Columns that stay text even where every cell looks like a number.
 _TEXTS = ("path", "mask", "patient", "label", "split")
+
+_SEEN = "letters, digits and signs that are seen"
 
 #: Distance of an array's neighbouring voxels, for all axes or for each.
 SPACINGS = ("spacing", "spacing_z", "spacing_y", "spacing_x")
@@ -73,6 +77,7 @@ def read_table(
     path = Path(path)
     table, semicolons = _read_text(path)
     _check_columns(path, table, needed)
+    _check_letters(path, table)
     if patient_from:
         table["patient"] = _patients(path, table, patient_from)
     for column in _PATHS:
@@ -94,8 +99,10 @@ def read_table(
 
 
 def write_table(path: Path, rows: pd.DataFrame | Iterable[Mapping[str, Any]]) -> None:
-    """Write rows as CSV; the file is there whole or not at all."""
+    """Write rows as CSV, no cell of them a formula; whole or not at all."""
     table = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
+    table = table.map(lambda cell: harmless(cell) if isinstance(cell, str) else cell)
+    table = table.rename(columns=lambda name: harmless(str(name)))
     with written_beside(Path(path)) as beside:
         table.to_csv(beside, index=False, lineterminator="\n")
 
@@ -172,6 +179,23 @@ def _check_columns(
         )
 
 
+def _check_letters(path: Path, table: pd.DataFrame) -> None:
+    """Refuse names with letters that are not seen: two classes would look the same."""
+    hidden = next(filter(None, map(hidden_letter, table.columns)), "")
+    if hidden:
+        raise BadLabels(
+            f"{path.name} has a column with {hidden} in its name, which is not seen",
+            expected=_SEEN,
+            next_step="Type the name of the column anew.",
+        )
+    for column in [name for name in table.columns if name not in _PATHS]:
+        wrong = table[column].map(hidden_letter).astype(bool)
+        if wrong.any():
+            hidden = hidden_letter(table[column][wrong].iloc[0])
+            found = f"holds {hidden}, which is not seen"
+            raise _bad_cell(path, wrong, column, found, _SEEN)
+
+
 def _patients(path: Path, table: pd.DataFrame, column: str) -> pd.Series[str]:
     if column not in table:
         raise BadLabels(
@@ -190,7 +214,9 @@ def _resolved(path: Path, cells: pd.Series[str]) -> pd.Series[Any]:
     empty = cells == ""
     if empty.any():
         raise _bad_cell(path, empty, cells.name, "is empty", "the path of a file")
-    files = cells.map(lambda cell: named_file(path.parent, cell))
+    # A scan is named in hundreds of rows: its file is looked for once.
+    found = {cell: named_file(path.parent, cell) for cell in cells.unique()}
+    files = cells.map(found.__getitem__)
     missing = files.isna()
     if missing.any():
         cell = cells[missing].iloc[0]

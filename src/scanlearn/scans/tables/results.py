@@ -13,6 +13,7 @@ from pathlib import Path
 
 from scanlearn.errors import BadLabels
 from scanlearn.files import written_beside
+from scanlearn.scans.tables.cells import as_written, harmless
 
 #: What every export says.
 DISCLAIMER = "Not for clinical use"
@@ -28,7 +29,8 @@ def write_results(
 ) -> None:
     """Write rows of results under a header, and read them again.
 
-    Numbers keep every digit; None becomes an empty cell.
+    Numbers keep every digit; None becomes an empty cell. A text that a spreadsheet
+    would take for a formula gets an apostrophe before it.
 
     Raises
     ------
@@ -36,12 +38,13 @@ def write_results(
         If the file differs when it is read again; it is not left behind.
     """
     cells = [[_text(row[name]) for name in columns] for row in rows]
+    header = [*map(harmless, columns), MARK]
     with written_beside(Path(path)) as beside:
         with beside.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow([*columns, MARK])
+            writer.writerow(header)
             writer.writerows([*row, "yes"] for row in cells)
-        if _cells(beside) != [[*columns, MARK], *([*row, "yes"] for row in cells)]:
+        if _cells(beside) != [header, *([*row, "yes"] for row in cells)]:
             raise OSError(f"{path} was written, but differs when it is read again")
 
 
@@ -66,7 +69,7 @@ def read_results(
     """
     path = Path(path)
     try:
-        header, *rows = _cells(path) or [[]]
+        header, *rows = [[as_written(c) for c in row] for row in _cells(path)] or [[]]
     except (OSError, UnicodeError, csv.Error) as error:
         raise _no_table(path, str(error), columns) from error
     missing = [name for name in columns if name not in header]
@@ -87,6 +90,8 @@ def _cells(path: Path) -> list[list[str]]:
 
 
 def _text(cell: Cell) -> str:
+    if isinstance(cell, str):
+        return harmless(cell)
     return "" if cell is None else str(cell)
 
 

@@ -20,6 +20,9 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 SEPARATORS = (",", ";", "\t", "|")
+
+#: A table has a row a scan, a finding or a marked point: not millions.
+MOST_ROWS, MOST_COLUMNS, MOST_BYTES = 300_000, 2_000, 200_000_000
 _SAVE = "Save it as 'CSV UTF-8 (comma separated)' and try again"
 
 
@@ -46,6 +49,7 @@ def read_table_text(path: Path, *, column: str) -> TableText:
     BadLabels
         If it does not exist, is no text, or is in an encoding that cannot be told.
     """
+    _refuse_large(path)
     try:
         raw = path.read_bytes()
     except FileNotFoundError as error:
@@ -58,10 +62,35 @@ def read_table_text(path: Path, *, column: str) -> TableText:
             f"the table {path} cannot be read: {cause or error}", next_step=next_step
         ) from error
     text = _decoded(path, raw)
+    _refuse_many(path, text)
     told = re.match(r'"?sep=(.)"?[ ]*\r?\n', text, re.IGNORECASE)
     if told:
         return TableText(text[told.end() :], told[1])
     return TableText(text, _separator(text, column))
+
+
+def _refuse_large(path: Path) -> None:
+    size = path.stat().st_size if path.is_file() else 0
+    if size > MOST_BYTES:
+        raise _too_much(path, f"{size / 1e6:,.0f} MB", f"{MOST_BYTES / 1e6:,.0f} MB")
+
+
+def _refuse_many(path: Path, text: str) -> None:
+    rows = max(text.count("\n"), text.count("\r"))
+    if rows > MOST_ROWS:
+        raise _too_much(path, f"{rows:,} rows", f"{MOST_ROWS:,} rows")
+    first = text.lstrip("\r\n").partition("\n")[0]
+    columns = 1 + max(map(first.count, SEPARATORS))
+    if columns > MOST_COLUMNS:
+        raise _too_much(path, f"{columns:,} columns", f"{MOST_COLUMNS:,} columns")
+
+
+def _too_much(path: Path, found: str, most: str) -> BadLabels:
+    return BadLabels(
+        f"{path.name} has {found}: more than any table of scans and labels",
+        expected=f"at most {most}",
+        next_step="Take a part of it, or name folders of scans instead",
+    )
 
 
 def _decoded(path: Path, raw: bytes) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
+from scanlearn.config.class_name import ClassName
 from scanlearn.config.joint import TrunkConfig
 from scanlearn.nets.image_classifier import ImageClassifier
 from scanlearn.nets.resnet import ResNet
@@ -34,7 +35,7 @@ class ClassifierCard(BaseModel):
     #: Cells along the sides of the trunk's first map that are read beside the means.
     grid: int = 1
     units: Literal["HU", "zscore", "unit"]
-    classes: tuple[str, ...]
+    classes: tuple[ClassName, ...]
     #: Whether an image may show any number of them; else it shows one.
     several: bool
     #: Probability from which a class counts as seen.

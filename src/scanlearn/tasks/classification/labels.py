@@ -12,6 +12,7 @@ from scanlearn.cohort.catalogue import Cohort
 from scanlearn.config.classification import ClassificationConfig
 from scanlearn.errors import BadLabels
 from scanlearn.scans.tables.label_tables import read_table
+from scanlearn.tasks.shared.class_names import check_visible
 from scanlearn.tasks.shared.saved_labels import save_labels, saved_labels
 from scanlearn.tasks.shared.table_rows import row_source, scan_keys
 
@@ -64,6 +65,9 @@ class ImageLabels:
     several: bool
     items: tuple[ImageLabel, ...]
     remarks: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_visible(self.classes)
 
     @property
     def patient_keys(self) -> tuple[str, ...]:

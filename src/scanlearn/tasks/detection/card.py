@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
+from scanlearn.config.class_name import ClassName
 from scanlearn.nets.location_detector import LocationDetector
 from scanlearn.nets.slice_detector import SliceDetector
 from scanlearn.tasks.shared.model_file import expected, load_network, read_model_card
@@ -20,7 +21,7 @@ class DetectorCard(NetworkCard):
     architecture: Literal["location-detector"] = "location-detector"
     stride: int
     #: What one finding is called.
-    finding: str
+    finding: ClassName
     least_score: float
     within_lungs: bool
     #: Diameters it was trained on; it has not seen others.
@@ -41,7 +42,7 @@ class SliceDetectorCard(SliceNetworkCard):
     radiograph_size: int
     stride: int
     #: What one finding is called.
-    finding: str
+    finding: ClassName
     least_score: float
 
     def build(self) -> SliceDetector:

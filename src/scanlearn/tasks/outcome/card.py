@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
+from scanlearn.config.class_name import ClassName
 from scanlearn.config.outcome import OutcomeKind
 from scanlearn.encoders.encoder_file import load_weights
 from scanlearn.features.describer import Describer, Features
@@ -28,9 +29,9 @@ class OutcomeCard(BaseModel):
     #: (S, P, L) voxel size of the cohort, where no encoder states one.
     spacing_mm: tuple[float, float, float]
     kind: OutcomeKind
-    target: str
-    classes: tuple[str, ...]
-    covariates: tuple[str, ...]
+    target: ClassName
+    classes: tuple[ClassName, ...]
+    covariates: tuple[ClassName, ...]
     #: How many patients it learned from.
     patients: int
     #: Metrics by set of features, each patient by a model of the others.

@@ -14,6 +14,7 @@ from scanlearn.cohort.catalogue import Cohort
 from scanlearn.config.outcome import OutcomeConfig, OutcomeKind
 from scanlearn.errors import BadLabels
 from scanlearn.scans.tables.label_tables import SPACINGS, read_table
+from scanlearn.tasks.shared.class_names import check_visible
 from scanlearn.tasks.shared.saved_labels import save_labels, saved_labels
 from scanlearn.tasks.shared.table_rows import row_source, scan_keys
 
@@ -76,6 +77,9 @@ class OutcomeSet:
     covariates: tuple[str, ...]
     patients: tuple[PatientOutcome, ...]
     remarks: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_visible((self.target, *self.classes))
 
     @property
     def patient_keys(self) -> tuple[str, ...]:

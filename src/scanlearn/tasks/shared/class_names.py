@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from scanlearn.cohort.labels.paint import IGNORED
 from scanlearn.errors import BadLabels
+from scanlearn.letters import hidden_letter, without_hidden
 
 #: Names listed in a remark.
 _FEW = 4
@@ -60,6 +61,25 @@ class JoinedClasses:
     values: tuple[Mapping[int, int], ...]
     joined: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+
+
+def check_visible(names: Iterable[str]) -> None:
+    """Refuse names of classes with letters that are not seen.
+
+    Raises
+    ------
+    BadLabels
+        If one holds control characters or marks that turn the direction of text.
+    """
+    for name in names:
+        hidden = hidden_letter(name)
+        if hidden:
+            shown = without_hidden(name)
+            raise BadLabels(
+                f"the name of the class '{shown}' holds {hidden}, which is not seen",
+                expected="letters, digits and signs that are seen",
+                next_step="Rename the class in the program that wrote the labels.",
+            )
 
 
 def folded(name: str) -> str:

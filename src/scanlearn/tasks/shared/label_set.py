@@ -15,6 +15,7 @@ from scanlearn.errors import BadLabels
 from scanlearn.scans.files.write_nifti import write_nifti
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.labels.read_labels import read_label_map
+from scanlearn.tasks.shared.class_names import check_visible
 from scanlearn.tasks.shared.saved_labels import save_labels, saved_labels
 
 #: Written last: with it the labels are complete. Also a user's own names of classes.
@@ -103,6 +104,9 @@ class LabelSet:
     remarks: tuple[str, ...] = ()
     joined: tuple[str, ...] = ()
     apart: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_visible(self.names.values())
 
     @property
     def patient_keys(self) -> tuple[str, ...]:

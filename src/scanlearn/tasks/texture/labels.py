@@ -18,6 +18,7 @@ from scanlearn.errors import BadLabels
 from scanlearn.scans.formats import is_table
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.tables.label_tables import read_table
+from scanlearn.tasks.shared.class_names import check_visible
 from scanlearn.tasks.shared.label_maps import collect_labels
 from scanlearn.tasks.shared.saved_labels import save_labels, saved_labels
 from scanlearn.tasks.shared.table_rows import row_source, scan_keys
@@ -55,6 +56,9 @@ class PlaceSet:
     places: tuple[Place, ...]
     names: Mapping[int, str]
     remarks: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_visible(self.names.values())
 
     @property
     def patient_keys(self) -> tuple[str, ...]:
