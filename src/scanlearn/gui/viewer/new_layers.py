@@ -90,8 +90,8 @@ def new_labels(viewer: Any, classes: Mapping[int, str]) -> Any:
     grid = grid_of(image)
     empty = np.zeros(grid.shape, dtype=np.uint8)
     data, settings, _ = labels_layer(empty, grid, origin, name="mine", classes=classes)
+    settings["metadata"][KNOWN] = None
     layer = viewer.add_labels(data, **settings)
-    layer.metadata[KNOWN] = None
     layer.selected_label = min(classes, default=1)
     layer.brush_size = 10
     layer.mode = "paint"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -35,14 +37,15 @@ class TruthTracker(QObject):
 
     #: Labels or their truth changed; carries the layer.
     changed = Signal(object)
-    #: A label layer came into the viewer; carries it.
-    came = Signal(object)
+    #: A stroke was made: the layer, and the changes as napari's history has them.
+    painted = Signal(object, object)
 
     def __init__(self, viewer: Any, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.viewer = viewer
         self._followed: list[Any] = []
         self._place: Any = None
+        self._unseen = False
         connect_while_alive(self, viewer.layers.events.inserted, self._follow_new)
         connect_while_alive(self, viewer.layers.events.removed, self._forget_gone)
         self._follow_new()
@@ -78,6 +81,15 @@ class TruthTracker(QObject):
         layer.metadata[KNOWN] = known
         self.changed.emit(layer)
 
+    @contextmanager
+    def unseen(self) -> Iterator[None]:
+        """Let layers be changed without taking the changed slices as looked at."""
+        self._unseen = True
+        try:
+            yield
+        finally:
+            self._unseen = False
+
     def _follow_new(self) -> None:
         for layer in self.viewer.layers:
             ours = isinstance(layer, Labels) and origin_of(layer) is not None
@@ -89,13 +101,15 @@ class TruthTracker(QObject):
         layer.events.paint.connect(self._painted)
         layer.events.set_data.connect(self._drawn_anew)
         layer.bind_key(TICK_KEY, partial(_turn, self), overwrite=True)
-        self.came.emit(layer)
 
     def _forget_gone(self) -> None:
         self._followed = [one for one in self._followed if one in self.viewer.layers]
 
     def _painted(self, event: Any) -> None:
         layer = event.source
+        if self._unseen:
+            return  # who changed it says what counts
+        self.painted.emit(layer, event.value)
         known = known_of(layer)
         if known is None:
             self.changed.emit(layer)

@@ -21,6 +21,7 @@ from scanlearn.gui.tasks.segmentation.close_guard import CloseGuard
 from scanlearn.gui.tasks.segmentation.keeper import Kept, LabelKeeper
 from scanlearn.gui.tasks.segmentation.kept_scans import CohortScans, KeptScan
 from scanlearn.gui.tasks.segmentation.next_scan import NextScan
+from scanlearn.gui.tasks.segmentation.tools_section import ToolsSection
 from scanlearn.gui.tasks.segmentation.truth_section import TruthSection
 from scanlearn.gui.tasks.shared.class_table import ClassTable
 from scanlearn.gui.tasks.shared.label_panel import LabelPanel
@@ -117,6 +118,7 @@ class PaintedPanel(LabelPanel):
         self.counts = ClassCounts()
         self.tracker = TruthTracker(viewer, self)
         self.truth = TruthSection(self.tracker)
+        self.tools = ToolsSection(self.tracker, lambda: self.truth.layer)
         self.keeper = LabelKeeper(self.tracker, self)
         self.guard = CloseGuard(self.keeper, self)
         self.next = NextScan(viewer, "segmentation", self._labelled_keys)
@@ -145,6 +147,7 @@ class PaintedPanel(LabelPanel):
             self.labels,
             row(self.new_button, self.use_button, self.browse_button),
             self.truth,
+            self.tools,
             self.next,
             self.counts,
         ):
@@ -159,6 +162,7 @@ class PaintedPanel(LabelPanel):
         self.keeper.kept.connect(self._kept)
         self.keeper.failed.connect(self.failed)
         self.next.failed.connect(self.failed)
+        self.tools.failed.connect(self.failed)
 
     def showEvent(self, event: QShowEvent | None) -> None:
         """Watch the window that the dock is now in."""
@@ -201,6 +205,7 @@ class PaintedPanel(LabelPanel):
         none = "" if chosen_labels(self.viewer) else "Press 'New label layer' and paint"
         gate(self.use_button, none)
         self.truth.refresh()
+        self.tools.refresh()
         self.next.refresh()
 
     def missing(self) -> str:
