@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+#: How OpenGL names itself where the processor draws.
+_SOFTWARE = ("llvmpipe", "softpipe", "swiftshader", "gdi generic", "basic render")
+
 _COLOUR = (1.0, 0.85, 0.2, 0.7)
 
 
@@ -50,6 +53,21 @@ class Crosshair:
         self._line.visible = dims.ndim == 3
         if dims.ndim == 3:
             self._line.set_data(segments(dims.point, dims.range, dims.displayed))
+
+
+def draws_in_software(canvas: Any) -> bool:
+    """Whether there is no graphics card: then each drawing of a volume takes seconds.
+
+    Parameters
+    ----------
+    canvas
+        napari's canvas, which has been drawn once.
+    """
+    from vispy.gloo import gl
+
+    canvas.native.makeCurrent()
+    name = str(gl.glGetParameter(gl.GL_RENDERER)).lower()
+    return any(word in name for word in _SOFTWARE)
 
 
 def segments(

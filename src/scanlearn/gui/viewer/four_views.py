@@ -14,7 +14,7 @@ from napari.qt import QtViewer
 from qtpy.QtCore import QEvent, QObject, QTimer
 from qtpy.QtWidgets import QHBoxLayout, QMainWindow, QVBoxLayout, QWidget
 
-from scanlearn.gui.viewer.crosshair import Crosshair
+from scanlearn.gui.viewer.crosshair import Crosshair, draws_in_software
 from scanlearn.gui.viewer.linked_layers import LinkedLayers
 from scanlearn.gui.viewer.orientation import show_orientation, show_view
 from scanlearn.gui.viewer.status_line import status_of
@@ -24,6 +24,9 @@ _OWN_IN_3D = ("contrast_limits", "contrast_limits_range")
 
 
 _SETTLED_MILLISECONDS = 150
+
+#: A volume takes longer to draw than a slice.
+_REST_MILLISECONDS = 400
 
 
 def four_views_of(window: QWidget | None) -> FourViews | None:
@@ -128,7 +131,9 @@ class _View(QWidget):
     def __init__(self, viewer: Any, name: str, parent: QWidget) -> None:
         super().__init__(parent)
         self._viewer = viewer
-        deep = name == "3D"
+        self._wanted: tuple[float, ...] = ()
+        self._deep = deep = name == "3D"
+        self._stays = False
         self.model = ViewerModel(title=name)
         self.canvas = QtViewer(self.model, show_welcome_screen=False)
         self.canvas.dims.hide()  # the crosshair moves the slices
@@ -138,6 +143,10 @@ class _View(QWidget):
         own = _OWN_IN_3D if deep else ()
         self._links = LinkedLayers(viewer, self.model, self, leave_out=own)
         show_orientation(self.model)
+        self._rests = QTimer(self)
+        self._rests.setSingleShot(True)
+        self._rests.setInterval(_REST_MILLISECONDS if deep else 0)
+        self._rests.timeout.connect(self._go)
         if deep:
             self.model.dims.ndisplay = 3
         else:
@@ -149,16 +158,30 @@ class _View(QWidget):
     def fit(self) -> None:
         """Show the whole scan, from where one looks."""
         self.model.reset_view(reset_camera_angle=False)
+        if self._deep and draws_in_software(self.canvas.canvas):
+            self._stays = True
+            self._crosshair.end()
 
     def go_to(self, point: tuple[float, ...]) -> None:
-        """Show the slice of a place."""
-        if self.model.dims.ndim == len(point):
-            self.model.dims.point = point
+        """Show the slice of a place; in 3D its lines, once it rests."""
+        if self._stays:
+            return
+        self._wanted = point
+        if self._rests.interval():
+            self._rests.start()
+        else:
+            self._go()
+
+    def _go(self) -> None:
+        if self.model.dims.ndim == len(self._wanted):
+            self.model.dims.point = self._wanted
 
     def end(self) -> None:
         """Close the canvas."""
+        self._rests.stop()
         self._links.end()
-        self._crosshair.end()
+        if not self._stays:
+            self._crosshair.end()
         self.model.mouse_drag_callbacks.clear()  # else they would keep this alive
         self.hide()
         self.canvas.close()

@@ -15,6 +15,8 @@ from scanlearn.gui.viewer.layers import is_ct, set_contrast
 from scanlearn.gui.viewer.orientation import VIEWS, show_view
 from scanlearn.scans.windows import WINDOWS
 
+_VIEWS_WIDTH = 88
+
 _FOUR = (
     "Axial, coronal, sagittal and 3D beside each other. A click in one, or Shift and "
     "moving the mouse in the first, takes all to that place."
@@ -38,7 +40,7 @@ class ViewBar(QWidget):
         )
         self.layout_button = button("2 × 2", self.switch_layout, _FOUR)
         self.layout_button.setCheckable(True)
-        self.views.setMinimumContentsLength(6)
+        self.views.setMaximumWidth(_VIEWS_WIDTH)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(row(self.windows, self.views, self.layout_button, stretch=0))
