@@ -24,6 +24,7 @@ from scanlearn.gui.kit.widgets import (
     row,
 )
 from scanlearn.gui.runs.comparison_section import ComparisonSection
+from scanlearn.gui.runs.likes_section import LikesSection
 from scanlearn.gui.runs.locations_section import LocationsSection
 from scanlearn.gui.runs.manage_section import ManageSection
 from scanlearn.gui.runs.model_card_section import ModelCardSection
@@ -78,6 +79,7 @@ class RunsDock(QWidget):
         )
         self.locations = LocationsSection(napari_viewer)
         self.notice = Notice()
+        self.likes = LikesSection(napari_viewer)
         self.similar = SimilarSection(napari_viewer)
         self.comparison = ComparisonSection()
         self.suggestions = SuggestionsSection(napari_viewer)
@@ -119,6 +121,7 @@ class RunsDock(QWidget):
         layout.addWidget(self.notice)
         layout.addLayout(self._place)
         layout.addWidget(self.pair)
+        layout.addWidget(self.likes)
         layout.addWidget(self.similar)
         layout.addWidget(self.comparison)
         layout.addWidget(self.suggestions)
@@ -228,6 +231,7 @@ class RunsDock(QWidget):
         self.comparison.show_run(chosen)
         self.suggestions.show_run(chosen)
         self.model_card.show_run(chosen)
+        self.likes.show_run(chosen)
         self.similar.show_run(chosen)
         self.share.show_run(chosen)
         self.locations.choose_run(chosen)
