@@ -15,7 +15,12 @@ from accelerate.state import AcceleratorState, GradientState
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.preparation.prepare import prepare
 from scanlearn.config.prepare import PrepareConfig
-from scanlearn.encoders.encoder_file import load_slice_encoder, read_card
+from scanlearn.encoders.decoder_file import DECODER
+from scanlearn.encoders.encoder_file import (
+    load_slice_encoder,
+    load_weights,
+    read_card,
+)
 from scanlearn.engine.optimisers import make_optimiser
 from scanlearn.errors import BadCohort
 from scanlearn.nets.segmentation_loss import IGNORE
@@ -79,32 +84,35 @@ def base(home, tmp_path_factory) -> Path:
         patch.setenv("SCANLEARN_HOME", str(home))
         config = PrepareConfig(spacing_mm=(6.0, 4.0, 4.0), workers=0)
         prepare(base / "scans", base / "cohort", config)
-    small = {
-        "trunk": {"width": 4},
-        "transformer": {"dim": 8, "layers": 1},
-        "dense": 0.0,
-    }
+    # Most is asked of a U-Net whose decoder is new: that is harder to learn.
+    write_encoder(base, "encoder", dense=0.0)
+    return base
+
+
+def write_encoder(base: Path, name: str, **changes) -> Path:
+    """Write a run as of a pre-training that has learned nothing yet."""
+    small = {"trunk": {"width": 4}, "transformer": {"dim": 8, "layers": 1}}
     encoder = pretraining_config(
         [base / "cohort"],
         method=method_named("joint"),
         preset_name="quick",
-        changes={"recipe": small},
+        changes={"recipe": small | changes},
     )
-    run = new_pretraining(method_of(encoder), encoder, base / "encoder")
+    run = new_pretraining(method_of(encoder), encoder, base / name)
     torch.manual_seed(0)
     learned_by(encoder).learn(encoder, run).export(run.checkpoints, step=1)
-    return base
+    return run.path
 
 
 def make(
-    base: Path, out: Path, start: Path | None = None, **changes
+    base: Path, out: Path, *, start: str | Path = "encoder", **changes
 ) -> tuple[SliceSegmentation, RunFolder]:
     recipe = {"side": 32, "neighbours": 2, "batch": 8} | changes
     config = finetuning_config(
         [base / "cohort"],
         task=task_named("segmentation"),
         preset_name="quick",
-        start_from=start or base / "encoder",
+        start_from=base / start,
         changes={"recipe": recipe, "engine": {"threads": 1}},
     )
     labels = collect_labels(base / "labels", Cohort(base / "cohort"), labelling="auto")
@@ -186,6 +194,21 @@ def test_organs_are_learned_and_predicted_in_the_source_grid(
     for value in (3, 7):
         overlap = 2 * ((mine == value) & (truth == value)).sum()
         assert overlap / ((mine == value).sum() + (truth == value).sum()) > 0.5
+
+
+def test_a_decoder_that_was_pre_trained_too_is_taken_and_nothing_held_back(
+    base, tmp_path
+) -> None:
+    whole = write_encoder(base, "whole")
+    assert read_card(whole).decoder
+    theirs = load_weights(whole / "checkpoints" / DECODER)
+    for start, held in (("whole", 1.0), ("encoder", 0.1)):
+        recipe, _ = make(base, tmp_path / start, start=start)
+        stages = recipe.unet.stages.state_dict()
+        same = [torch.equal(x, theirs[name]) for name, x in stages.items()]
+        assert all(same) == (start == "whole")
+        (_, encoder) = recipe.parameter_groups()
+        assert encoder["rises_from"] == held
 
 
 def test_a_plan_cuts_crops_for_the_same_encoder(base, tmp_path) -> None:
