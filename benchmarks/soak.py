@@ -25,6 +25,7 @@ from collections import Counter
 from pathlib import Path
 
 import psutil
+from qtpy.QtCore import QThreadPool
 from qtpy.QtWidgets import QApplication
 
 from scanlearn.cohort.preparation.prepare import prepare
@@ -158,6 +159,10 @@ class Soak:
             self.application.processEvents()
             time.sleep(0.02)
         card.detach()
+        # Its watch ends at the next heartbeat.
+        while QThreadPool.globalInstance().activeThreadCount():
+            self.application.processEvents()
+            time.sleep(0.02)
         card.deleteLater()
         self.application.processEvents()
 
@@ -210,6 +215,7 @@ class Soak:
             "minutes": round((time.monotonic() - self.started) / 60, 1),
             "levels_at_first": before,
             "levels_at_last": after,
+            "memory_mib": [round(one["memory_mib"]) for one in self.levels],
             "faults": self.faults,
         }
 
