@@ -25,7 +25,7 @@ from collections import Counter
 from pathlib import Path
 
 import psutil
-from qtpy.QtCore import QThreadPool
+from qtpy.QtCore import QEvent, QThreadPool
 from qtpy.QtWidgets import QApplication
 
 from scanlearn.cohort.preparation.prepare import prepare
@@ -164,7 +164,8 @@ class Soak:
             self.application.processEvents()
             time.sleep(0.02)
         card.deleteLater()
-        self.application.processEvents()
+        # Without a loop that runs, Qt would keep all cards until the end.
+        self.application.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
 
     def _wait(self, done, run: RunFolder, card: RunCard | None = None) -> None:  # type: ignore[no-untyped-def]
         until = time.monotonic() + PATIENCE_S
