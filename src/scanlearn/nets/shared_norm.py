@@ -55,7 +55,9 @@ def batch_norm(
     inverse = (variance + eps).rsqrt()
     if weight is None or bias is None:
         weight, bias = torch.ones_like(mean), torch.zeros_like(mean)
-    found: Tensor = _Normalised.apply(x, weight, bias, mean, inverse, count)
+    found: Tensor = _Normalised.apply(  # type: ignore[no-untyped-call]
+        x, weight, bias, mean, inverse, count
+    )
     return found
 
 

@@ -146,9 +146,7 @@ class RunFolder:
             What else to note: device, versions, seed, cohort fingerprint.
         """
         here = psutil.Process()
-        family = {here.pid, *(parent.pid for parent in here.parents())}
-        mine = self.process().get("pid") in family or self._is_of_this_job()
-        if self.is_alive() and not mine:
+        if self.is_alive() and not self._is_mine(here):
             raise BadRun(
                 f"{self.name} is being trained by process {self.process()['pid']}",
                 next_step="Watch it, or stop it first",
@@ -190,11 +188,15 @@ class RunFolder:
         except psutil.Error:
             return False
 
-    def _is_of_this_job(self) -> bool:
-        """Whether this process goes on with a job whose machine was taken away."""
-        job, owner = os.environ.get("SLURM_JOB_ID"), self.process()
-        elsewhere = owner.get("host") != socket.gethostname()
-        return job is not None and elsewhere and owner.get("job") == job
+    def _is_mine(self, here: psutil.Process) -> bool:
+        """Whether this process, or one that started it, has claimed the run.
+
+        Or a cluster's job that it goes on with, whose first machine was taken away.
+        """
+        owner, job = self.process(), os.environ.get("SLURM_JOB_ID")
+        if owner["host"] != socket.gethostname():
+            return job is not None and owner.get("job") == job
+        return owner["pid"] in {p.pid for p in (here, *here.parents())}
 
     def _silence_seconds(self) -> float:
         written = self.events_file if self.events_file.exists() else self.path
