@@ -68,7 +68,7 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     from scanlearn.gui.shared.state import shared_state
 
     guard = "scanlearn.gui.tasks.segmentation.close_guard.close_anyway"
-    monkeypatch.setattr(guard, lambda _window, _layers: True)  # nobody answers
+    monkeypatch.setattr(guard, lambda _layers: True)  # nobody answers
     runs, cohorts = tmp_path / "runs", tmp_path / "cohorts"
     monkeypatch.setenv("SCANLEARN_RUNS", str(runs))
     monkeypatch.setenv("SCANLEARN_COHORTS", str(cohorts))
