@@ -63,7 +63,13 @@ class CropSegmentation(UNetRecipe):
         self.units = self.start.units_of(self.cohorts.scans[s.number] for s in scans)
         self.take_scans(scans, labels, run)
         self.take_network(
-            SliceUNet(self.start.encoder, classes=len(self.classes) + 1, context=False)
+            SliceUNet(
+                self.start.encoder,
+                classes=len(self.classes) + 1,
+                context=False,
+                stride=self.config.stride,
+                full=True,
+            )
         )
         self.started_whole = take_decoder(self.unet, config.start_from)
         self.views = training_views(
@@ -122,6 +128,7 @@ class CropSegmentation(UNetRecipe):
             crops=True,
             axis=self.config.slice_axis,
             neighbours=1,
+            stride=self.config.stride,
             stored_spacing_mm=self.cohorts.scans[0].record.spacing_mm,
             units=self.units,
             classes=self.classes,
