@@ -16,7 +16,7 @@ from scanlearn.engine.fitting import Fit
 from scanlearn.errors import BadLabels
 from scanlearn.features.describer import Describer
 from scanlearn.features.describer_choice import describer_for
-from scanlearn.prediction.encoder_scans import EncoderScan
+from scanlearn.prediction.representation.encoder_scans import EncoderScan
 from scanlearn.runs.events import Event, Message, Preview
 from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.resample import resample
