@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from qtpy.QtWidgets import QScrollArea
 
+from scanlearn.gui.kit.widgets import WIDTH
 from scanlearn.gui.train.finetune_dock import FinetuneDock
 from scanlearn.gui.viewer.file_layers import read_entry
 from scanlearn.gui.viewer.truth import known_of
@@ -36,6 +38,8 @@ def test_tools_change_the_brushs_class_and_are_undone_like_strokes(
     click(panel.new_button)
     layer = viewer.layers[-1]
     assert tools.isVisible()
+    body = dock.findChild(QScrollArea).widget()
+    assert body.minimumSizeHint().width() <= WIDTH  # else it scrolls sideways
 
     def use(name: str) -> None:
         click(tools.buttons[name])
