@@ -23,7 +23,7 @@ ifeq ($(shell uname -s),Linux)
 XVFB := xvfb-run -a -s "-screen 0 1600x1000x24"
 endif
 
-.PHONY: demo test test-lowest soak check lock clean system
+.PHONY: demo test test-lowest soak screenshots check lock clean system
 
 demo: $(READY)
 	$(BIN)/scanlearn demo --out $(DEMO)
@@ -45,9 +45,18 @@ SOAK ?= soak
 soak: $(READY)
 	OMP_NUM_THREADS=1 $(XVFB) $(BIN)/python benchmarks/soak.py $(SOAK)
 
+# Walks the tutorial in a real napari, with real trainings, and takes the pictures of the docs:
+# a quarter of an hour. THEME=light SIZE=1920x1200 PICTURES=elsewhere takes others.
+THEME ?= dark
+SIZE ?= 1280x800
+PICTURES ?= docs/images
+screenshots: $(READY)
+	OMP_NUM_THREADS=1 $(subst 1600x1000,1920x1200,$(XVFB)) $(BIN)/python scripts/screenshots.py \
+		$(PICTURES) --theme $(THEME) --size $(SIZE)
+
 check: $(READY)
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks scripts
+	$(BIN)/ruff format --check src tests benchmarks scripts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

@@ -60,6 +60,10 @@ def test_four_views_show_the_same_and_go_together(
     letters = coronal.model.canvas.overlays
     assert letters["scanlearn_top_center"].text == "S"  # the head is up
     assert letters["scanlearn_middle_right"].text == "L"
+    # Overlays of one place are stacked: the bar covers no letter.
+    below = letters["scanlearn_bottom_center"].position
+    assert letters["scale_bar"].position == below
+    assert viewer.canvas.overlays["scale_bar"].position == below
 
     # A click in one takes all there.
     place = tuple(middle + np.array([20.0, -30.0, 24.0]))
@@ -83,6 +87,7 @@ def test_four_views_show_the_same_and_go_together(
     click(button)
     assert four_views_of(dock.window()) is None
     assert not coronal.isVisible()
+    assert viewer.canvas.overlays["scale_bar"].position == "bottom_right"
     viewer.dims.point = tuple(middle)  # nothing is left that follows
     click(button)  # closed with its window, while four are shown
     assert four_views_of(dock.window()) is not None

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from qtpy.QtWidgets import QScrollArea
 
 from scanlearn.gui.kit.widgets import WIDTH
 from scanlearn.gui.train.finetune_dock import FinetuneDock
@@ -39,6 +40,8 @@ def test_tools_change_the_brushs_class_and_are_undone_like_strokes(
     assert tools.isVisible()
     assert dock.minimumSizeHint().width() <= WIDTH
     assert panel.minimumSizeHint().width() <= WIDTH - 16
+    body = dock.findChild(QScrollArea).widget()
+    assert body.minimumSizeHint().width() <= WIDTH  # else it scrolls sideways
 
     def use(name: str) -> None:
         click(tools.buttons[name])

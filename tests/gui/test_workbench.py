@@ -6,6 +6,7 @@ import pytest
 from napari.utils.key_bindings import KeyBinding
 
 from scanlearn.gui.kit.widgets import WIDTH
+from scanlearn.gui.shared.state import shared_state
 from scanlearn.gui.viewer.file_layers import read_entry
 from scanlearn.gui.viewer.layers import origin_of
 from scanlearn.gui.workbench import Workbench
@@ -57,3 +58,15 @@ def test_what_runs_is_seen_from_every_tab(
     qtbot.waitUntil(lambda: bench.runs.card is not None, timeout=20_000)
     run.request_stop()
     qtbot.waitUntil(lambda: not bench.running.isVisible(), timeout=30_000)
+
+
+def test_what_one_dock_learned_of_the_device_is_told_in_the_other(
+    open_dock: Any, prepared: Any, qtbot: Any
+) -> None:
+    bench = open_dock(Workbench)
+    shared_state().choose_cohort(prepared)
+    bench.tabs.setCurrentWidget(bench.pretrain)
+    told = bench.pretrain.plan.device
+    qtbot.waitUntil(lambda: "Looking" not in told.text(), timeout=60_000)
+    bench.tabs.setCurrentWidget(bench.finetune)
+    assert bench.finetune.plan.device.text() == told.text()

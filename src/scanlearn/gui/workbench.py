@@ -31,6 +31,9 @@ class Workbench(QWidget):
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         self.tabs.setUsesScrollButtons(False)
+        bar = self.tabs.tabBar()
+        assert bar is not None
+        bar.setDrawBase(False)  # a white line below what runs
         # napari's theme gives tabs no height of their own: their text was cut.
         self.tabs.setStyleSheet("QTabBar::tab { min-height: 20px; padding: 3px 9px }")
         for title, dock in (

@@ -11,6 +11,7 @@ from scanlearn.files import UNFINISHED
 from scanlearn.gui.kit.background import Failure
 from scanlearn.gui.kit.job_row import JobRow
 from scanlearn.gui.kit.notice import Notice
+from scanlearn.gui.kit.settings import under_home
 from scanlearn.gui.kit.widgets import button, gate, hint
 from scanlearn.gui.viewer.layers import Origin
 from scanlearn.prediction.review import why_not
@@ -113,14 +114,15 @@ class SaveSection(QWidget):
         arguments += [f"--{wanted}" for wanted in self.chosen()]
         if origin.series:
             arguments += ["--series", origin.series]
-        self.job.start(arguments, f"Saving in {folder}")
+        self.job.start(arguments, f"Saving in {under_home(folder)}")
         self._refresh()
 
     def _saved(self, events: list[object]) -> None:
         last = events[-1]
         count = last.step if isinstance(last, Finished) else 0
         noun = "file" if count == 1 else "files"
-        self.saved.setText(f"Saved and read again: {count} {noun} in {self._folder}")
+        place = under_home(self._folder)
+        self.saved.setText(f"Saved and read again: {count} {noun} in {place}")
         self.saved.setVisible(True)
         self._refresh()
 

@@ -53,9 +53,12 @@ class PlanSection(QFrame):
 
     def ask_device(self) -> None:
         """Ask another process what it would train on; torch never loads in napari."""
-        if self._asked or shared_state().device:
+        if self._asked:
             return
         self._asked = True
+        if shared_state().device:  # told to another dock meanwhile
+            self.device.setText(shared_state().device)
+            return
         job = Job(["device"])
         self.destroyed.connect(lambda: job.cancel())
         follow_in_background(

@@ -65,6 +65,9 @@ class FourViews(QObject):
         self._main = main
         self.others = [_View(viewer, name, central) for name in ("Coronal", "Sagittal")]
         self.others.append(_View(viewer, "3D", central))
+        for model in (viewer, *(view.model for view in self.others)):
+            # In a corner of a small canvas the bar would lie over the letter.
+            _scale_bar(model).position = "bottom_center"
         self._arrange()
         self._crosshair = Crosshair(self._main.canvas, viewer)
         viewer.mouse_move_callbacks.append(_lead)
@@ -99,6 +102,7 @@ class FourViews(QObject):
         self._viewer.dims.events.point.disconnect(self._follow)
         self._viewer.mouse_move_callbacks.remove(_lead)
         self._crosshair.end()
+        _scale_bar(self._viewer).position = "bottom_right"
         for view in self.others:
             view.end()
         for column in self._columns:
@@ -210,3 +214,7 @@ def _lead(viewer: Any, event: Any) -> None:
     """Take all views to the place under the mouse while Shift is held."""
     if "Shift" in event.modifiers and viewer.dims.ndisplay == 2:
         viewer.dims.point = tuple(event.position)
+
+
+def _scale_bar(viewer: Any) -> Any:
+    return viewer.canvas.overlays["scale_bar"]

@@ -64,7 +64,7 @@ class ToolsSection(QWidget):
             text: button(text, partial(self._use, tool), tip)
             for text, tool, tip in _TOOLS
         }
-        self.within = QCheckBox("Brush only within")
+        self.within = QCheckBox("Brush within")
         self.within.setToolTip(
             "What you paint stays only where the scan's values lie between these two"
         )
