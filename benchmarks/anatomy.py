@@ -30,7 +30,7 @@ from scanlearn.anatomy.lungs import lung_mask
 from scanlearn.anatomy.placement import measured, place
 from scanlearn.anatomy.registration import AtlasShape, moments_map
 from scanlearn.phantom.chest import make_chest
-from scanlearn.prediction.atlas_maps import drawn_atlas
+from scanlearn.prediction.representation.atlas_maps import drawn_atlas
 from scanlearn.randomness import numpy_generator
 from scanlearn.scans.read import read_scan
 from scanlearn.scans.scan import Scan

@@ -37,7 +37,7 @@ from scanlearn.features.handmade import handmade_features
 from scanlearn.features.linear import fit_logistic
 from scanlearn.metrics.class_scores import balanced_accuracy
 from scanlearn.new_run import new_pretraining, pretraining_config
-from scanlearn.prediction.slice_embedding import SliceEmbedder
+from scanlearn.prediction.representation.slice_embedding import SliceEmbedder
 from scanlearn.pretraining.registry import method_named, method_of
 from scanlearn.runs.events import Crashed
 from scanlearn.worker import train_run

@@ -38,8 +38,8 @@ from scanlearn.config.prepare import PrepareConfig
 from scanlearn.errors import ScanlearnError
 from scanlearn.metrics.class_scores import balanced_accuracy
 from scanlearn.new_run import new_pretraining, pretraining_config
-from scanlearn.prediction.slice_embedding import SliceEmbedder
-from scanlearn.prediction.slice_scans import cohort_slice_scans
+from scanlearn.prediction.representation.slice_embedding import SliceEmbedder
+from scanlearn.prediction.representation.slice_scans import cohort_slice_scans
 from scanlearn.pretraining.registry import method_named, method_of
 from scanlearn.runs.events import Crashed
 from scanlearn.scans.files.write_nifti import write_nifti

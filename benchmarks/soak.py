@@ -25,6 +25,7 @@ from collections import Counter
 from pathlib import Path
 
 import psutil
+from qtpy.QtCore import QEvent, QThreadPool
 from qtpy.QtWidgets import QApplication
 
 from scanlearn.cohort.preparation.prepare import prepare
@@ -158,8 +159,13 @@ class Soak:
             self.application.processEvents()
             time.sleep(0.02)
         card.detach()
+        # Its watch ends at the next heartbeat.
+        while QThreadPool.globalInstance().activeThreadCount():
+            self.application.processEvents()
+            time.sleep(0.02)
         card.deleteLater()
-        self.application.processEvents()
+        # Without a loop that runs, Qt would keep all cards until the end.
+        self.application.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
 
     def _wait(self, done, run: RunFolder, card: RunCard | None = None) -> None:  # type: ignore[no-untyped-def]
         until = time.monotonic() + PATIENCE_S
@@ -210,6 +216,7 @@ class Soak:
             "minutes": round((time.monotonic() - self.started) / 60, 1),
             "levels_at_first": before,
             "levels_at_last": after,
+            "memory_mib": [round(one["memory_mib"]) for one in self.levels],
             "faults": self.faults,
         }
 

@@ -14,8 +14,8 @@ from scanlearn.cohort.atlas.atlas_on_scans import place_cohorts
 from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.config.drasclr import LandmarkConfig
 from scanlearn.encoders.patch_places import patch_start
-from scanlearn.prediction.embedding import Embedder
-from scanlearn.prediction.encoder_scans import cohort_scans
+from scanlearn.prediction.representation.embedding import Embedder
+from scanlearn.prediction.representation.encoder_scans import cohort_scans
 
 Floats = NDArray[np.float64]
 Vectors = dict[str, Floats]

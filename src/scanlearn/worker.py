@@ -15,7 +15,7 @@ from scanlearn.cohort.catalogue import Cohort
 from scanlearn.config.run import RunConfig
 from scanlearn.engine.devices import count_processes
 from scanlearn.engine.several_processes import in_processes, is_one_of_several
-from scanlearn.errors import BadConfig, ScanlearnError, of_the_world
+from scanlearn.errors import ScanlearnError, of_the_world
 from scanlearn.pretraining.method import Method
 from scanlearn.pretraining.registry import method_of
 from scanlearn.runs.events import Crashed, Event
@@ -70,14 +70,16 @@ def _processes(run: RunFolder) -> int:
     if is_one_of_several():
         return 1
     config = run.config()
+    sizes = config.recipe.shared_sizes
     try:
-        count = count_processes(config.engine, config.recipe.shared_sizes)
-    except BadConfig:
-        return 1  # the training tells
-    if config.kind == "pretrain" and config.engine.processes is None:
-        records = (r for path in config.cohorts for r in Cohort(path).records())
-        patients = len({record.patient for record in records})
-        count = min(count, max(1, patients // 2))
+        count = count_processes(config.engine, sizes)
+        if count > 1 and config.kind == "pretrain":
+            # Each needs two patients of every batch, for they are told apart.
+            records = (r for path in config.cohorts for r in Cohort(path).records())
+            pairs = len({record.patient for record in records}) // 2
+            count = count_processes(config.engine, sizes, most=max(1, pairs))
+    except (ScanlearnError, OSError):
+        return 1  # the training will tell
     return count
 
 

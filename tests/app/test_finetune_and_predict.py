@@ -69,11 +69,14 @@ def segmenter(tiny_cohort, tiny_sample, encoder_run, tmp_path_factory):
         tiny_sample / "labels" / "lungs",
         tmp_path_factory.mktemp("finetuned") / "lungs",
         start_from=encoder_run.path,
+        steps=60,
     )
     events = list(train_run(run))
     assert isinstance(events[-1], Finished)
     losses = [event.values["loss"] for event in events if isinstance(event, Step)]
-    assert min(losses[2:]) < losses[0], losses
+    # Four tiles a step differ much in how hard they are: a mean of some steps is told
+    # from a mean, and 25 steps were within their noise.
+    assert np.mean(losses[-4:]) < np.mean(losses[:4]) - 0.1, losses
     return run
 
 

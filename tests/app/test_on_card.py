@@ -25,7 +25,7 @@ from torch.utils._pytree import tree_flatten, tree_map
 from scanlearn import app
 from scanlearn.config.run import to_yaml
 from scanlearn.engine import devices
-from scanlearn.prediction.embedding_file import embed
+from scanlearn.prediction.representation.embedding_file import embed
 from scanlearn.runs.events import Finished, Step
 from scanlearn.runs.folder import RunFolder
 from scanlearn.tasks.registry import task_of

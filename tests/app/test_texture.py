@@ -24,7 +24,7 @@ from scanlearn.new_run import (
     new_pretraining,
     pretraining_config,
 )
-from scanlearn.prediction.dense import DenseFeatures
+from scanlearn.prediction.representation.dense import DenseFeatures
 from scanlearn.prediction.summary import read_prediction
 from scanlearn.pretraining.registry import method_named, method_of
 from scanlearn.runs.events import Finished, Message, Step

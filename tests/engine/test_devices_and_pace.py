@@ -8,6 +8,7 @@ from scanlearn.engine import pace as pace_module
 from scanlearn.engine.devices import (
     choose_device,
     choose_precision,
+    count_processes,
     describe_device,
     make_accelerator,
 )
@@ -84,3 +85,30 @@ def test_a_time_limit_ends_the_training(clock):
 @pytest.mark.usefixtures("clock")
 def test_no_minutes_are_over_at_once():
     assert Pace(first_step=0, steps=5, minutes=0).is_over()
+
+
+@pytest.mark.parametrize(
+    ("cards", "sizes", "most", "count"),
+    [
+        *((0, (8,), None, 1), (4, (8,), None, 4), (3, (8,), None, 2)),
+        *((8, (32, 4), None, 4), (4, (32,), 3, 2), (4, (1,), None, 1)),
+        (4, (7,), None, 1),
+    ],
+)
+def test_a_process_for_each_card_that_a_batch_feeds(
+    monkeypatch, cards, sizes, most, count
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cards > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: cards)
+    assert count_processes(EngineConfig(), sizes, most=most) == count
+    assert count_processes(EngineConfig(processes=5), sizes) == 5
+    assert count_processes(EngineConfig(device="cpu"), sizes) == 1
+
+
+def test_several_cards_are_said(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (40 * 2**30, 0))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Some card")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    text = "CUDA: Some card, 40 GB free; 4 cards, trained on by one process each"
+    assert describe_device() == text

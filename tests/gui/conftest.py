@@ -53,6 +53,37 @@ def prepared(scans_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return cohort
 
 
+@pytest.fixture(scope="session")
+def detector(
+    prepared: Path, scans_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Return a detector of two steps, that finds something everywhere."""
+    from scanlearn.scans.find import find_scans
+    from scanlearn.scans.read import read_scan
+
+    folder = tmp_path_factory.mktemp("detector")
+    run, labels = folder / "2026-11-21_nodules", folder / "nodules.csv"
+    rows = ["path,x,y,z,diameter"]
+    for entry in find_scans(scans_folder):
+        x, y, z = read_scan(entry).grid.centre
+        rows.append(f"{entry.path},{x},{y},{z},20")
+    labels.write_text("\n".join(rows))
+    command = [
+        "finetune",
+        str(prepared),
+        "--task",
+        "detection",
+        "--labels",
+        str(labels),
+    ]
+    settings = ("steps=2", "device=cpu", "precision=no", "threads=1")
+    command += ["--from-scratch", "--preset", "quick", "--out", str(run)]
+    for one in (*(f"engine.{text}" for text in settings), "recipe.least_score=0.0001"):
+        command += ["-s", one]
+    subprocess.run([sys.executable, "-m", "scanlearn", *command], check=True)
+    return run
+
+
 @pytest.fixture(autouse=True)
 def nothing_painted(request: pytest.FixtureRequest) -> Iterator[None]:
     """Take away what a test painted: all of them share the cohort."""
@@ -68,7 +99,7 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     from scanlearn.gui.shared.state import shared_state
 
     guard = "scanlearn.gui.tasks.segmentation.close_guard.close_anyway"
-    monkeypatch.setattr(guard, lambda _window, _layers: True)  # nobody answers
+    monkeypatch.setattr(guard, lambda _layers: True)  # nobody answers
     runs, cohorts = tmp_path / "runs", tmp_path / "cohorts"
     monkeypatch.setenv("SCANLEARN_RUNS", str(runs))
     monkeypatch.setenv("SCANLEARN_COHORTS", str(cohorts))

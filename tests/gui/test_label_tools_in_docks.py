@@ -38,6 +38,8 @@ def test_tools_change_the_brushs_class_and_are_undone_like_strokes(
     click(panel.new_button)
     layer = viewer.layers[-1]
     assert tools.isVisible()
+    assert dock.minimumSizeHint().width() <= WIDTH
+    assert panel.minimumSizeHint().width() <= WIDTH - 16
     body = dock.findChild(QScrollArea).widget()
     assert body.minimumSizeHint().width() <= WIDTH  # else it scrolls sideways
 

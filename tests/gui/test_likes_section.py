@@ -14,7 +14,7 @@ from scanlearn.gui.runs.dock import RunsDock
 from scanlearn.gui.tasks.segmentation.panel import PaintedPanel
 from scanlearn.gui.viewer.file_layers import read_entry
 from scanlearn.gui.viewer.layers import KNOWN, grid_of
-from scanlearn.prediction.likeness import UNKNOWN
+from scanlearn.prediction.representation.likeness import UNKNOWN
 from scanlearn.scans.find import find_scans
 
 pytestmark = pytest.mark.viewer

@@ -82,3 +82,29 @@ def test_an_outcome_stands_beside_how_good_it_was(qtbot: Any, tmp_path: Path) ->
     assert panel.said.text().splitlines()[1] == "By the scan and age 63, sex 1"
     panel.show_prediction(written(tmp_path, task="outcome", held_out={}, **facts), [])
     assert "too few to test on" in panel.trust.text()
+
+
+def test_a_patient_is_drawn_among_the_cohort(qtbot: Any, tmp_path: Path) -> None:
+    panel = OutcomeResult(None)
+    qtbot.addWidget(panel)
+    facts = {
+        "outcome": {"relative_risk": 1.7},
+        "patients": 4,
+        "held_out": {},
+        "kind": "survival",
+        "target": "time",
+    }
+    panel.show_prediction(written(tmp_path, task="outcome", **facts), [])
+    assert panel.curve.isHidden()
+    assert panel.strip.isHidden()
+    among = {"value": 1.7, "cohort": [0.5, 0.9, 1.1, 2.0], "share_below": 0.75}
+    curve = {"times": [1.0, 3.0], "survival": [0.8, 0.5], "mean": [0.9, 0.7]}
+    told = facts | {"among": among, "curve": curve}
+    panel.show_prediction(written(tmp_path, task="outcome", **told), [])
+    assert not panel.curve.isHidden()
+    x, y = panel.curve.patient.getData()
+    assert x[:3].tolist() == [0.0, 1.0, 3.0]
+    assert y[:3].tolist() == [1.0, 0.8, 0.5]
+    assert panel.strip.line.value() == 1.7
+    assert len(panel.strip.others.xData) == 8
+    assert "relative risk is above that of 75 % of the 4 patients" in panel.place.text()

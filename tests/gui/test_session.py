@@ -77,7 +77,7 @@ def test_painted_layers_that_are_kept_nowhere_hold_napari_open(
 ) -> None:
     asked: list[list[str]] = []
 
-    def stay(_window: Any, layers: list[str]) -> bool:
+    def stay(layers: list[str]) -> bool:
         asked.append(layers)
         return False
 
@@ -96,11 +96,11 @@ def test_painted_layers_that_are_kept_nowhere_hold_napari_open(
         dock.viewer.dims.set_current_step(0, 8)
         dock.viewer.layers[-1].paint((8, 20, 20), 1)
     lost = dock.viewer.layers[1]
-    window = dock.window()
-    window.close()
+    dock.window().close()
     assert asked == [[lost.name]]  # the other one is in the cohort by now
-    assert window.isVisible()
+    assert dock.window().isVisible()
     assert len(kept_keys(prepared)) == 1
     monkeypatch.setattr(ASK, lambda *_: True)
     dock.viewer.layers.remove(lost)
     assert panel.keeper.flush() == []
+    qtbot.waitUntil(lambda: not panel.keeper.unkept, timeout=10_000)

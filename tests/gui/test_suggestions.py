@@ -53,10 +53,13 @@ def test_suggestions_stay_with_their_run_and_open_as_scans(
     qtbot.waitUntil(lambda: not section.job.busy, timeout=20_000)
     assert section.list.count() == 0
     dock.table.choose(asked.path)
+    qtbot.waitUntil(lambda: section.list.count() > 0, timeout=20_000)
     cohort = Cohort(prepared)
     keys = cohort.keys()
     lines = [section.list.item(n).text() for n in range(section.list.count())]
-    assert lines == [f"{key} · doubt 0.40" for key in keys]
+    assert [line.split("\n")[1] for line in lines] == [*keys]
+    assert all("· doubt 0.40" in line for line in lines)
+    assert not section.list.item(0).icon().isNull()
 
     section.list.setCurrentRow(1)
     click(section.open_button)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,38 +18,9 @@ from scanlearn.gui.workbench import Workbench
 from scanlearn.runs.folder import find_runs
 from scanlearn.scans.find import find_scans
 from scanlearn.scans.labels.read_dicom_seg import read_dicom_seg
-from scanlearn.scans.read import read_scan
 from scanlearn.tasks.detection.finding_set import FindingSet
 
 pytestmark = pytest.mark.viewer
-
-
-@pytest.fixture(scope="module")
-def detector(
-    prepared: Path, scans_folder: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """Return a detector of two steps, that finds something everywhere."""
-    folder = tmp_path_factory.mktemp("detector")
-    run, labels = folder / "2026-11-21_nodules", folder / "nodules.csv"
-    rows = ["path,x,y,z,diameter"]
-    for entry in find_scans(scans_folder):
-        x, y, z = read_scan(entry).grid.centre
-        rows.append(f"{entry.path},{x},{y},{z},20")
-    labels.write_text("\n".join(rows))
-    command = [
-        "finetune",
-        str(prepared),
-        "--task",
-        "detection",
-        "--labels",
-        str(labels),
-    ]
-    settings = ("steps=2", "device=cpu", "precision=no", "threads=1")
-    command += ["--from-scratch", "--preset", "quick", "--out", str(run)]
-    for one in (*(f"engine.{text}" for text in settings), "recipe.least_score=0.0001"):
-        command += ["-s", one]
-    subprocess.run([sys.executable, "-m", "scanlearn", *command], check=True)
-    return run
 
 
 @pytest.fixture

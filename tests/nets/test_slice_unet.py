@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from scanlearn.nets.resnet import ResNet
 from scanlearn.nets.slice_detector import SliceDetector
@@ -12,13 +13,13 @@ from scanlearn.nets.slice_transformer import SliceTransformer
 from scanlearn.nets.slice_unet import SliceUNet
 
 
-def unet(architecture="small", *, context=False) -> SliceUNet:
+def unet(architecture="small", *, context=False, **more) -> SliceUNet:
     torch.manual_seed(0)
     transformer = SliceTransformer(
         8, layers=1, heads=2, head_width=4, hidden=8, stride=2, kernel=4, dropout=0.0
     )
     encoder = SliceEncoder(ResNet(architecture, width=8), transformer, dim=8)
-    return SliceUNet(encoder, classes=3, context=context)
+    return SliceUNet(encoder, classes=3, context=context, **more)
 
 
 @pytest.mark.parametrize("architecture", ["small", "resnet18", "resnet50"])
@@ -32,6 +33,24 @@ def test_every_pixel_of_every_slice_has_its_scores(architecture, context) -> Non
     assert {n for n, _ in net.named_parameters() if n.startswith("stages")} <= used
     told = {n for n in used if "transformer" in n or n.startswith("context")}
     assert bool(told) == context
+
+
+@pytest.mark.parametrize("architecture", ["small", "resnet18"])
+@pytest.mark.parametrize("stride", [1, 2, 4])
+def test_scores_between_decoded_pixels_are_interpolated(architecture, stride) -> None:
+    coarse = unet(architecture, stride=stride).eval()
+    full = unet(architecture, stride=stride, full=True).eval()
+    full.load_state_dict(coarse.state_dict())
+    x = torch.randn(2, 3, 64, 96)
+    with torch.no_grad():
+        cells, pixels = coarse(x), full(x)
+    assert cells.shape == (2, 3, 3, 64 // stride, 96 // stride)
+    assert pixels.shape == (2, 3, 3, 64, 96)
+    for batch, slice_number in ((0, 2), (1, 0)):
+        expected = F.interpolate(
+            cells[batch, :, slice_number][None], (64, 96), mode="bilinear"
+        )[0]
+        torch.testing.assert_close(pixels[batch, :, slice_number], expected)
 
 
 def test_slices_know_of_each_other_by_context_alone() -> None:

@@ -17,7 +17,7 @@ from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.config.drasclr import LandmarkConfig
 from scanlearn.encoders.encoder_file import read_card
 from scanlearn.errors import BadRun
-from scanlearn.prediction.atlas_maps import atlas_of_run, locate_scans
+from scanlearn.prediction.representation.atlas_maps import atlas_of_run, locate_scans
 from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.find import find_scans
 from scanlearn.scans.labels.read_labels import read_label_map

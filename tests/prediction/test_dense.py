@@ -10,10 +10,10 @@ from scanlearn.cohort.catalogue import Cohort
 from scanlearn.encoders.encoder_file import load_encoder
 from scanlearn.errors import BadConfig, BadRun
 from scanlearn.new_run import finetuning_config
-from scanlearn.prediction.dense import dense_features
-from scanlearn.prediction.embedding import Embedder
-from scanlearn.prediction.embedding_file import embed
-from scanlearn.prediction.encoder_scans import cohort_scans
+from scanlearn.prediction.representation.dense import dense_features
+from scanlearn.prediction.representation.embedding import Embedder
+from scanlearn.prediction.representation.embedding_file import embed
+from scanlearn.prediction.representation.encoder_scans import cohort_scans
 from scanlearn.tasks.registry import task_named
 from scanlearn.tasks.shared.encoder_start import start_of
 

@@ -16,8 +16,12 @@ from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.encoders.encoder_file import load_encoder
 from scanlearn.errors import BadCohort, BadConfig, BadScan
-from scanlearn.prediction.embedding import Embedder, ScanVectors, _by_location
-from scanlearn.prediction.embedding_file import embed
+from scanlearn.prediction.representation.embedding import (
+    Embedder,
+    ScanVectors,
+    _by_location,
+)
+from scanlearn.prediction.representation.embedding_file import embed
 from scanlearn.runs.events import Message, Step
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from scanlearn.errors import BadScan
-from scanlearn.prediction.likeness import (
+from scanlearn.prediction.representation.likeness import (
     UNKNOWN,
     FeatureMap,
     lit,

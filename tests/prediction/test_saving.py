@@ -116,6 +116,7 @@ def test_volumes_and_summary_agree(result, saved):
         ],
         "lungs": {},
         "cautions": [],
+        "asked": "",
         "disclaimer": "Not for clinical use",
     }
 

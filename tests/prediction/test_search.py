@@ -7,11 +7,11 @@ import pytest
 
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.errors import BadConfig, BadScan
-from scanlearn.prediction import patch_search as searching
-from scanlearn.prediction.embedding import Embedder, ScanVectors
-from scanlearn.prediction.embedding_file import embed
-from scanlearn.prediction.encoder_scans import cohort_scans
-from scanlearn.prediction.patch_search import search, similar_scans
+from scanlearn.prediction.representation import patch_search as searching
+from scanlearn.prediction.representation.embedding import Embedder, ScanVectors
+from scanlearn.prediction.representation.embedding_file import embed
+from scanlearn.prediction.representation.encoder_scans import cohort_scans
+from scanlearn.prediction.representation.patch_search import search, similar_scans
 from scanlearn.runs.events import Step
 
 

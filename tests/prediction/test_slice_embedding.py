@@ -12,11 +12,14 @@ from scanlearn.cohort.slices import SliceCohorts, even
 from scanlearn.config.prepare import PrepareConfig
 from scanlearn.encoders.encoder_file import load_slice_encoder
 from scanlearn.errors import BadCohort, BadConfig
-from scanlearn.prediction.embedding_file import embed
-from scanlearn.prediction.patch_search import search
-from scanlearn.prediction.slice_embedding import SliceEmbedder, SliceVectors
-from scanlearn.prediction.slice_scans import cohort_slice_scans
-from scanlearn.prediction.slice_search import same_slice, similar_volumes
+from scanlearn.prediction.representation.embedding_file import embed
+from scanlearn.prediction.representation.patch_search import search
+from scanlearn.prediction.representation.slice_embedding import (
+    SliceEmbedder,
+    SliceVectors,
+)
+from scanlearn.prediction.representation.slice_scans import cohort_slice_scans
+from scanlearn.prediction.representation.slice_search import same_slice, similar_volumes
 from scanlearn.pretraining.joint.slice_batches import SliceData
 from scanlearn.runs.events import Message
 from scanlearn.scans.files.write_nifti import write_nifti

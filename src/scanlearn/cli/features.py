@@ -44,7 +44,7 @@ def features(
     """
     folder = RunFolder(run)
     # Imported here, because torch takes seconds and not every command needs it.
-    from scanlearn.prediction.feature_files import write_features
+    from scanlearn.prediction.representation.feature_files import write_features
 
     with telling("encoding", as_lines=as_events) as tell:
         written = write_features(

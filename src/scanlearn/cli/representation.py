@@ -80,7 +80,7 @@ def embed(
     """
     folder = RunFolder(run)
     # Imported here, because torch takes seconds and not every command needs it.
-    from scanlearn.prediction.embedding_file import embed as embedded
+    from scanlearn.prediction.representation.embedding_file import embed as embedded
 
     with telling("embedding", as_lines=as_events) as tell:
         found = embedded(
@@ -133,8 +133,8 @@ def search(
     """
     folder, place = RunFolder(run), _point(at) if at else None
     # Imported here, because torch takes seconds and not every command needs it.
-    from scanlearn.prediction.patch_search import search as found_like
-    from scanlearn.prediction.search_hits import write_hits
+    from scanlearn.prediction.representation.patch_search import search as found_like
+    from scanlearn.prediction.representation.search_hits import write_hits
 
     with telling("searching", as_lines=as_events) as tell:
         hits = found_like(
@@ -200,7 +200,10 @@ def landmarks(
     Example: scanlearn landmarks runs/drasclr ~/dicom/patient-7 --out places
     """
     # Imported here, because torch takes seconds and not every command needs it.
-    from scanlearn.prediction.atlas_maps import atlas_of_run, locate_scans
+    from scanlearn.prediction.representation.atlas_maps import (
+        atlas_of_run,
+        locate_scans,
+    )
 
     cohorts = None
     with telling("placing the atlas", as_lines=as_events) as tell:

@@ -61,6 +61,12 @@ def predict(
         ),
     ] = "",
     uneven: Uneven = "refuse",
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Go on: results of this run that are there already stay."
+        ),
+    ] = False,
     dicom_seg: DicomSeg = False,
     figures: Figures = False,
     as_json: AsJson = False,
@@ -89,6 +95,7 @@ def predict(
             extras=[extra for asked, extra in wanted if asked],
             views=views,
             covariates=covariates,
+            resume=resume,
             tell=tell,
         )
         if as_events:

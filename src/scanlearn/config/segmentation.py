@@ -49,7 +49,8 @@ class SegmentationConfig(RecipeConfig):
     batch: int = Field(default=16, ge=2, title="Tiles a step")
     stride: Literal[1, 2] = Field(
         default=1,
-        description="2: every second voxel is decoded, the rest interpolated; faster",
+        description="2: every second voxel, or pixel of a crop, is decoded, the rest "
+        "interpolated; faster",
     )
     side: int | None = Field(
         default=None,

@@ -46,16 +46,18 @@ def make_accelerator(config: EngineConfig) -> Accelerator:
     )
 
 
-def count_processes(config: EngineConfig, sizes: Iterable[int]) -> int:
+def count_processes(
+    config: EngineConfig, sizes: Iterable[int], *, most: int | None = None
+) -> int:
     """Return how many processes a training shall have.
 
     So many as are asked for; else one a graphics card, as far as all ``sizes`` divide
-    evenly among them.
+    evenly among them, and ``most`` at most.
     """
     if config.processes is not None:
         return config.processes
     cards = torch.cuda.device_count() if choose_device(config.device) == "cuda" else 1
-    some, common = max(1, cards), math.gcd(*sizes)
+    some, common = max(1, min(cards, most or cards)), math.gcd(*sizes)
     return next(count for count in range(some, 0, -1) if common % count == 0)
 
 

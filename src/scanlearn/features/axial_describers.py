@@ -30,9 +30,9 @@ from scanlearn.errors import BadLabels, BadScan
 from scanlearn.features.describer import BATCH, Floats, Points, copy_encoder
 from scanlearn.features.handmade import handmade_features, histogram_features
 from scanlearn.features.linear import PENALTY, TRUNK_PENALTY
-from scanlearn.prediction.dense import DenseFeatures, places_worth
 from scanlearn.prediction.each_scan import Progress
-from scanlearn.prediction.encoder_scans import EncoderScan
+from scanlearn.prediction.representation.dense import DenseFeatures, places_worth
+from scanlearn.prediction.representation.encoder_scans import EncoderScan
 from scanlearn.runs.events import Event
 from scanlearn.scans.resample import resample
 from scanlearn.scans.scan import Scan

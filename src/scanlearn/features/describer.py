@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanlearn.encoders.encoder_file import CARD, WEIGHTS
-from scanlearn.prediction.dense import DenseFeatures
 from scanlearn.prediction.each_scan import Progress
-from scanlearn.prediction.encoder_scans import EncoderScan
+from scanlearn.prediction.representation.dense import DenseFeatures
+from scanlearn.prediction.representation.encoder_scans import EncoderScan
 from scanlearn.runs.events import Event
 from scanlearn.scans.scan import Scan
 

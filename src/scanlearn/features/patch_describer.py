@@ -14,10 +14,14 @@ from scanlearn.encoders.encoder_file import save_encoder
 from scanlearn.errors import BadLabels
 from scanlearn.features.describer import BATCH, Floats, Points, copy_encoder
 from scanlearn.features.linear import PENALTY
-from scanlearn.prediction.dense import DenseFeatures, dense_features
 from scanlearn.prediction.each_scan import Progress
-from scanlearn.prediction.embedding import Embedder
-from scanlearn.prediction.encoder_scans import EncoderScan, cohort_scans, scan_in_memory
+from scanlearn.prediction.representation.dense import DenseFeatures, dense_features
+from scanlearn.prediction.representation.embedding import Embedder
+from scanlearn.prediction.representation.encoder_scans import (
+    EncoderScan,
+    cohort_scans,
+    scan_in_memory,
+)
 from scanlearn.runs.events import Event
 from scanlearn.scans.scan import Scan
 from scanlearn.views.normalise import normalised, shifted

@@ -49,9 +49,13 @@ class ResultFacts:
     def headline(self) -> str:
         """Return the surest score there is, for the methods paragraph; or nothing."""
         if self.evaluations:
-            _, rows, _ = self.evaluations[-1]
+            _, rows, remarks = self.evaluations[-1]
             means = [f"{score} {value}" for of, score, value in rows if of == "mean"]
-            return f"On labelled scans it reached {'; '.join(means)}." if means else ""
+            if not means:
+                return ""
+            # What must be said beside the numbers goes where they go.
+            said = [f"On labelled scans it reached {'; '.join(means)}", *remarks]
+            return " ".join(f"{text.rstrip('.')}." for text in said)
         if self.validation:
             name, value = self.validation[0]
             return (

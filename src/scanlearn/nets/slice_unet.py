@@ -28,12 +28,21 @@ class SliceUNet(nn.Module):
         among its neighbours.
     stride
         Pixels between the places that are scored: decoding ends there.
+    full
+        Whether the scores are interpolated to every pixel where the stride is not 1.
     """
 
     def __init__(
-        self, encoder: SliceEncoder, *, classes: int, context: bool, stride: int = 1
+        self,
+        encoder: SliceEncoder,
+        *,
+        classes: int,
+        context: bool,
+        stride: int = 1,
+        full: bool = False,
     ) -> None:
         super().__init__()
+        self._full = full and stride > 1
         self.encoder, self.has_context = encoder, context
         width = encoder.trunk.conv1.out_channels
         skips, channels = (width, *encoder.trunk.dims[:-1]), encoder.trunk.dims[-1]
@@ -62,8 +71,12 @@ class SliceUNet(nn.Module):
         for stage, size, skip in steps:
             y = F.interpolate(y, size=size, mode="nearest")
             y = stage(y if skip is None else torch.cat([y, skip], dim=1))
-        scores: Tensor = self.head(y).unflatten(0, (batch, length))
-        return scores.transpose(1, 2)
+        scores: Tensor = self.head(y)
+        if self._full:
+            size = stacks.shape[2:]
+            scores = F.interpolate(scores, size, mode="bilinear", align_corners=False)
+        by_stack: Tensor = scores.unflatten(0, (batch, length))
+        return by_stack.transpose(1, 2)
 
     def _context(self, maps: list[Tensor], batch: int, length: int) -> Tensor:
         """Return what is added to the coarsest map of each slice, (B L, C)."""

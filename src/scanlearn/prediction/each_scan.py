@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -11,7 +12,7 @@ from scanlearn.cohort.catalogue import Cohort
 from scanlearn.cohort.layout import Layout
 from scanlearn.errors import ScanlearnError
 from scanlearn.prediction.exports import refuse_impossible
-from scanlearn.prediction.result_files import Extra, Saving
+from scanlearn.prediction.result_files import Extra, Saving, is_there
 from scanlearn.prediction.sources import named_scans
 from scanlearn.prediction.summary import read_prediction
 from scanlearn.runs.events import Event, Message, Step
@@ -53,6 +54,8 @@ class Request:
     covariates
         Clinical numbers, where the task takes any: as of
         :func:`scanlearn.tasks.outcome.covariates.read_covariates`.
+    resume
+        Whether results that this run wrote there before, asked in the same way, stay.
     """
 
     source: Path
@@ -63,6 +66,16 @@ class Request:
     extras: Collection[Extra] = ()
     views: int = 1
     covariates: str = ""
+    resume: bool = False
+
+    def asked_of(self, place: str) -> str:
+        """Return what tells a result of a scan from one that was asked otherwise.
+
+        A digest: results name no folders of the machine.
+        """
+        settings = (place, self.overlap, self.on_uneven, self.views, self.covariates)
+        text = repr((*settings, sorted(self.extras)))
+        return blake2b(text.encode(errors="surrogateescape"), digest_size=8).hexdigest()
 
 
 class Predict(Protocol[_Given]):
@@ -92,11 +105,13 @@ def each_scan(
 ) -> list[Path]:
     """Predict on every scan of a request; returns the summaries written.
 
-    A scan that cannot be read is told and passed over, unless it is the only one.
+    A scan that cannot be read is told and passed over, unless it is the only one. With
+    ``resume`` the summaries that are there already are among those returned.
     """
 
-    def to(name: str) -> Saving:
-        return Saving(request.out, name, run=run.name, extras=request.extras)
+    def to(name: str, place: str) -> Saving:
+        asked = request.asked_of(place)
+        return Saving(request.out, name, run.name, request.extras, asked)
 
     def found_in(scan: Scan) -> Found:
         tell_problems(scan, tell)
@@ -108,12 +123,15 @@ def each_scan(
         )
 
     if Layout(request.source).settings.is_file():
-        return _each_of_cohort(Cohort(request.source), found_in, save, to)
+        return _each_of_cohort(request, found_in, save, to, tell)
 
     def written(name: str, entry: ScanEntry) -> Path:
         refuse_impossible([*request.extras], entry.kind)
+        saving = to(name, f"{entry.path}|{entry.series_uid}|{entry.volume}")
+        if request.resume and is_there(saving):
+            return saving.summary
         scan = read_scan(entry, on_uneven=request.on_uneven)
-        summary = save(found_in(scan), scan, entry, to(name))
+        summary = save(found_in(scan), scan, entry, saving)
         for caution in read_prediction(summary).cautions:
             tell(Message(text=f"Densitometry: {caution}", severity="warning"))
         return summary
@@ -141,7 +159,8 @@ def each_entry(
         Given a warning for each that is passed over.
     """
     scans = named_scans(source, series)
-    for name, entry in scans:
+    for number, (name, entry) in enumerate(scans, start=1):
+        _tell_number(number, len(scans), tell)
         try:
             made = make(name, entry)
         except ScanlearnError as error:
@@ -160,15 +179,27 @@ def tell_problems(scan: Scan, tell: Tell) -> None:
 
 
 def _each_of_cohort(
-    cohort: Cohort,
+    request: Request,
     found_in: Callable[[Scan], Found],
     save: Save[Found],
-    to: Callable[[str], Saving],
+    to: Callable[[str, str], Saving],
+    tell: Tell,
 ) -> list[Path]:
     """Predict on a cohort's usable scans, whose sources are nobody's business."""
-    written = []
-    for key in cohort.keys():  # noqa: SIM118
-        refuse_impossible([*to(key).extras], "cohort")
+    cohort, written = Cohort(request.source), []
+    keys = [*cohort.keys()]
+    for number, key in enumerate(keys, start=1):
+        _tell_number(number, len(keys), tell)
+        saving = to(key, key)
+        refuse_impossible([*saving.extras], "cohort")
+        if request.resume and is_there(saving):
+            written.append(saving.summary)
+            continue
         scan = cohort.scan(key)
-        written.append(save(found_in(scan), scan, None, to(key)))
+        written.append(save(found_in(scan), scan, None, saving))
     return written
+
+
+def _tell_number(number: int, count: int, tell: Tell) -> None:
+    if count > 1:
+        tell(Message(text=f"Scan {number} of {count}"))

@@ -14,11 +14,12 @@ from scanlearn.anatomy.densitometry import (
     densitometry_cautions,
 )
 from scanlearn.anatomy.lungs import LungMask
+from scanlearn.errors import BadLabels
 from scanlearn.files import write_text
 from scanlearn.prediction.summary import SUMMARY
 from scanlearn.scans.geometry import Grid
 from scanlearn.scans.scan import Scan, ScanEntry
-from scanlearn.scans.tables.results import DISCLAIMER, write_results
+from scanlearn.scans.tables.results import DISCLAIMER, Cell, read_results, write_results
 
 Extra = Literal["dicom-seg", "figures"]
 
@@ -40,12 +41,20 @@ class Saving:
         Name of the run that predicted.
     extras
         What is written beside NIfTI and tables.
+    asked
+        Tells results of the same scan from those that were asked otherwise.
     """
 
     folder: Path
     name: str
     run: str
     extras: Collection[Extra] = ()
+    asked: str = ""
+
+    @property
+    def summary(self) -> Path:
+        """The summary, ``NAME_prediction.json``."""
+        return self.folder / f"{self.name}{SUMMARY}"
 
     def path(self, ending: str) -> Path:
         """Return the file ``NAME_ENDING``."""
@@ -92,11 +101,40 @@ def write_summary(
         "grid": {"shape": list(grid.shape), "affine": grid.affine.tolist()},
         "tables": [file.name for file in tables],
         **facts,
+        "asked": to.asked,
         "disclaimer": DISCLAIMER,
     }
-    summary = to.folder / f"{to.name}{SUMMARY}"
-    write_text(summary, json.dumps(document, indent=2))
-    return summary
+    write_text(to.summary, json.dumps(document, indent=2))
+    return to.summary
+
+
+def is_there(to: Saving) -> bool:
+    """Whether a result was written before, by the same run and asked alike.
+
+    The summary is written last: where it is, the result is whole.
+    """
+    try:
+        about = json.loads(to.summary.read_text(encoding="utf-8"))
+        return (about["run"], about.get("asked")) == (to.run, to.asked)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def with_row(
+    rows: Sequence[dict[str, Cell]], row: dict[str, Cell], *, earlier: Path | None
+) -> list[dict[str, Cell]]:
+    """Return the rows of a table of scans with a new one.
+
+    Of ``earlier``, a table from before, the rows of other scans stay, where they have
+    the same columns.
+    """
+    before: Sequence[dict[str, Cell]] = rows
+    if not rows and earlier is not None and earlier.exists():
+        try:
+            before = [dict(one) for one in read_results(earlier, [*row])]
+        except BadLabels:
+            before = []  # of another task, or asked otherwise
+    return [*(one for one in before if one["scan"] != row["scan"]), row]
 
 
 def densities_of(scan: Scan, lungs: LungMask | None) -> tuple[list[Density], list[str]]:

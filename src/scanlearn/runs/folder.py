@@ -148,10 +148,8 @@ class RunFolder:
             What else to note: device, versions, seed, cohort fingerprint.
         """
         here = psutil.Process()
-        # A launcher notes what it starts, which may be a parent of who trains.
-        family = {here.pid, *(parent.pid for parent in here.parents())}
-        noted = self.is_alive() and self.process()["pid"]
-        if noted and noted not in family and not self._is_of_this_job():
+        noted = self.process().get("pid") if self.is_alive() else None
+        if noted and not self._is_mine(here):
             raise BadRun(
                 f"{self.name} is being trained by process {noted}",
                 next_step="Watch it, or stop it first",
@@ -193,11 +191,15 @@ class RunFolder:
         mark = owner.get("process_mark") or _mark_of_old(owner)
         return process_identity.is_alive(owner["pid"], mark)
 
-    def _is_of_this_job(self) -> bool:
-        """Whether this process goes on with a job whose machine was taken away."""
-        job, owner = os.environ.get("SLURM_JOB_ID"), self.process()
-        elsewhere = owner.get("host") != socket.gethostname()
-        return job is not None and elsewhere and owner.get("job") == job
+    def _is_mine(self, here: psutil.Process) -> bool:
+        """Whether this process, or one that started it, has claimed the run.
+
+        Or a cluster's job that it goes on with, whose first machine was taken away.
+        """
+        owner, job = self.process(), os.environ.get("SLURM_JOB_ID")
+        if owner["host"] != socket.gethostname():
+            return job is not None and owner.get("job") == job
+        return owner["pid"] in {p.pid for p in (here, *here.parents())}
 
     def _silence_seconds(self) -> float:
         written = self.events_file if self.events_file.exists() else self.path

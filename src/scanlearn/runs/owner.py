@@ -8,11 +8,11 @@ from typing import Any
 from scanlearn.documents import parse_json, read_text
 from scanlearn.errors import BadRun
 
-#: What tells one process from all others; other facts are for people.
-_STATED: dict[str, type | tuple[type, ...]] = {
-    "pid": int,
+#: What every worker writes, and when it began: as a mark, in older files as a time.
+_STATED: dict[str, type] = {"pid": int, "host": str}
+_BEGAN: dict[str, type | tuple[type, ...]] = {
+    "process_mark": str,
     "process_started": (int, float),
-    "host": str,
 }
 
 
@@ -30,10 +30,10 @@ def read_owner(file: Path) -> dict[str, Any]:
         return {}
     except ValueError:
         owner = None
-    if isinstance(owner, dict) and all(
-        isinstance(owner.get(name), kind) for name, kind in _STATED.items()
-    ):
-        return owner
+    if isinstance(owner, dict):
+        stated = all(isinstance(owner.get(n), kind) for n, kind in _STATED.items())
+        if stated and any(isinstance(owner.get(n), k) for n, k in _BEGAN.items()):
+            return owner
     raise BadRun(
         f"{file} is damaged: it does not say which process trains the run",
         expected="the file as a training writes it",

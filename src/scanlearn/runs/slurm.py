@@ -24,9 +24,9 @@ _SCRIPT = """\
 #SBATCH --signal=B:USR1@{before}
 # Add what your cluster asks for: --partition, --account, --mem.
 
-# Each card has a task of its own, and the tasks meet at a port of this machine: they
-# trust whoever reaches it. A run goes on from where it stands, so that a job which was
-# taken away and queued again resumes by itself.
+# Each card has a task of its own. They meet at a port of this machine,
+# and trust whoever reaches it. A run goes on from where it stands: a job
+# that was taken away and queued again resumes by itself.
 run={run}
 python={python}
 export MASTER_ADDR=$(hostname)

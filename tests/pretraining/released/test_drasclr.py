@@ -16,7 +16,7 @@ from scanlearn.cli import main
 from scanlearn.config.run import RunConfig
 from scanlearn.encoders.encoder_file import load_encoder, load_encoder_for_frames
 from scanlearn.errors import BadRun
-from scanlearn.prediction.embedding import Embedder
+from scanlearn.prediction.representation.embedding import Embedder
 from scanlearn.pretraining.released.drasclr import import_drasclr, release_convention
 from scanlearn.pretraining.released.imported_run import import_run
 from scanlearn.runs.folder import RunFolder

@@ -14,7 +14,7 @@ from scanlearn.cli import main
 from scanlearn.encoders.encoder_file import load_slice_encoder
 from scanlearn.errors import BadRun
 from scanlearn.nets.resnet import ResNet
-from scanlearn.prediction.embedding_file import embed
+from scanlearn.prediction.representation.embedding_file import embed
 from scanlearn.pretraining.released.imported_run import import_run
 from scanlearn.pretraining.released.trunks import import_trunk
 from scanlearn.runs.folder import RunFolder

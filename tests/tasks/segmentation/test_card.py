@@ -77,6 +77,7 @@ def test_a_segmenter_from_before_plans_is_used_as_it_was(saved, card, tmp_path):
     assert (found.whole, found.together) == ((), False)
     assert SliceSegmenterCard.model_fields["crops"].default is False
     assert SliceSegmenterCard.model_fields["axis"].default == 0
+    assert SliceSegmenterCard.model_fields["stride"].default == 1
 
 
 def test_a_knee_travels_with_the_segmenter_and_old_ones_have_none(tmp_path, card):

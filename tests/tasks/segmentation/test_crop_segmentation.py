@@ -144,7 +144,7 @@ def test_crops_show_a_slice_with_its_labels(base, tmp_path, accelerator) -> None
 
 def test_a_training_from_scratch_outlines_patients_it_has_not_seen(base, tmp_path):
     """Guessing, the discs of one patient laid on another, gives half as much."""
-    run = launch(base, tmp_path / "run", steps=300, unlabelled=False)
+    run = launch(base, tmp_path / "run", steps=300, unlabelled=False, stride=2)
     assert isinstance(list(train_run(run))[-1], Finished)
     found = scores(base, run, range(2, PATIENTS))
     truths = [patient(number)[1] for number in range(PATIENTS)]
@@ -156,7 +156,7 @@ def test_a_training_from_scratch_outlines_patients_it_has_not_seen(base, tmp_pat
     assert found.mean() > np.mean(guesses) + 0.2
     card = segmenter_of(run.path).card
     assert (card.whole, card.together) == ((1, 2), True)
-    assert card.crops
+    assert (card.crops, card.stride) == (True, 2)
 
 
 def test_scans_without_labels_are_labelled_rightly_and_learned_from(base, tmp_path):

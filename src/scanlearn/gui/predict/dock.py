@@ -26,6 +26,7 @@ from scanlearn.gui.kit.widgets import (
     button,
     combo,
     fill,
+    fold,
     gate,
     heading,
     hint,
@@ -34,6 +35,8 @@ from scanlearn.gui.kit.widgets import (
     primary,
     row,
 )
+from scanlearn.gui.predict.batch_results import OpenedResult
+from scanlearn.gui.predict.batch_section import BatchSection
 from scanlearn.gui.predict.covariate_section import CovariateSection
 from scanlearn.gui.predict.model_choice import ModelChoice
 from scanlearn.gui.predict.prediction_layers import prediction_layers
@@ -82,6 +85,7 @@ class PredictDock(QWidget):
         self.panels: dict[str, ResultPanel] = {}
         self._pages = Pages()
         self.saving = SaveSection()
+        self.batch = BatchSection(self.models, self._options)
         self.prediction: Prediction | None = None
         self._target: Any = None
         self._laying = ""
@@ -109,6 +113,8 @@ class PredictDock(QWidget):
             self.result,
             self._pages,
             self.saving,
+            fold("Many scans", self.batch),
+            self.batch,
             disclaimer,
         ):
             layout.addWidget(widget)
@@ -125,6 +131,7 @@ class PredictDock(QWidget):
         self.job.failed.connect(self._failed)
         self.job.cancelled.connect(self._refresh)
         self.saving.changed.connect(self._refresh)
+        self.batch.opened.connect(self._show_opened)
         events = self.viewer.layers.events
         for emitter in (events.inserted, events.removed):
             connect_while_alive(self, emitter, self._show_scans)
@@ -160,11 +167,13 @@ class PredictDock(QWidget):
         out = self._out = self._place_for(model, origin)
         arguments = ["predict", str(model), str(origin.source), "--out", str(out)]
         arguments += origin.options()
-        if self.views.isVisibleTo(self) and self.views.isChecked():
-            arguments += ["--views", str(_VIEWS)]
-        arguments += self.covariates.arguments()
+        arguments += [*self._options(), *self.covariates.arguments()]
         self.job.start(arguments, f"Predicting on {origin.patient}")
         self._refresh()
+
+    def _options(self) -> list[str]:
+        several = self.views.isVisibleTo(self) and self.views.isChecked()
+        return ["--views", str(_VIEWS)] if several else []
 
     def _place_for(self, model: Path, origin: Origin) -> Path:
         """Return where results go: for good where decisions are kept beside them."""
@@ -213,6 +222,17 @@ class PredictDock(QWidget):
         self._laying = words
         self._refresh()
 
+    def _show_opened(self, opened: OpenedResult) -> None:
+        """Show a scan of the table of many, and its result."""
+        self.notice.clear()
+        data, settings, _kind = opened.image
+        shown = [one for one in self.viewer.layers if _shows(one, opened.origin)]
+        if not shown:
+            self.viewer.add_image(data, **settings)
+            show_orientation(self.viewer)
+        self._target = (opened.origin, opened.shown)
+        self._show_layers((opened.prediction, opened.layers))
+
     def _show_result(
         self, prediction: Prediction | None, layers: Sequence[Any] = ()
     ) -> None:
@@ -229,9 +249,14 @@ class PredictDock(QWidget):
         """Return where the results of a task are told."""
         if task not in self.panels:
             panel = self.panels[task] = dock_task(task).result(self.viewer)
-            panel.changed.connect(self.saving.offer_formats)
+            panel.changed.connect(self._result_changed)
             panel.failed.connect(self.notice.show_error)
         return self.panels[task]
+
+    def _result_changed(self) -> None:
+        self.saving.offer_formats()
+        if self.prediction is not None:
+            self.batch.look_again(self.prediction)
 
     def _failed(self, failure: Failure) -> None:
         self._laying = ""
@@ -274,3 +299,14 @@ class PredictDock(QWidget):
         gate(self.predict_button, missing, self.missing)
         if self.job.busy:  # told by its own row
             self.missing.setVisible(False)
+
+
+def _shows(layer: Any, origin: Origin) -> bool:
+    """Whether a layer is the image of a scan, on the very grid of it."""
+    own = origin_of(layer)
+    return (
+        own is not None
+        and is_scan(layer)
+        and own.same_scan(origin)
+        and own.grid.matches(origin.grid)
+    )

@@ -16,7 +16,7 @@ from scanlearn.gui.viewer.layers import (
     placed,
 )
 from scanlearn.gui.viewer.world_points import world_points
-from scanlearn.prediction.likeness import UNKNOWN, FeatureMap, lit
+from scanlearn.prediction.representation.likeness import UNKNOWN, FeatureMap, lit
 from scanlearn.scans.geometry import Grid
 
 #: Diameter of the mark of a click, and twice how far from it slices show it.

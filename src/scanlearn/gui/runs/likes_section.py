@@ -29,7 +29,7 @@ from scanlearn.gui.runs.likes_layers import likes_layer, lit_layer, tissue_point
 from scanlearn.gui.shared.run_list import RunRow
 from scanlearn.gui.viewer.layers import KNOWN, LayerData, Origin, grid_of, origin_of
 from scanlearn.gui.viewer.new_layers import is_scan
-from scanlearn.prediction.likeness import (
+from scanlearn.prediction.representation.likeness import (
     ENDING,
     FeatureMap,
     Vectors,

@@ -17,7 +17,7 @@ from scanlearn.gui.kit.settings import runs_folder
 from scanlearn.gui.kit.widgets import button, fold, gate, hint, labelled
 from scanlearn.gui.runs.bin import dependants, move_to_bin
 from scanlearn.gui.runs.runs_table import clock
-from scanlearn.gui.shared.run_list import RunRow
+from scanlearn.gui.shared.run_list import RunRow, undated
 from scanlearn.runs.about import About, parse_tags, read_about, write_about
 
 _BROKEN = (
@@ -123,13 +123,14 @@ class ManageSection(QWidget):
             return before.model_copy(update={"tags": parse_tags((*before.tags, *tags))})
         name = self.name.text().strip()
         # The name of the folder is no name that was given.
-        name = "" if name == run.title and not before.name else name
+        name = "" if name == undated(run.name) else name
         return About(name=name, note=self.note.text().strip(), tags=tags)
 
     def _fill(self) -> None:
         one = self._runs[0] if len(self._runs) == 1 else None
-        about = one.about if one is not None else About()
-        self.name.setText(one.title if one is not None else "")
+        # From the disk: the list may not yet know what was written a moment ago.
+        about = read_about(one.path) if one is not None else About()
+        self.name.setText(about.name or (undated(one.name) if one is not None else ""))
         self.note.setText(about.note)
         self.tags.setText(", ".join(about.tags))
         self.tags.setPlaceholderText("added to all of them" if not one else "")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
 from scanlearn.gui.kit.background import Failure, Report, in_background
@@ -14,6 +13,9 @@ from scanlearn.gui.kit.job_row import JobRow
 from scanlearn.gui.kit.notice import Notice
 from scanlearn.gui.kit.scratch_folder import scratch_folder
 from scanlearn.gui.kit.widgets import button, gate, heading, hint
+from scanlearn.gui.runs.suggested_scans import SuggestedScan, read_suggested
+from scanlearn.gui.scans.scan_list import icon
+from scanlearn.gui.scans.thumbnails import SIZE
 from scanlearn.gui.shared.run_list import RunRow
 from scanlearn.gui.viewer.cohort_scans import read_source
 from scanlearn.gui.viewer.layers import LayerData
@@ -25,11 +27,6 @@ _ABOUT = (
     "and the labelled ones."
 )
 _COUNT = 5
-
-#: A line of the list: the key of its scan, and what is said of it.
-Line = tuple[str, str]
-
-_NONE: Line = ("", "Every patient of the cohort has labels")
 
 
 class SuggestionsSection(QWidget):
@@ -47,13 +44,14 @@ class SuggestionsSection(QWidget):
         self.job = JobRow()
         self.notice = Notice()
         self.list = QListWidget()
-        self.list.setMinimumHeight(110)
+        self.list.setIconSize(QSize(SIZE, SIZE))
+        self.list.setMinimumHeight(220)
         self.open_button = button(
             "Open", self.open_scan, "Shows the chosen scan, ready to be labelled"
         )
         self._run: RunRow | None = None
         self._asked: RunRow | None = None
-        self._answers: dict[Path, list[Line]] = {}
+        self._answers: dict[Path, list[SuggestedScan]] = {}
         self._opening = False
         self._folder = scratch_folder(self, "suggestions")
         self._lay_out()
@@ -125,21 +123,30 @@ class SuggestionsSection(QWidget):
         self._refresh()
 
     def _suggested(self, _events: list[Any]) -> None:
-        assert self._asked is not None
-        found = json.loads((self._folder / "scans.json").read_text("utf-8"))
-        self._answers[self._asked.path] = [
-            (one["key"], f"{one['key']} · doubt {one['doubt']:.2f}") for one in found
-        ] or [_NONE]
-        self._list()
+        asked = self._asked
+        assert asked is not None
+        file, cohort = self._folder / "scans.json", asked.cohorts[0]
+
+        def work(_report: Report) -> list[SuggestedScan]:
+            return read_suggested(file, cohort)
+
+        def done(found: list[SuggestedScan]) -> None:
+            self._answers[asked.path] = found
+            self._list()
+            self._refresh()
+
+        in_background(self, work, done=done, failed=self._failed)
         self._refresh()
 
     def _list(self) -> None:
         """Show what the run has answered."""
         lines = self._answers.get(self._run.path, []) if self._run is not None else []
         self.list.clear()
-        for key, text in lines:
-            item = QListWidgetItem(text)
-            item.setData(Qt.ItemDataRole.UserRole, key)
+        for one in lines:
+            item = QListWidgetItem(one.text)
+            if one.picture is not None:
+                item.setIcon(icon(one.picture))
+            item.setData(Qt.ItemDataRole.UserRole, one.key)
             self.list.addItem(item)
         if lines:
             self.list.setCurrentRow(0)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
+from weakref import ReferenceType, ref
 
 import numpy as np
 from napari.layers import Labels
@@ -100,7 +101,8 @@ class TruthTracker(QObject):
         self._followed.append(layer)
         layer.events.paint.connect(self._painted)
         layer.events.set_data.connect(self._drawn_anew)
-        layer.bind_key(TICK_KEY, partial(_turn, self), overwrite=True)
+        # The layer outlives the dock, and shall not hold it.
+        layer.bind_key(TICK_KEY, partial(_turn, ref(self)), overwrite=True)
 
     def _forget_gone(self) -> None:
         self._followed = [one for one in self._followed if one in self.viewer.layers]
@@ -140,5 +142,7 @@ def _touched(stroke: list[Any], axis: int) -> list[int]:
     return sorted(found)
 
 
-def _turn(tracker: TruthTracker, layer: Any) -> None:
-    tracker.tick(layer, right=not tracker.is_ticked(layer))
+def _turn(weak: ReferenceType[TruthTracker], layer: Any) -> None:
+    tracker = weak()
+    if tracker is not None:
+        tracker.tick(layer, right=not tracker.is_ticked(layer))

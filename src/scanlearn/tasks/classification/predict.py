@@ -12,7 +12,12 @@ from scanlearn.cohort.catalogue import Cohort
 from scanlearn.errors import BadScan
 from scanlearn.prediction.activation_figure import write_activation_figure
 from scanlearn.prediction.each_scan import Request, Tell, each_scan
-from scanlearn.prediction.result_files import Saving, kind_of_source, write_summary
+from scanlearn.prediction.result_files import (
+    Saving,
+    kind_of_source,
+    with_row,
+    write_summary,
+)
 from scanlearn.prediction.summary import read_prediction
 from scanlearn.runs.events import Step
 from scanlearn.runs.folder import RunFolder
@@ -45,7 +50,9 @@ def predict_classifications(run: RunFolder, request: Request, tell: Tell) -> lis
         )
     classifier = Classifier(run.path)
     rows: list[dict[str, Cell]] = []
-    save = partial(save_classification, card=classifier.card, rows=rows)
+    save = partial(
+        save_classification, card=classifier.card, rows=rows, resume=request.resume
+    )
     return each_scan(run, request, classifier.classify, save, tell)
 
 
@@ -57,6 +64,7 @@ def save_classification(
     *,
     card: ClassifierCard,
     rows: list[dict[str, Cell]],
+    resume: bool = False,
 ) -> Path:
     """Write an image's maps and summary and all rows so far; returns the summary.
 
@@ -68,8 +76,8 @@ def save_classification(
     row: dict[str, Cell] = {"scan": to.name, "label": ";".join(shown) or _NONE}
     for name, share in zip(card.classes, probabilities, strict=True):
         row[f"probability {name}"] = share
-    rows.append(row)
     table = to.folder / TABLE
+    rows[:] = with_row(rows, row, earlier=table if resume else None)
     # Written anew with every image: what there is so far is whole.
     write_results(table, list(row), rows)
     maps = to.path("activation.nii.gz")

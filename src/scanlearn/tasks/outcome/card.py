@@ -15,6 +15,7 @@ from scanlearn.encoders.encoder_file import load_weights
 from scanlearn.features.describer import Describer, Features
 from scanlearn.features.describer_choice import describer_of
 from scanlearn.features.linear import LinearModel
+from scanlearn.tasks.outcome.survival import Baseline
 from scanlearn.tasks.shared.model_file import WEIGHTS, read_model_card, save_model
 
 
@@ -41,6 +42,11 @@ class OutcomeCard(BaseModel):
     error_90: float | None = None
     #: The same of the model that takes the covariates, too; older files do not say.
     error_90_with_covariates: float | None = None
+    #: By set of features: what the patients it learned from have, in order. Of a number
+    #: their numbers, of survival their relative risks. Older files have none.
+    cohort: dict[str, tuple[float, ...]] = {}
+    #: By set of features, of survival.
+    baselines: dict[str, Baseline] = {}
     pretrained: str = ""
 
 

@@ -16,7 +16,7 @@ from scanlearn.engine.fitting import Fit
 from scanlearn.errors import BadLabels
 from scanlearn.features.describer import Describer
 from scanlearn.features.describer_choice import describer_for
-from scanlearn.prediction.encoder_scans import EncoderScan
+from scanlearn.prediction.representation.encoder_scans import EncoderScan
 from scanlearn.runs.events import Event, Message, Preview
 from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.resample import resample
@@ -31,6 +31,7 @@ from scanlearn.tasks.outcome.models import (
     score,
 )
 from scanlearn.tasks.outcome.risk_groups import draw_risk_groups
+from scanlearn.tasks.outcome.survival import Baseline, baseline, sorted_rounded
 
 #: What vectors of scans are called in tables of scores.
 VECTORS = "scans"
@@ -66,6 +67,9 @@ class OutcomeFit(Fit):
         self._table: dict[str, dict[str, float]] = {}
         self._preview: tuple[Outcomes, Floats] | None = None
         self._error_90: dict[str, float | None] = {}
+        self._held_out: dict[str, Floats] = {}
+        self._cohort: dict[str, tuple[float, ...]] = {}
+        self._baselines: dict[str, Baseline] = {}
 
     @property
     def parts(self) -> int:
@@ -100,6 +104,7 @@ class OutcomeFit(Fit):
             self._table[name] = score(y, guess)
             main, value = next(iter(self._table[name].items()))
             metrics[main if name == VECTORS else f"{main}, {name}"] = value
+            self._held_out[name] = guess[:, 0]
             if name == VECTORS and y.kind == "survival":
                 self._preview = y, guess[:, 0]
             if y.kind == "regression":
@@ -110,6 +115,7 @@ class OutcomeFit(Fit):
             if name in sets
         }
         self._known = known
+        self._place(sets, y)
         return metrics
 
     def previews(self, folder: Path) -> list[Preview]:
@@ -134,9 +140,23 @@ class OutcomeFit(Fit):
             held_out=self._table,
             error_90=self._error_90.get(VECTORS),
             error_90_with_covariates=self._error_90.get(WITH_COVARIATES),
+            cohort=self._cohort,
+            baselines=self._baselines,
             pretrained=self.start.name if self.start is not None else "",
         )
         save_outcome(folder, self.models, card)
+
+    def _place(self, sets: Mapping[str, Floats], y: Outcomes) -> None:
+        """Note what a new patient is compared with."""
+        for name, model in self.models.items():
+            if y.kind == "regression":
+                self._cohort[name] = sorted_rounded(y.value)
+            elif y.kind == "survival":
+                scores = model.scores(sets[name])[:, 0]
+                self._baselines[name] = baseline(y, scores)
+                # Of patients it did not learn from, where there were folds enough.
+                risks = np.exp(self._held_out.get(name, scores))
+                self._cohort[name] = sorted_rounded(risks)
 
     def _feature_sets(self, known: Sequence[PatientOutcome]) -> dict[str, Floats]:
         vectors = of_patients(known, self._vectors)

@@ -13,7 +13,12 @@ from scanlearn.cohort.preparation.plan import source_of
 from scanlearn.errors import BadRun
 from scanlearn.features.linear import LinearModel
 from scanlearn.prediction.each_scan import Progress, Request, Tell, each_scan
-from scanlearn.prediction.result_files import Saving, kind_of_source, write_summary
+from scanlearn.prediction.result_files import (
+    Saving,
+    kind_of_source,
+    with_row,
+    write_summary,
+)
 from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.scan import Scan, ScanEntry
 from scanlearn.scans.tables.results import Cell, write_results
@@ -21,6 +26,7 @@ from scanlearn.tasks.outcome.card import OutcomeCard, load_outcome
 from scanlearn.tasks.outcome.covariates import Covariates, read_covariates
 from scanlearn.tasks.outcome.learn import VECTORS, WITH_COVARIATES
 from scanlearn.tasks.outcome.models import Floats
+from scanlearn.tasks.outcome.survival import share_below
 from scanlearn.tasks.shared.table_rows import place_of, scan_keys
 
 
@@ -42,7 +48,8 @@ def predict_outcomes(run: RunFolder, request: Request, tell: Tell) -> list[Path]
     describer, models, card = load_outcome(run.path)
     clinical = _covariates(run, card, request)
     sources = _sources(request.source) if clinical else {}
-    model = models[WITH_COVARIATES if clinical else VECTORS]
+    features = WITH_COVARIATES if clinical else VECTORS
+    model = models[features]
     bound = card.error_90_with_covariates if clinical else card.error_90
     rows: list[dict[str, Cell]] = []
 
@@ -57,10 +64,13 @@ def predict_outcomes(run: RunFolder, request: Request, tell: Tell) -> list[Path]
             numbers = clinical.of(
                 place_of(source_of(entry)) if entry else sources[to.name]
             )
-        found = said(model, card, np.concatenate([vector, numbers]), error_90=bound)
+        whole = np.concatenate([vector, numbers])
+        found = said(model, card, whole, error_90=bound)
         known = dict(zip(card.covariates, numbers, strict=False))
-        rows.append({"scan": to.name, **known, **found})
         table = to.folder / "predictions.csv"
+        earlier = table if request.resume else None
+        row = {"scan": to.name, **known, **found}
+        rows[:] = with_row(rows, row, earlier=earlier)
         # Written anew with every scan: what there is so far is whole.
         write_results(table, list(rows[0]), rows)
         return write_summary(
@@ -76,6 +86,7 @@ def predict_outcomes(run: RunFolder, request: Request, tell: Tell) -> list[Path]
                 "kind": card.kind,
                 "held_out": card.held_out,
                 "patients": card.patients,
+                **compared(model, card, whole, features),
             },
         )
 
@@ -101,6 +112,36 @@ def _sources(path: Path) -> dict[str, tuple[Path, str]]:
     if not Layout(path).settings.is_file():
         return {}
     return {key: source for source, key in scan_keys(Cohort(path)).items()}
+
+
+def compared(
+    model: LinearModel, card: OutcomeCard, vector: Any, features: str
+) -> dict[str, Any]:
+    """Return where a patient lies among those of the training, as facts of a summary.
+
+    ``among`` has the patient's number and those of the cohort; ``curve`` the survival
+    over time of the patient, and of one at the training's mean risk.
+    """
+    if card.classes or features not in card.cohort:
+        return {}
+    score = float(model.scores(np.asarray(vector)[None])[0, 0])
+    value = float(np.exp(score)) if card.kind == "survival" else score
+    cohort = card.cohort[features]
+    told: dict[str, Any] = {
+        "among": {
+            "value": round(value, 4),
+            "cohort": cohort,
+            "share_below": share_below(value, cohort),
+        }
+    }
+    if features in card.baselines:
+        base = card.baselines[features]
+        told["curve"] = {
+            "times": base.times,
+            "survival": base.of(score),
+            "mean": base.of(0.0),
+        }
+    return told
 
 
 def said(

@@ -57,6 +57,8 @@ class SliceSegmenterCard(SliceNetworkCard):
     context: bool
     #: Slices at a time.
     neighbours: int
+    #: Pixels between two decoded places.
+    stride: int = 1
     #: Whether it sees slices at their own pixels, not the whole field as a square.
     crops: bool = False
     #: Across the slices.
@@ -72,7 +74,13 @@ class SliceSegmenterCard(SliceNetworkCard):
     def build(self) -> SliceUNet:
         """Make the network, untrained."""
         classes = len(self.classes) + 1
-        return SliceUNet(self.encoder(), classes=classes, context=self.context)
+        return SliceUNet(
+            self.encoder(),
+            classes=classes,
+            context=self.context,
+            stride=self.stride,
+            full=True,
+        )
 
 
 AnyCard = SegmenterCard | SliceSegmenterCard

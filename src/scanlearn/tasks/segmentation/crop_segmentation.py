@@ -62,10 +62,18 @@ class CropSegmentation(UNetRecipe):
             seed=config.engine.seed,
             run=run.path,
         )
-        unet = SliceUNet(start.encoder, classes=len(scans.classes) + 1, context=False)
+        stride = earlier.card.stride if earlier else section.stride
+        unet = SliceUNet(
+            start.encoder,
+            classes=len(scans.classes) + 1,
+            context=False,
+            stride=stride,
+            full=True,
+        )
         super().__init__(
             config, scans, unet, pretrained=start.pretrained, earlier=earlier
         )
+        self.stride = stride
         self.views = training_views(
             self.config, size=self.config.crop, dims=2, hounsfield=self.units == "HU"
         )
@@ -117,6 +125,7 @@ class CropSegmentation(UNetRecipe):
             crops=True,
             axis=self.config.slice_axis,
             neighbours=1,
+            stride=self.stride,
             stored_spacing_mm=self.cohorts.scans[0].record.spacing_mm,
             units=self.units,
             classes=self.classes,

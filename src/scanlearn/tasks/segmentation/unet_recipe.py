@@ -70,6 +70,7 @@ class UNetRecipe(ViewedRecipe):
         self.whole, self.together = scans.whole, scans.together
         self.training_scans, self.held_out = scans.training, scans.held_out
         self.pretrained = pretrained
+        self._is_first = True
         self.unet = unet
         self.started_whole = (
             take_over(unet, earlier, scans.classes, scans.units)

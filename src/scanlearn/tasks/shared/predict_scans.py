@@ -25,6 +25,7 @@ def predict_scans(
     extras: Collection[Extra] = (),
     views: int = 1,
     covariates: str = "",
+    resume: bool = False,
     tell: Tell = lambda event: None,
 ) -> list[Path]:
     """Predict on every scan of a file or folder; returns the summaries written.
@@ -35,7 +36,7 @@ def predict_scans(
         What the run learned.
     run
         A fine-tuned run.
-    source, out, series, overlap, on_uneven, extras, views, covariates
+    source, out, series, overlap, on_uneven, extras, views, covariates, resume
         See :class:`scanlearn.prediction.each_scan.Request`.
     tell
         Given an event for every step and remark.
@@ -59,6 +60,6 @@ def predict_scans(
             next_step="Leave --covariates out",
         )
     request = Request(
-        source, out, series, overlap, on_uneven, extras, views, covariates
+        source, out, series, overlap, on_uneven, extras, views, covariates, resume
     )
     return task.predict(run, request, tell)

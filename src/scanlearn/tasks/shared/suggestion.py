@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.config.run import RunConfig
-from scanlearn.prediction.embedding_file import embed
+from scanlearn.prediction.representation.embedding_file import embed
 from scanlearn.runs.events import Event, Message
 from scanlearn.runs.folder import RunFolder
 from scanlearn.tasks.task import Task

@@ -9,7 +9,7 @@ import numpy as np
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.features.describer import Describer, Floats
 from scanlearn.prediction.each_scan import Tell
-from scanlearn.prediction.encoder_scans import EncoderScan
+from scanlearn.prediction.representation.encoder_scans import EncoderScan
 from scanlearn.prediction.uncertainty import PROBABILITY_STEPS, entropy
 from scanlearn.runs.events import Event, Step
 from scanlearn.runs.folder import RunFolder

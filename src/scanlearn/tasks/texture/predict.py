@@ -17,9 +17,9 @@ from scanlearn.config.palette import class_colour
 from scanlearn.config.segmentation import ClassConfig
 from scanlearn.errors import BadScan
 from scanlearn.features.linear import LinearModel
-from scanlearn.prediction.dense import DenseFeatures
 from scanlearn.prediction.each_scan import Progress, Request, Tell, each_scan
 from scanlearn.prediction.exports import refuse_impossible, write_extras
+from scanlearn.prediction.representation.dense import DenseFeatures
 from scanlearn.prediction.result_files import (
     Saving,
     densities_of,

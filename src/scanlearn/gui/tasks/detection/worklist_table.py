@@ -33,6 +33,7 @@ class WorklistTable(QTableWidget):
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFixedHeight(190)
+        self.setWordWrap(False)
         lines = self.verticalHeader()
         assert lines is not None
         lines.setVisible(False)
@@ -51,7 +52,8 @@ class WorklistTable(QTableWidget):
         head = self.horizontalHeader()
         assert head is not None
         head.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-        head.setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
+        for narrow in (0, len(_COLUMNS[kind]) - 1):
+            head.setSectionResizeMode(narrow, QHeaderView.ResizeMode.ResizeToContents)
 
     def show_items(self, items: Sequence[Judged], shown: Sequence[bool]) -> None:
         """Fill the lines; the choice stays."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qtpy.QtCore import QEvent, QObject
-from qtpy.QtWidgets import QMessageBox, QWidget
+from qtpy.QtWidgets import QApplication, QMessageBox, QWidget
 
 from scanlearn.gui.tasks.segmentation.keeper import LabelKeeper
 
@@ -14,32 +14,30 @@ class CloseGuard(QObject):
     def __init__(self, keeper: LabelKeeper, parent: QObject) -> None:
         super().__init__(parent)
         self._keeper = keeper
-        self._window: QWidget | None = None
 
     def watch(self, window: QWidget | None) -> None:
-        """Watch the window that the dock is now in."""
-        if window is None or window is self._window:
-            return
-        if self._window is not None:
-            self._window.removeEventFilter(self)
-        self._window = window
-        window.installEventFilter(self)
+        """Watch the window that the dock is now in; more often does no harm.
+
+        It is not held: a guard that held napari's window would outlive it.
+        """
+        if window is not None:
+            window.installEventFilter(self)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Hold a window back that would take painted layers with it."""
         if event is None or event.type() != QEvent.Type.Close:
             return False
         lost = self._keeper.flush()
-        if not lost or close_anyway(self._window, lost):
+        if not lost or close_anyway(lost):
             return False
         event.ignore()
         return True
 
 
-def close_anyway(window: QWidget | None, layers: list[str]) -> bool:
+def close_anyway(layers: list[str]) -> bool:
     """Ask whether napari shall close although some layers are lost then."""
     noun = "A painted layer is" if len(layers) == 1 else "Painted layers are"
-    question = QMessageBox(window)
+    question = QMessageBox(QApplication.activeWindow())
     question.setIcon(QMessageBox.Icon.Warning)
     question.setText(f"{noun} kept nowhere:\n" + "\n".join(layers))
     question.setInformativeText(

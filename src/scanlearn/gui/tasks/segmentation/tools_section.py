@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from qtpy.QtCore import QTimer, Signal
+from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import QCheckBox, QLabel, QSpinBox, QVBoxLayout, QWidget
 
 from scanlearn.errors import ScanlearnError
@@ -78,7 +78,8 @@ class ToolsSection(QWidget):
         made = list(self.buttons.values())
         layout.addWidget(row(*made[:3]))
         layout.addWidget(row(*made[3:]))
-        layout.addWidget(row(self.within, self.low, QLabel("to"), self.high))
+        layout.addWidget(self.within, 0, Qt.AlignmentFlag.AlignLeft)
+        layout.addWidget(row(self.low, QLabel("to"), self.high, QWidget(), stretch=3))
         self.refresh()
 
     def refresh(self) -> None:

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QCheckBox, QRadioButton, QVBoxLayout, QWidget
 
 from scanlearn.gui.kit.background import connect_while_alive
 from scanlearn.gui.kit.widgets import heading, hint, shortened
-from scanlearn.gui.viewer.layers import grid_of
+from scanlearn.gui.viewer.layers import grid_of, origin_of
 from scanlearn.gui.viewer.new_layers import chosen_labels
 from scanlearn.gui.viewer.truth import TICK_KEY, TruthTracker, known_of
 
@@ -55,9 +55,14 @@ class TruthSection(QWidget):
 
     @property
     def layer(self) -> Any | None:
-        """The label layer that is told of."""
-        layer = chosen_labels(self.tracker.viewer)
-        return layer if layer is not None and known_of(layer) is not None else None
+        """The label layer that is told of: selected, or on the scan that is."""
+        viewer = self.tracker.viewer
+        layer, active = chosen_labels(viewer), viewer.layers.selection.active
+        if layer is None or known_of(layer) is None:
+            return None
+        mine, shown = origin_of(layer), origin_of(active) if active else None
+        elsewhere = mine and shown and not mine.same_scan(shown)
+        return None if elsewhere else layer
 
     def refresh(self) -> None:
         """Look again at the selected layer and the slice in view."""

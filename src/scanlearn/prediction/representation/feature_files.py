@@ -6,11 +6,15 @@ from pathlib import Path
 
 from scanlearn.errors import BadRun
 from scanlearn.nets.dense_encoder import STRIDE, DenseEncoder
-from scanlearn.prediction.dense import dense_features
 from scanlearn.prediction.each_scan import Tell
-from scanlearn.prediction.embedding import Embedder
-from scanlearn.prediction.encoder_scans import file_scans
-from scanlearn.prediction.likeness import ENDING, FeatureMap, has_dense_map
+from scanlearn.prediction.representation.dense import dense_features
+from scanlearn.prediction.representation.embedding import Embedder
+from scanlearn.prediction.representation.encoder_scans import file_scans
+from scanlearn.prediction.representation.likeness import (
+    ENDING,
+    FeatureMap,
+    has_dense_map,
+)
 from scanlearn.runs.events import Step
 from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.read import OnUneven

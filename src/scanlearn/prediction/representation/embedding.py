@@ -20,7 +20,7 @@ from torch import Tensor
 from scanlearn.encoders.encoder_file import load_encoder
 from scanlearn.encoders.patch_places import patch_start
 from scanlearn.engine.devices import choose_device, mixed_precision
-from scanlearn.prediction.encoder_scans import EncoderScan
+from scanlearn.prediction.representation.encoder_scans import EncoderScan
 from scanlearn.views.normalise import normalised, shifted
 
 Progress = Callable[[int, int], None]

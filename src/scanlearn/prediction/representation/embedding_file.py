@@ -16,7 +16,7 @@ from scanlearn.encoders.slice_encoder_card import SliceEncoderCard
 from scanlearn.errors import BadConfig, BadScan
 from scanlearn.files import written_beside
 from scanlearn.prediction.each_scan import Tell
-from scanlearn.prediction.embedding import (
+from scanlearn.prediction.representation.embedding import (
     Embedder,
     Pool,
     Precision,
@@ -24,9 +24,16 @@ from scanlearn.prediction.embedding import (
     ScanVectors,
     Vectors,
 )
-from scanlearn.prediction.encoder_scans import cohort_scans, file_scans, is_cohort
-from scanlearn.prediction.slice_embedding import SliceEmbedder, SliceVectors
-from scanlearn.prediction.slice_scans import (
+from scanlearn.prediction.representation.encoder_scans import (
+    cohort_scans,
+    file_scans,
+    is_cohort,
+)
+from scanlearn.prediction.representation.slice_embedding import (
+    SliceEmbedder,
+    SliceVectors,
+)
+from scanlearn.prediction.representation.slice_scans import (
     SliceScan,
     cohort_slice_scans,
     file_slice_scans,

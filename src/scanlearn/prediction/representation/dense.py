@@ -16,8 +16,8 @@ from scipy import ndimage
 
 from scanlearn.errors import BadConfig
 from scanlearn.nets.dense_encoder import STRIDE, DenseEncoder, LocationMap
-from scanlearn.prediction.embedding import Embedder, Progress, Vectors
-from scanlearn.prediction.encoder_scans import EncoderScan
+from scanlearn.prediction.representation.embedding import Embedder, Progress, Vectors
+from scanlearn.prediction.representation.encoder_scans import EncoderScan
 from scanlearn.scans.geometry import Grid
 
 #: Least lung fraction of a patch worth encoding: that of the landmarks.

@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.errors import BadConfig
 from scanlearn.prediction.each_scan import Tell
-from scanlearn.prediction.embedding import Vectors
-from scanlearn.prediction.search_hits import (
+from scanlearn.prediction.representation.embedding import Vectors
+from scanlearn.prediction.representation.search_hits import (
     Hit,
     absolute_path,
     cosines,
@@ -21,8 +21,14 @@ from scanlearn.prediction.search_hits import (
     key_of,
     ranked,
 )
-from scanlearn.prediction.slice_embedding import SliceEmbedder, SliceVectors
-from scanlearn.prediction.slice_scans import cohort_slice_scans, file_slice_scans
+from scanlearn.prediction.representation.slice_embedding import (
+    SliceEmbedder,
+    SliceVectors,
+)
+from scanlearn.prediction.representation.slice_scans import (
+    cohort_slice_scans,
+    file_slice_scans,
+)
 from scanlearn.runs.events import Step
 from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.read import OnUneven
@@ -40,7 +46,8 @@ def search_slices(
 ) -> list[Hit]:
     """Rank scans by their vectors, or by the slice most like that of a point.
 
-    Parameters and errors as of :func:`~scanlearn.prediction.patch_search.search`.
+    Parameters and errors as of
+    :func:`~scanlearn.prediction.representation.patch_search.search`.
     """
     opened = Cohort(cohort)
     embedder = SliceEmbedder(run.path, precision="auto")

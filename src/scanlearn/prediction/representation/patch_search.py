@@ -14,9 +14,13 @@ from scanlearn.encoders.encoder_file import read_card
 from scanlearn.encoders.slice_encoder_card import SliceEncoderCard
 from scanlearn.errors import BadConfig
 from scanlearn.prediction.each_scan import Tell
-from scanlearn.prediction.embedding import Embedder, ScanVectors
-from scanlearn.prediction.encoder_scans import EncoderScan, cohort_scans, file_scans
-from scanlearn.prediction.search_hits import (
+from scanlearn.prediction.representation.embedding import Embedder, ScanVectors
+from scanlearn.prediction.representation.encoder_scans import (
+    EncoderScan,
+    cohort_scans,
+    file_scans,
+)
+from scanlearn.prediction.representation.search_hits import (
     Hit,
     absolute_path,
     cosines,
@@ -24,7 +28,7 @@ from scanlearn.prediction.search_hits import (
     key_of,
     ranked,
 )
-from scanlearn.prediction.slice_search import search_slices
+from scanlearn.prediction.representation.slice_search import search_slices
 from scanlearn.runs.events import Step
 from scanlearn.runs.folder import RunFolder
 from scanlearn.scans.read import OnUneven

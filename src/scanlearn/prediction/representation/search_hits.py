@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scanlearn.cohort.catalogue import Cohort
 from scanlearn.encoders.encoder_file import CARD, WEIGHTS
 from scanlearn.files import write_text, written_beside
-from scanlearn.prediction.embedding import Vectors
+from scanlearn.prediction.representation.embedding import Vectors
 from scanlearn.runs.folder import RunFolder
 
 _Row = TypeVar("_Row")

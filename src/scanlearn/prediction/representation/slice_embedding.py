@@ -19,8 +19,8 @@ from scanlearn.cohort.slices import even
 from scanlearn.encoders.encoder_file import load_slice_encoder
 from scanlearn.encoders.pixels import pixels_of
 from scanlearn.engine.devices import choose_device, mixed_precision
-from scanlearn.prediction.embedding import Precision, Vectors
-from scanlearn.prediction.slice_scans import SliceScan
+from scanlearn.prediction.representation.embedding import Precision, Vectors
+from scanlearn.prediction.representation.slice_scans import SliceScan
 from scanlearn.views.normalise import Units, normalised, shifted
 
 #: Slices in one forward pass.
@@ -64,7 +64,7 @@ class SliceEmbedder:
     run
         Folder of the run.
     precision
-        As of :class:`~scanlearn.prediction.embedding.Embedder`.
+        As of :class:`~scanlearn.prediction.representation.embedding.Embedder`.
     """
 
     def __init__(self, run: Path, *, precision: Precision = "fp32") -> None:

@@ -1,0 +1,1 @@
+"""What an encoder makes of scans without labels: vectors, maps, likeness, search."""
