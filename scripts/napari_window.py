@@ -111,5 +111,6 @@ def save(path: Path, pixels: Any) -> None:
 
     path.parent.mkdir(parents=True, exist_ok=True)
     picture = Image.fromarray(np.asarray(pixels)[..., :3])
-    few = picture.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    # By the median cut alone a small square in the colour of a class got another's.
+    few = picture.quantize(256, kmeans=2, dither=Image.Dither.NONE)
     few.save(path, optimize=True)

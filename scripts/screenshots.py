@@ -216,6 +216,8 @@ def main() -> None:
 
 def _move_into(home: Path) -> None:
     """Let napari and the docks keep all that they keep in a folder."""
+    # Docks open with what was open last: the walk begins where a newcomer does.
+    (home / "settings" / "session.json").unlink(missing_ok=True)
     os.environ["HOME"] = str(home)
     os.environ["SCANLEARN_HOME"] = str(home / "settings")
     os.environ["NAPARI_CONFIG"] = str(home / "napari.yaml")
