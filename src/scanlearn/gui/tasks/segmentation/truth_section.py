@@ -6,9 +6,10 @@ from typing import Any
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QRadioButton, QVBoxLayout, QWidget
+from superqt import QElidingLabel
 
 from scanlearn.gui.kit.background import connect_while_alive
-from scanlearn.gui.kit.widgets import heading, hint, shortened
+from scanlearn.gui.kit.widgets import hint
 from scanlearn.gui.viewer.layers import grid_of, origin_of
 from scanlearn.gui.viewer.new_layers import chosen_labels
 from scanlearn.gui.viewer.truth import TICK_KEY, TruthTracker, known_of
@@ -20,7 +21,9 @@ class TruthSection(QWidget):
     def __init__(self, tracker: TruthTracker, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.tracker = tracker
-        self.title = heading("Counts as truth")
+        self.title = QElidingLabel("Counts as truth")
+        self.title.setElideMode(Qt.TextElideMode.ElideMiddle)
+        self.title.setStyleSheet("font-weight: 600")
         self.slices = QRadioButton("slices I touched or ticked")
         self.whole = QRadioButton("the whole scan")
         self.counted = hint()
@@ -72,7 +75,7 @@ class TruthSection(QWidget):
             return
         known, place = known_of(layer), self.tracker.slice_in_view(layer)
         assert known is not None
-        self.title.setText(f"Counts as truth · {shortened(layer.name, 34)}")
+        self.title.setText(f"Counts as truth · {layer.name}")
         self._show(known.whole)
         told = known.counted(grid_of(layer))
         self.counted.setText(told[0].upper() + told[1:])
