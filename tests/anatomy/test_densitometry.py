@@ -58,7 +58,8 @@ def by_hand(scan: Scan, mask: np.ndarray, lung: str, part: str) -> tuple[float, 
 @settings(max_examples=15, deadline=None)
 @given(
     seed=st.integers(0, 1000),
-    angles=st.tuples(*[st.floats(-0.6, 0.6)] * 3),
+    # To the thousandth: at less, whole slices of voxels lie on the border of thirds.
+    angles=st.tuples(*[st.floats(-0.6, 0.6).map(lambda x: round(x, 3))] * 3),
     tilt=st.sampled_from([0.0, 0.4]),
     order=st.permutations(range(3)),
     floating=st.booleans(),

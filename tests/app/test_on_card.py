@@ -24,6 +24,7 @@ from torch.utils._pytree import tree_flatten, tree_map
 
 from scanlearn import app
 from scanlearn.config.run import to_yaml
+from scanlearn.encoders import encoder_file
 from scanlearn.engine import devices
 from scanlearn.prediction.representation.embedding_file import embed
 from scanlearn.runs.events import Finished, Step
@@ -177,6 +178,10 @@ class _NoGrad:
         self.without.__exit__(*error)
 
 
+def _shapes_here(card: Any) -> dict[str, torch.Size]:
+    return {name: x.shape for name, x in card.build().state_dict().items()}
+
+
 @pytest.fixture
 def card(monkeypatch) -> Iterator[None]:
     """Let the machine have a card for as long as a test."""
@@ -190,6 +195,8 @@ def card(monkeypatch) -> Iterator[None]:
     for module in list(sys.modules.values()):
         if getattr(module, "choose_device", None) is old:
             monkeypatch.setattr(module, "choose_device", lambda _wanted: CARD.type)
+    # The shapes that a card promises are asked of ``meta`` itself.
+    monkeypatch.setattr(encoder_file, "promised_shapes", _shapes_here)
     save = torch.save
     monkeypatch.setattr(app, "make_accelerator", on_card)
     monkeypatch.setattr(torch, "Generator", CardGenerator)

@@ -50,8 +50,12 @@ try:
     told = entry.error or str(read_scan(entry).voxels.shape)
 except ScanlearnError as error:
     told = str(error)
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(time.process_time() - begun, peak * (1 if sys.platform == "darwin" else 1024))
+if sys.platform == "linux":  # where getrusage tells of the parent, too
+    lines = Path("/proc/self/status").read_text().splitlines()
+    peak = 1024 * next(int(x.split()[1]) for x in lines if x.startswith("VmHWM"))
+else:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(time.process_time() - begun, peak)
 print(told)
 """
 

@@ -287,9 +287,7 @@ def built(card: Buildable[_Built], run: Path, *, weights: str, name: str) -> _Bu
     """
     found = load_weights(run / "checkpoints" / weights)
     try:
-        with torch.device("meta"):
-            promised = card.build().state_dict()
-        if _shapes(promised) == _shapes(found):
+        if promised_shapes(card) == _shapes(found):
             network = card.build()
             network.load_state_dict(found)
             return network
@@ -300,6 +298,12 @@ def built(card: Buildable[_Built], run: Path, *, weights: str, name: str) -> _Bu
         expected="both files from the same training",
         next_step="Resume the run so that it saves them again",
     )
+
+
+def promised_shapes(card: Buildable[nn.Module]) -> dict[str, torch.Size]:
+    """Return the shapes of a card's weights; no memory is taken for them."""
+    with torch.device("meta"):
+        return _shapes(card.build().state_dict())
 
 
 def _shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:

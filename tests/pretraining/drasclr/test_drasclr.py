@@ -68,9 +68,9 @@ def make(cohort: Path, **changes: Any) -> Drasclr:
     return Drasclr(recipe_config(cohort, **changes)).train()
 
 
-def batches(recipe: Drasclr, *, rank: int = 0, world: int = 1) -> Iterator[Batch]:
+def batches(recipe: Drasclr) -> Iterator[Batch]:
     cpu = torch.device("cpu")
-    process = SimpleNamespace(process_index=rank, num_processes=world, device=cpu)
+    process = SimpleNamespace(process_index=0, num_processes=1, device=cpu)
     engine = RunConfig.model_fields["engine"].default
     return recipe.batches(0, engine, process)
 
@@ -233,7 +233,7 @@ def test_keys_of_every_step_are_enqueued_at_their_landmarks(tiny_cohort) -> None
         recipe.after_step(result.carry)
         held = recipe.queues.at(batch["landmarks"])
         assert torch.equal(held.patients, batch["patients"])
-        assert torch.equal(held.keys, result.carry["keys"])
+        assert torch.equal(held.keys, result.carry["keys"].transpose(0, 1))
         torch.testing.assert_close(held.keys.norm(dim=-1), torch.ones(1, 2))
     assert 0 < recipe.queues.fill < 1
 
@@ -266,7 +266,7 @@ def test_a_shared_queue_takes_the_keys_of_all_landmarks(tiny_cohort) -> None:
         batch = next(source)
         result = recipe(batch)
         recipe.after_step(result.carry)
-        seen.append((int(batch["landmarks"]), result.carry["keys"][0]))
+        seen.append((int(batch["landmarks"]), result.carry["keys"][:, 0]))
     assert len({landmark for landmark, _ in seen}) == 3
     held = recipe.queues.at(torch.zeros(1, dtype=torch.long))
     assert torch.equal(held.keys[0], torch.cat([keys for _, keys in seen]))
@@ -287,15 +287,15 @@ def test_a_visit_lasts_until_its_queue_was_filled_anew(tiny_cohort) -> None:
     assert make(tiny_cohort, visit=7).plan.visit == 7
 
 
-def test_chance_is_that_of_one_process(tiny_cohort) -> None:
+def test_chance_is_one_in_the_patients_of_a_batch(tiny_cohort) -> None:
     recipe = make(tiny_cohort)
-    batch = next(batches(recipe, rank=1, world=2))
-    assert batch["patients"].shape == (2, 2)
+    batch = next(batches(recipe))
+    assert batch["patients"].shape == (2, 4)
     recipe(batch)
     health = recipe.health(1)
     assert health is not None
     assert health.values["times_chance"] == pytest.approx(
-        2 * health.values["retrieval"]
+        4 * health.values["retrieval"]
     )
 
 

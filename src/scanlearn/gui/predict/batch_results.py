@@ -6,7 +6,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from napari.layers import Layer
+
 from scanlearn.gui.predict.prediction_layers import prediction_layers
+from scanlearn.gui.viewer.add_layers import made
 from scanlearn.gui.viewer.file_layers import read_entry
 from scanlearn.gui.viewer.layers import LayerData, Origin, image_layer, short_key
 from scanlearn.prediction.summary import SUMMARY, Prediction, read_prediction
@@ -32,14 +35,14 @@ class OpenedResult:
     image
         Of the scan.
     layers
-        Of the result, over it.
+        Of the result, over it; made, but not shown yet.
     origin, shown
         The scan, and the grid of its image.
     """
 
     prediction: Prediction
     image: LayerData
-    layers: list[LayerData]
+    layers: list[Layer]
     origin: Origin
     shown: Grid
 
@@ -84,7 +87,7 @@ def open_result(prediction: Prediction, source: Path) -> OpenedResult:
         shown = read_scan(entry).canonical().grid
         origin = _origin_of(image)
     found, layers = prediction_layers([prediction], origin, shown)
-    return OpenedResult(found, image, layers, origin, shown)
+    return OpenedResult(found, image, made(layers), origin, shown)
 
 
 def _origin_of(image: LayerData) -> Origin:

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from scanlearn.scans.geometry import Grid
 
 #: What every summary says, which is no result.
-_COMMON = {"run", "task", "scan", "source", "grid", "tables", "disclaimer"}
+_COMMON = {
+    *("run", "task", "scan", "source", "grid", "tables"),
+    *("asked", "disclaimer"),
+}
 
 
 @dataclass(frozen=True)

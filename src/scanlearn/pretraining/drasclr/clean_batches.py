@@ -45,4 +45,4 @@ def clean_batches(
             for landmark, scan in zip(landmarks, scans, strict=True)
         ]
         x = torch.stack(patches)[:, None].to(locations.device)
-        yield normalised(x), locations[landmarks]
+        yield normalised(x), locations[torch.tensor(landmarks)]
