@@ -13,6 +13,7 @@ from qtpy.QtCore import Qt
 
 from scanlearn.gui.runs.dock import RunsDock
 from scanlearn.gui.runs.run_order import ORDERS, found_runs, sorted_runs
+from scanlearn.gui.runs.runs_table import RunsTable
 from scanlearn.gui.shared.run_list import RunRow
 from scanlearn.runs.about import About, parse_tags, read_about, write_about
 from scanlearn.runs.events import Epoch, Finished, Started
@@ -240,3 +241,16 @@ def test_time_is_that_of_the_workers(open_dock: Any, make_run: Any, qtbot: Any) 
     assert dock.table.horizontalHeaderItem(4).text() == "Size"
     size = sum(f.stat().st_size for f in run.path.rglob("*") if f.is_file())
     assert dock.table.item(0, 4).text() == f"{size / 1e3:.0f} kB"
+
+
+def test_a_run_is_chosen_alone_while_a_key_is_held(qtbot: Any) -> None:
+    table = RunsTable()
+    qtbot.addWidget(table)
+    table.show_runs([row("2026-01-01_a"), row("2026-01-02_b")])
+    table.choose(Path("/runs/2026-01-01_a"))
+    qtbot.keyPress(table, Qt.Key.Key_Shift, Qt.KeyboardModifier.ShiftModifier)
+    table.choose(Path("/runs/2026-01-02_b"))
+    qtbot.keyRelease(table, Qt.Key.Key_Shift)
+    chosen = table.chosen()
+    assert chosen is not None
+    assert chosen.name == "2026-01-02_b"

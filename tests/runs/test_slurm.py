@@ -34,8 +34,14 @@ wait -n; first=$?; wait; exit $first""",
 echo "task $RANK $LOCAL_RANK $WORLD_SIZE $LOCAL_WORLD_SIZE $*" >> "$TOLD"
 [ -n "$MASTER_ADDR" ] && [ "$MASTER_PORT" = 20123 ] || exit 9
 trap 'echo saved >> "$TOLD"; exit 0' TERM
-[ "$WAITS" = yes ] && kill -USR1 "$SHELL_ID" && while true; do sleep 0.05; done
-exit 0""",
+[ "$WAITS" = yes ] || exit 0
+echo ready >> "$TOLD.ready"
+# The end comes when both are at work.
+if [ "$RANK" = 0 ]; then
+  until [ "$(cat "$TOLD.ready" "$TOLD.tasks" | wc -l)" = 4 ]; do sleep 0.05; done
+  kill -USR1 "$SHELL_ID"
+fi
+while true; do sleep 0.05; done""",
 }
 
 

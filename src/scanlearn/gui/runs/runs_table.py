@@ -20,8 +20,10 @@ from scanlearn.tasks.registry import all_tasks
 
 _COLUMNS = ("Name", "Method", "State", "Best", "Time")
 
-#: Adds lines to a selection, whole.
-_ADD = QItemSelectionModel.SelectionFlag.Select | QItemSelectionModel.SelectionFlag.Rows
+#: Whole lines, added to a selection or selected alone.
+_ROWS = QItemSelectionModel.SelectionFlag.Rows
+_ADD = QItemSelectionModel.SelectionFlag.Select | _ROWS
+_ALONE = QItemSelectionModel.SelectionFlag.ClearAndSelect | _ROWS
 
 
 class RunsTable(QTableWidget):
@@ -88,10 +90,13 @@ class RunsTable(QTableWidget):
         return selected[0] if len(selected) == 1 else None
 
     def choose(self, path: Path) -> None:
-        """Select a run alone."""
+        """Select a run alone, whatever keys are held down meanwhile."""
+        model, lines = self.selectionModel(), self.model()
+        assert model is not None
+        assert lines is not None
         for line, run in enumerate(self.rows):
             if run.path == path:
-                self.selectRow(line)
+                model.setCurrentIndex(lines.index(line, 0), _ALONE)
 
     def _select(self, paths: Collection[Path]) -> None:
         model, lines = self.selectionModel(), self.model()
