@@ -19,7 +19,6 @@ from scanlearn.cohort.labels.kept_labels import (
     kept_facts,
     kept_keys,
     kept_path,
-    kept_versions,
     read_kept,
 )
 from scanlearn.cohort.labels.known_slices import KnownSlices
@@ -65,10 +64,16 @@ def test_what_is_kept_comes_back(
     assert kept_keys(cohort) == ["P-1-2"]
 
 
+def states_of(cohort: Path) -> list[Path]:
+    """Return the states of a scan's labels, the newest first: K.npz, K.1.npz, …"""
+    current = kept_path(cohort, "K")
+    return [current, *sorted(current.parent.glob("K.*.npz"))]
+
+
 def test_older_states_stay_but_not_one_a_stroke(tmp_path: Path) -> None:
     for value in (1, 2, 3):
         keep_labels(tmp_path, "K", labels_of(value))
-    states = kept_versions(tmp_path, "K")
+    states = states_of(tmp_path)
     # The first stroke is soon followed by others: one state before is kept of them.
     assert [read_kept(path).labels.max() for path in states] == [3, 1]
     for value in range(4, 10):
@@ -76,7 +81,7 @@ def test_older_states_stay_but_not_one_a_stroke(tmp_path: Path) -> None:
             long_ago = time.time() - 600
             os.utime(path, (long_ago, long_ago))
         keep_labels(tmp_path, "K", labels_of(value))
-        states = kept_versions(tmp_path, "K")
+        states = states_of(tmp_path)
     assert [read_kept(path).labels.max() for path in states] == [9, 8, 7, 6, 5]
     assert kept_keys(tmp_path) == ["K"]
 

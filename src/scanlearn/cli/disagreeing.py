@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from scanlearn.cli.options import AsEvents, AsJson, OutDir, cohort_folder
+from scanlearn.cli.options import AsEvents, AsJson, OutDir, Source
 from scanlearn.cli.output import print_json, print_text, telling
 from scanlearn.runs.events import Finished
 from scanlearn.runs.folder import RunFolder
@@ -23,14 +23,7 @@ def register(application: typer.Typer) -> None:
 def disagree(
     one: Run,
     other: Run,
-    source: Annotated[
-        Path,
-        typer.Argument(
-            parser=cohort_folder,
-            metavar="INPUT",
-            help="A scan, a folder of scans, or a cohort.",
-        ),
-    ],
+    source: Source,
     out: OutDir,
     as_json: AsJson = False,
     as_events: AsEvents = False,

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from scanlearn.cli.options import AsEvents, AsJson, OutDir, Uneven
-from scanlearn.cli.output import print_json, print_text, telling
+from scanlearn.cli.options import AsEvents, AsJson, OutDir, Series, Uneven
+from scanlearn.cli.output import print_files, telling
 from scanlearn.runs.events import Finished
 from scanlearn.runs.folder import RunFolder
 
@@ -30,7 +30,7 @@ def features(
             "at least 8 mm.",
         ),
     ] = None,
-    series: Annotated[str, typer.Option(help="Only this series.")] = "",
+    series: Series = "",
     uneven: Uneven = "refuse",
     as_json: AsJson = False,
     as_events: AsEvents = False,
@@ -58,7 +58,4 @@ def features(
         )
         if as_events:
             tell(Finished(step=len(written)))
-    if as_json:
-        print_json([str(path) for path in written])
-    elif not as_events:
-        print_text("\n".join(map(str, written)))
+    print_files(written, as_json=as_json, as_events=as_events)

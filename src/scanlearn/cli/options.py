@@ -84,6 +84,17 @@ def cohort_folder(place: str) -> Path:
     return mirror(place) if is_url(place) else Path(place)
 
 
+Source = Annotated[
+    Path,
+    typer.Argument(
+        parser=cohort_folder,
+        metavar="INPUT",
+        help="A scan, a folder of scans, or a cohort.",
+    ),
+]
+Series = Annotated[str, typer.Option(help="Only this series.")]
+
+
 def _presets(offers: Iterable[Offer]) -> str:
     """Return how the names of the presets stand in help."""
     names = dict.fromkeys(name for offer in offers for name in offer.presets)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -43,6 +44,15 @@ def print_json(document: Any) -> None:
 def print_text(text: str) -> None:
     """Print a result for people on stdout."""
     sys.stdout.write(text + "\n")
+
+
+def print_files(files: Sequence[Path], *, as_json: bool, as_events: bool) -> None:
+    """Print which files were written; a program that follows is not told here."""
+    if as_json:
+        print_json([str(path) for path in files])
+    elif not as_events:
+        for path in files:
+            print_text(str(path))
 
 
 def print_event(event: Event) -> None:

@@ -12,11 +12,12 @@ from scanlearn.cli.options import (
     AsJson,
     MethodPreset,
     OutDir,
+    Series,
     Settings,
     Uneven,
     cohort_folder,
 )
-from scanlearn.cli.output import print_json, print_text, telling
+from scanlearn.cli.output import print_files, print_json, print_text, telling
 from scanlearn.cohort.atlas.atlas_on_scans import choose_atlas
 from scanlearn.cohort.working import WorkingCohorts
 from scanlearn.config.drasclr import DrasclrConfig
@@ -69,7 +70,7 @@ def embed(
         Literal["fp32", "auto"],
         typer.Option(help="auto is bf16 where it is faster; rounds in the 3rd digit."),
     ] = "fp32",
-    series: Annotated[str, typer.Option(help="Only this series.")] = "",
+    series: Series = "",
     uneven: Uneven = "refuse",
     as_json: AsJson = False,
     as_events: AsEvents = False,
@@ -188,7 +189,7 @@ def landmarks(
     out: OutDir,
     preset: MethodPreset = "standard",
     settings: Settings = [],  # noqa: B006 - typer wants a list
-    series: Annotated[str, typer.Option(help="Only this series.")] = "",
+    series: Series = "",
     uneven: Uneven = "refuse",
     as_json: AsJson = False,
     as_events: AsEvents = False,
@@ -227,11 +228,7 @@ def landmarks(
         )
         if as_events:
             tell(Finished(step=len(written)))
-    if as_json:
-        print_json([str(path) for path in written])
-    elif not as_events:
-        for path in written:
-            print_text(str(path))
+    print_files(written, as_json=as_json, as_events=as_events)
 
 
 def _atlas_for(

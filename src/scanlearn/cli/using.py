@@ -5,8 +5,19 @@ from typing import Annotated
 
 import typer
 
-from scanlearn.cli.options import AsEvents, AsJson, OutDir, Uneven, cohort_folder
-from scanlearn.cli.output import console, print_json, print_text, telling
+from scanlearn.cli.options import (
+    AsEvents,
+    AsJson,
+    OutDir,
+    Series,
+    Source,
+    Uneven,
+)
+from scanlearn.cli.output import (
+    console,
+    print_files,
+    telling,
+)
 from scanlearn.files import sweep
 from scanlearn.runs.events import Finished, Step
 from scanlearn.runs.folder import RunFolder
@@ -19,7 +30,6 @@ DicomSeg = Annotated[
 Figures = Annotated[
     bool, typer.Option("--figures", help="PNG pictures of a few slices.")
 ]
-Series = Annotated[str, typer.Option(help="Only this series.")]
 
 
 def register(application: typer.Typer) -> None:
@@ -30,14 +40,7 @@ def register(application: typer.Typer) -> None:
 
 def predict(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A fine-tuned run.")],
-    source: Annotated[
-        Path,
-        typer.Argument(
-            parser=cohort_folder,
-            metavar="INPUT",
-            help="A scan, a folder of scans, or a cohort.",
-        ),
-    ],
+    source: Source,
     out: OutDir,
     series: Series = "",
     overlap: Annotated[
@@ -159,9 +162,6 @@ def export(
 
 
 def _print_files(files: list[Path], *, as_json: bool, as_events: bool) -> None:
-    if as_json:
-        print_json([str(path) for path in files])
-    elif not as_events:
-        for path in files:
-            print_text(str(path))
+    print_files(files, as_json=as_json, as_events=as_events)
+    if not (as_json or as_events):
         console.print(DISCLAIMER, style="dim")

@@ -81,13 +81,6 @@ def kept_keys(cohort: Path) -> list[str]:
     return sorted(f.stem for f in files if "." not in f.stem)
 
 
-def kept_versions(cohort: Path, key: str) -> list[Path]:
-    """Return the states of a scan's labels, the newest first."""
-    current = kept_path(cohort, key)
-    older = [_older(current, n) for n in range(1, _VERSIONS + 1)]
-    return [path for path in (current, *older) if path.is_file()]
-
-
 def keep_labels(cohort: Path, key: str, kept: KeptLabels) -> Path:
     """Write labels beside their file and rename them; now and then an older one stays.
 

@@ -25,7 +25,6 @@ from scanlearn.gui.kit.widgets import (
     Pages,
     button,
     combo,
-    fill,
     fold,
     gate,
     heading,
@@ -50,6 +49,7 @@ from scanlearn.gui.viewer.file_layers import read_entry
 from scanlearn.gui.viewer.layers import LayerData, Origin, grid_of, origin_of
 from scanlearn.gui.viewer.new_layers import is_scan
 from scanlearn.gui.viewer.orientation import show_orientation
+from scanlearn.gui.viewer.scan_choice import chosen_layer, offer_scans
 from scanlearn.prediction.summary import Prediction, read_predictions
 from scanlearn.tasks.registry import all_tasks
 
@@ -182,8 +182,7 @@ class PredictDock(QWidget):
         return Path(tempfile.mkdtemp(dir=self._folder))
 
     def _layer(self) -> Any | None:
-        name = self.scans.currentData()
-        return next((one for one in self.viewer.layers if one.name == name), None)
+        return chosen_layer(self.scans, self.viewer)
 
     def _opened(self, layer: LayerData) -> None:
         data, settings, _kind = layer
@@ -272,10 +271,7 @@ class PredictDock(QWidget):
         self.views.setVisible(task is not None and task.views)
 
     def _show_scans(self) -> None:
-        names = [layer.name for layer in self.viewer.layers if is_scan(layer)]
-        items: list[tuple[str, object]] = [(f"shown: {n}", n) for n in reversed(names)]
-        none: list[tuple[str, object]] = [("none shown yet", None)]
-        fill(self.scans, items or none, self.scans.currentData())
+        offer_scans(self.scans, self.viewer, before="shown: ")
         self._refresh()
 
     def _choose_scan(self, layer: str) -> None:

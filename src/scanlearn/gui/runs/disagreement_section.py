@@ -19,13 +19,13 @@ from scanlearn.gui.kit.background import (
 from scanlearn.gui.kit.job_row import JobRow
 from scanlearn.gui.kit.notice import Notice
 from scanlearn.gui.kit.scratch_folder import scratch_folder
-from scanlearn.gui.kit.widgets import button, combo, fill, gate, heading, hint, labelled
+from scanlearn.gui.kit.widgets import button, combo, gate, heading, hint, labelled
 from scanlearn.gui.runs.disagreement_layers import pair_layers
 from scanlearn.gui.shared.run_list import RunRow
 from scanlearn.gui.viewer.cohort_scans import read_source
 from scanlearn.gui.viewer.layers import LayerData, grid_of, origin_of
-from scanlearn.gui.viewer.new_layers import is_scan
 from scanlearn.gui.viewer.orientation import show_orientation
+from scanlearn.gui.viewer.scan_choice import chosen_layer, offer_scans
 from scanlearn.tasks.registry import all_tasks
 
 _ABOUT = (
@@ -91,10 +91,7 @@ class DisagreementSection(QWidget):
             self.notice.clear()
             self._list([])
         self._runs = runs
-        tasks = [all_tasks().get(run.method) for run in runs or ()]
-        self.setVisible(
-            bool(tasks) and all(t is not None and t.label_maps for t in tasks)
-        )
+        self.setVisible(runs is not None and all(map(_predicts_maps, runs)))
         self._refresh()
 
     def compare_scan(self) -> None:
@@ -179,14 +176,10 @@ class DisagreementSection(QWidget):
         self._refresh()
 
     def _layer(self) -> Any | None:
-        name = self.scans.currentData()
-        return next((one for one in self.viewer.layers if one.name == name), None)
+        return chosen_layer(self.scans, self.viewer)
 
     def _show_scans(self) -> None:
-        names = [layer.name for layer in self.viewer.layers if is_scan(layer)]
-        items: list[tuple[str, object]] = [(name, name) for name in reversed(names)]
-        none: list[tuple[str, object]] = [("none shown yet", None)]
-        fill(self.scans, items or none, self.scans.currentData())
+        offer_scans(self.scans, self.viewer)
         self._refresh()
 
     def _refresh(self, *_: object) -> None:

@@ -24,11 +24,11 @@ from scanlearn.gui.kit.background import (
 from scanlearn.gui.kit.job_row import JobRow
 from scanlearn.gui.kit.notice import Notice
 from scanlearn.gui.kit.scratch_folder import scratch_folder
-from scanlearn.gui.kit.widgets import button, combo, fill, gate, heading, hint, labelled
+from scanlearn.gui.kit.widgets import button, combo, gate, heading, hint, labelled
 from scanlearn.gui.runs.likes_layers import likes_layer, lit_layer, tissue_points
 from scanlearn.gui.shared.run_list import RunRow
 from scanlearn.gui.viewer.layers import KNOWN, LayerData, Origin, grid_of, origin_of
-from scanlearn.gui.viewer.new_layers import is_scan
+from scanlearn.gui.viewer.scan_choice import chosen_layer, offer_scans
 from scanlearn.prediction.representation.likeness import (
     ENDING,
     FeatureMap,
@@ -234,14 +234,10 @@ class LikesSection(QWidget):
         return mine[0] if mine else None
 
     def _scan(self) -> Any | None:
-        name = self.scans.currentData()
-        return next((one for one in self.viewer.layers if one.name == name), None)
+        return chosen_layer(self.scans, self.viewer)
 
     def _show_scans(self) -> None:
-        names = [layer.name for layer in self.viewer.layers if is_scan(layer)]
-        items: list[tuple[str, object]] = [(name, name) for name in reversed(names)]
-        none: list[tuple[str, object]] = [("none shown yet", None)]
-        fill(self.scans, items or none, self.scans.currentData())
+        offer_scans(self.scans, self.viewer)
         self._refresh()
 
     def _failed(self, failure: Failure) -> None:

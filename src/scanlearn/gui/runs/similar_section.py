@@ -31,7 +31,7 @@ from scanlearn.gui.scans.thumbnails import SIZE
 from scanlearn.gui.shared.run_list import RunRow
 from scanlearn.gui.shared.state import shared_state
 from scanlearn.gui.viewer.layers import grid_of, origin_of
-from scanlearn.gui.viewer.new_layers import is_scan
+from scanlearn.gui.viewer.scan_choice import chosen_layer, offer_scans
 from scanlearn.gui.viewer.world_points import in_voxels, world_points
 from scanlearn.scans.geometry import world_to_patient
 
@@ -121,7 +121,8 @@ class SimilarSection(QWidget):
 
     def search(self) -> None:
         """Search in a process of its own."""
-        layer, run, cohort = self._layer(self.scans), self._run, self._searched_cohort()
+        layer = chosen_layer(self.scans, self.viewer)
+        run, cohort = self._run, self._searched_cohort()
         origin = origin_of(layer)
         assert origin is not None
         assert run is not None
@@ -134,7 +135,7 @@ class SimilarSection(QWidget):
         arguments += ["--like", str(origin.source), "--out", str(self._out)]
         arguments += origin.options()
         self._asked = grid_of(layer).centre
-        points = self._layer(self.places)
+        points = chosen_layer(self.places, self.viewer)
         self._marked = points is not None
         if points is not None:
             self._asked = world_to_patient(points.data_to_world(points.data[-1]))
@@ -196,16 +197,9 @@ class SimilarSection(QWidget):
             return self._run.cohorts[0]
         return shared_state().cohort
 
-    def _layer(self, box: Any) -> Any | None:
-        name = box.currentData()
-        return next((one for one in self.viewer.layers if one.name == name), None)
-
     def _show_layers(self) -> None:
-        layers = list(reversed(self.viewer.layers))
-        shown = [layer.name for layer in layers if is_scan(layer)]
-        none: list[tuple[str, object]] = [("none shown yet", None)]
-        scans: list[tuple[str, object]] = [(name, name) for name in shown]
-        fill(self.scans, scans or none, self.scans.currentData())
+        offer_scans(self.scans, self.viewer)
+        layers = reversed(self.viewer.layers)
         marked = [one.name for one in layers if isinstance(one, Points)]
         places: list[tuple[str, object]] = [("the whole scan", None)]
         places += [(f"last point of {name}", name) for name in marked]
@@ -213,7 +207,7 @@ class SimilarSection(QWidget):
         self._refresh()
 
     def _refresh(self, *_changed: object) -> None:
-        points = self._layer(self.places)
+        points = chosen_layer(self.places, self.viewer)
         missing = ""
         if self.scans.currentData() is None:
             missing = "Add a scan to the viewer first"

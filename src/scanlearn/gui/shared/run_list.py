@@ -130,7 +130,7 @@ class RunList(QObject):
             try:
                 rows.append(_row(run, telling))
             except Exception as error:  # noqa: BLE001 - one run is not the end of all
-                rows.append(_unreadable(run.path, damage(error)))
+                rows.append(_unreadable(run.path, damage(error), telling))
         return tuple(rows)
 
 
@@ -171,13 +171,12 @@ class _Telling:
         return self.story
 
 
-def _unreadable(path: Path, told: Damage) -> RunRow:
-    said, size = read_about(path), disk_bytes(path)
+def _unreadable(path: Path, told: Damage, telling: _Telling) -> RunRow:
     return RunRow(
         *(path, "?", "?", told.word),
         sentence=told.sentence,
-        about=said,
-        disk_bytes=size,
+        about=read_about(path),
+        disk_bytes=telling.disk_bytes(path, told.word),
     )
 
 

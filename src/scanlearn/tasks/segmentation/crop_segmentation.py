@@ -12,7 +12,6 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from scanlearn.cohort.working import WorkingCohorts
-from scanlearn.config.joint import TrunkConfig
 from scanlearn.config.run import RunConfig
 from scanlearn.config.segmentation import SegmentationConfig
 from scanlearn.engine.recipe import Batch, StepResult
@@ -22,18 +21,15 @@ from scanlearn.randomness import numpy_generator
 from scanlearn.runs.folder import RunFolder
 from scanlearn.tasks.segmentation.card import SliceSegmenterCard, save_segmenter
 from scanlearn.tasks.segmentation.crop_windows import segment_crops
-from scanlearn.tasks.segmentation.earlier import EarlierSlices
-from scanlearn.tasks.segmentation.learning_scans import learning_scans
+from scanlearn.tasks.segmentation.learning_scans import slice_beginning
 from scanlearn.tasks.segmentation.training_views import read_side, training_views
 from scanlearn.tasks.segmentation.unet_recipe import UNetRecipe
-from scanlearn.tasks.shared.label_set import LabelSet
 from scanlearn.tasks.shared.label_tiles import (
     LabelledScan,
     TileSampler,
     cut_labels,
     read_tile,
 )
-from scanlearn.tasks.shared.slice_start import slice_start
 from scanlearn.views.normalise import normalised, shifted
 
 
@@ -50,18 +46,7 @@ class CropSegmentation(UNetRecipe):
 
     def __init__(self, config: RunConfig, run: RunFolder) -> None:
         section = config.section(SegmentationConfig)
-        fresh = TrunkConfig(architecture="small", width=section.width)
-        earlier = EarlierSlices.of(config.start_from)
-        start = earlier.start() if earlier else slice_start(config.start_from, fresh)
-        self.start = start
-        scans = learning_scans(
-            section,
-            LabelSet.load(run.inputs).for_training(),
-            WorkingCohorts(config.cohorts, None),
-            units_of=start.units_of,
-            seed=config.engine.seed,
-            run=run.path,
-        )
+        earlier, start, scans = slice_beginning(config, run)
         stride = earlier.card.stride if earlier else section.stride
         unet = SliceUNet(
             start.encoder,
@@ -73,6 +58,7 @@ class CropSegmentation(UNetRecipe):
         super().__init__(
             config, scans, unet, pretrained=start.pretrained, earlier=earlier
         )
+        self.start = start
         self.stride = stride
         self.views = training_views(
             self.config, size=self.config.crop, dims=2, hounsfield=self.units == "HU"

@@ -17,7 +17,6 @@ from torch.utils.data import Dataset
 from scanlearn import processes
 from scanlearn.cohort.slices import squared
 from scanlearn.cohort.working import WorkingCohorts
-from scanlearn.config.joint import TrunkConfig
 from scanlearn.config.run import RunConfig
 from scanlearn.config.segmentation import SegmentationConfig
 from scanlearn.encoders.pixels import pixels_of
@@ -27,13 +26,10 @@ from scanlearn.nets.slice_unet import SliceUNet
 from scanlearn.randomness import numpy_generator
 from scanlearn.runs.folder import RunFolder
 from scanlearn.tasks.segmentation.card import SliceSegmenterCard, save_segmenter
-from scanlearn.tasks.segmentation.earlier import EarlierSlices
-from scanlearn.tasks.segmentation.learning_scans import learning_scans
+from scanlearn.tasks.segmentation.learning_scans import slice_beginning
 from scanlearn.tasks.segmentation.slice_windows import segment_slices
 from scanlearn.tasks.segmentation.unet_recipe import UNetRecipe
-from scanlearn.tasks.shared.label_set import LabelSet
 from scanlearn.tasks.shared.label_tiles import LabelledScan
-from scanlearn.tasks.shared.slice_start import slice_start
 from scanlearn.views.crop_views import CropViews
 from scanlearn.views.normalise import normalised, shifted
 
@@ -58,25 +54,17 @@ class SliceSegmentation(UNetRecipe):
 
     def __init__(self, config: RunConfig, run: RunFolder) -> None:
         section = config.section(SegmentationConfig)
-        fresh = TrunkConfig(architecture="small", width=section.width)
-        earlier = EarlierSlices.of(config.start_from)
-        start = earlier.start() if earlier else slice_start(config.start_from, fresh)
-        self.start = start
-        scans = learning_scans(
-            section,
-            LabelSet.load(run.inputs).for_training(),
-            WorkingCohorts(config.cohorts, None),
-            units_of=start.units_of,
-            seed=config.engine.seed,
-            run=run.path,
-        )
+        earlier, start, scans = slice_beginning(config, run)
         unet = SliceUNet(
-            start.encoder, classes=len(scans.classes) + 1, context=section.context
+            start.encoder,
+            classes=len(scans.classes) + 1,
+            context=section.context,
         )
         super().__init__(
             config, scans, unet, pretrained=start.pretrained, earlier=earlier
         )
-        self.side = section.side or _side_of([*scans.training, *scans.held_out])
+        self.start = start
+        self.side = section.side or _side_of([*self.training_scans, *self.held_out])
         # In the plane only, and no mirroring, for left and right are classes.
         self.views = CropViews(
             size=self.side,

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scanlearn.cohort.working import IntensityUnits, WorkingCohorts, WorkingScan
+from scanlearn.config.joint import TrunkConfig
+from scanlearn.config.run import RunConfig
 from scanlearn.config.segmentation import ClassConfig, SegmentationConfig
+from scanlearn.runs.folder import RunFolder
+from scanlearn.tasks.segmentation.earlier import EarlierSlices
 from scanlearn.tasks.segmentation.labelled_scans import (
     classes_of,
     labelled_scans,
@@ -17,6 +21,7 @@ from scanlearn.tasks.segmentation.self_training import SelfTraining, unlabelled_
 from scanlearn.tasks.segmentation.whole_classes import is_one_body, whole_classes
 from scanlearn.tasks.shared.label_set import LabelSet
 from scanlearn.tasks.shared.label_tiles import LabelledScan
+from scanlearn.tasks.shared.slice_start import SliceStart, slice_start
 
 
 @dataclass(frozen=True)
@@ -94,3 +99,22 @@ def learning_scans(
         together=keep and is_one_body(training),
         others=others,
     )
+
+
+def slice_beginning(
+    config: RunConfig, run: RunFolder
+) -> tuple[EarlierSlices | None, SliceStart, LearningScans]:
+    """Load the segmenter to go on from, if any, the encoder, and the scans."""
+    section = config.section(SegmentationConfig)
+    fresh = TrunkConfig(architecture="small", width=section.width)
+    earlier = EarlierSlices.of(config.start_from)
+    start = earlier.start() if earlier else slice_start(config.start_from, fresh)
+    scans = learning_scans(
+        section,
+        LabelSet.load(run.inputs).for_training(),
+        WorkingCohorts(config.cohorts, None),
+        units_of=start.units_of,
+        seed=config.engine.seed,
+        run=run.path,
+    )
+    return earlier, start, scans
