@@ -144,3 +144,7 @@ def test_a_changed_atlas_is_refused(change) -> None:
 def test_where_an_atlas_comes_from_does_not_change_its_hash() -> None:
     assert box_atlas().hash == box_atlas(source="P-1").hash
     assert box_atlas().hash != box_atlas(patch_mm=30.0).hash
+
+
+def test_a_size_that_is_written_otherwise_does_not_change_its_hash() -> None:
+    assert box_atlas(patch_mm=32).hash == box_atlas(patch_mm=32.0).hash

@@ -188,7 +188,8 @@ def make_atlas(
         size_mm=(sides[0], sides[1], sides[2]),
         landmarks=(centres[keep] / np.array(sides) * 2).astype(np.float32),
         fraction=fraction[keep].astype(np.float32),
-        patch_mm=patch_mm,
+        # As JSON 32 and 32.0 differ, and with them the hash.
+        patch_mm=float(patch_mm),
         labels=labels,
         coords=coords,
         source=source,
